@@ -1,0 +1,256 @@
+//! The whole compiled configuration at one revision. A call sees one from start to end.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::breaker::BreakerRule;
+use domain::pool::Pool;
+use domain::{ApplicationName, BackendId, Limit, ModelName, ProductId, SubscriptionId};
+
+use crate::expression::Expression;
+
+#[derive(Debug)]
+pub struct Snapshot {
+    pub revision: u64,
+    pub settings: Settings,
+    pub issuers: Vec<Arc<Issuer>>,
+    pub subscriptions: HashMap<SubscriptionId, Arc<Subscription>>,
+    /// By the SHA-256 of the secret that a client presents.
+    pub keys: HashMap<KeyHash, KeyGrant>,
+    pub products: HashMap<ProductId, Arc<Product>>,
+    pub models: HashMap<ModelName, Arc<Model>>,
+    pub backends: HashMap<BackendId, Arc<Backend>>,
+    /// Limits of scope global: they apply to every call.
+    pub limits: Vec<KeyedLimit>,
+    /// Limits of scope application, by name.
+    pub application_limits: HashMap<ApplicationName, Vec<KeyedLimit>>,
+}
+
+/// Of the process rather than of any call. Those marked need a restart to change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Restart.
+    pub listen: SocketAddr,
+    /// Restart. Admin API, `/metrics`; off when absent.
+    pub admin_listen: Option<SocketAddr>,
+    /// Restart.
+    pub data_dir: PathBuf,
+    pub body_bytes_max: u64,
+    pub headers_bytes_max: u64,
+    pub header_timeout: Duration,
+    pub body_timeout: Duration,
+    pub drain: Duration,
+    pub time_zone: jiff::tz::TimeZone,
+}
+
+/// SHA-256 of a key's secret text.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyHash(pub [u8; 32]);
+
+impl std::fmt::Debug for KeyHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "KeyHash({:02x}{:02x}..)", self.0[0], self.0[1])
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct KeyGrant {
+    pub subscription: Arc<Subscription>,
+    /// Shown in records and lists: `tg_ab12cd` of a generated key, `search/primary` of one in the file.
+    pub key_id: Arc<str>,
+    /// Set for a key that was made for one application.
+    pub application: Option<ApplicationName>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KeySlot {
+    Primary,
+    Secondary,
+}
+
+#[derive(Debug)]
+pub struct Subscription {
+    pub id: SubscriptionId,
+    pub name: String,
+    pub owner: Option<String>,
+    pub state: SubscriptionState,
+    pub product: Arc<Product>,
+    pub limits: Vec<KeyedLimit>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SubscriptionState {
+    #[default]
+    Active,
+    /// Its calls are refused 403.
+    Suspended,
+}
+
+#[derive(Debug)]
+pub struct Product {
+    pub id: ProductId,
+    pub name: String,
+    pub models: Vec<ModelName>,
+    pub require: Require,
+    /// Header that names the application, where the key or token does not. Its value is cut to 128 bytes.
+    pub application_header: Option<http::HeaderName>,
+    pub limits: Vec<KeyedLimit>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Require {
+    SubscriptionKey,
+    Jwt,
+    Both,
+    /// Neither is demanded above the other: one of them must be there.
+    Either,
+}
+
+/// A limit and the expression whose value picks its counter.
+#[derive(Clone, Debug)]
+pub struct KeyedLimit {
+    pub limit: Arc<Limit>,
+    pub counter_key: Arc<Expression>,
+}
+
+#[derive(Debug)]
+pub struct Model {
+    pub name: ModelName,
+    pub pool: Arc<Pool>,
+    /// Same key, same member while it is healthy.
+    pub affinity: Option<Arc<Expression>>,
+    pub deployment: DeploymentNames,
+    /// Bound of an answer when the request sets none, in tokens.
+    pub max_output_tokens: Option<u64>,
+    pub tokenizer: TokenizerName,
+}
+
+impl Model {
+    /// The provider's name for this model at `backend`.
+    pub fn deployment_at(&self, backend: &BackendId) -> &str {
+        match &self.deployment {
+            DeploymentNames::Everywhere(name) => name,
+            DeploymentNames::By(names) => names.get(backend).unwrap_or(&self.name.0),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub enum DeploymentNames {
+    Everywhere(Arc<str>),
+    By(HashMap<BackendId, Arc<str>>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenizerName {
+    O200k,
+    Cl100k,
+}
+
+#[derive(Debug)]
+pub struct Backend {
+    pub id: BackendId,
+    pub dialect: dialect::Dialect,
+    /// Without a trailing slash; with or without `/v1`.
+    pub url: url::Url,
+    /// Azure only.
+    pub api_version: Option<String>,
+    pub auth: BackendAuth,
+    pub timeouts: Timeouts,
+    pub breaker: BreakerRule,
+}
+
+/// Debug prints no secret.
+#[derive(Clone, Debug)]
+pub enum BackendAuth {
+    None,
+    /// `api-key` on Azure, `Authorization: Bearer` on OpenAI.
+    ApiKey(Secret),
+    Bearer(Secret),
+}
+
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Arc<str>);
+
+impl Secret {
+    pub fn new(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    pub connect: Duration,
+    pub first_byte: Duration,
+    /// Longest silence between two reads of an answer.
+    pub idle: Duration,
+    /// First byte sent to last byte read.
+    pub total: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            first_byte: Duration::from_secs(120),
+            idle: Duration::from_secs(60),
+            total: Duration::from_secs(600),
+        }
+    }
+}
+
+/// One trusted token issuer.
+#[derive(Debug)]
+pub struct Issuer {
+    pub name: Arc<str>,
+    pub openid_config: url::Url,
+    /// Any of these must be in `aud`.
+    pub audiences: Vec<String>,
+    pub required_claims: Vec<RequiredClaim>,
+    /// Names the subscription of a token.
+    pub subscription: Expression,
+    pub application: Option<Expression>,
+    /// The allow-list; never `none`, never HMAC.
+    pub algorithms: Vec<Algorithm>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Algorithm {
+    Rs256,
+    Rs384,
+    Rs512,
+    Ps256,
+    Ps384,
+    Ps512,
+    Es256,
+    Es384,
+    EdDsa,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequiredClaim {
+    pub name: String,
+    pub matching: Match,
+    /// Compared with whole values; never with parts of a joined list.
+    pub values: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Match {
+    #[default]
+    All,
+    Any,
+}

@@ -1,0 +1,30 @@
+//! Provider wire formats. Bytes in, bytes out: no sockets, no clocks, no async.
+
+pub mod request;
+pub mod route;
+pub mod stream;
+pub mod tokens;
+pub mod answer;
+pub mod error_body;
+pub mod rate_limit_headers;
+pub mod models;
+
+pub use request::{Request, RequestError};
+pub use route::{Route, RouteError};
+pub use stream::StreamMeter;
+pub use tokens::Encoding;
+
+/// The closed set of wire formats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    OpenAi,
+    AzureOpenAi,
+}
+
+/// What a metered route does. A route without a meter cannot be enabled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operation {
+    ChatCompletions,
+    Completions,
+    Embeddings,
+}

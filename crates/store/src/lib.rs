@@ -1,0 +1,12 @@
+//! Where state lives: counters, the ledger behind its journal, the registry of keys.
+//!
+//! Each boundary is an enum of variants behind a few methods. Rules are `domain`'s; here are locks,
+//! maps and files.
+
+pub mod counters;
+pub mod ledger;
+pub mod registry;
+
+pub use counters::Counters;
+pub use ledger::Ledger;
+pub use registry::Registry;
