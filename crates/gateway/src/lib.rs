@@ -1,1 +1,3 @@
+//! The data path: authenticates, admits, routes, meters and settles every call.
 
+pub mod fetch;
