@@ -5,7 +5,9 @@
 mod application;
 mod credential;
 mod issuer_keys;
+mod jwk;
 mod key_set;
+mod proof;
 mod refusal;
 mod required_claims;
 mod token;
@@ -17,12 +19,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use config::snapshot::{Issuer, KeyGrant, Require, Subscription, SubscriptionState};
-use config::{CallContext, Expression, Snapshot};
+use config::Snapshot;
+use config::snapshot::{Issuer, Subscription};
 use domain::{ApplicationName, Now};
 use http::HeaderMap;
 use serde_json::{Map, Value};
-use subtle::ConstantTimeEq;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -30,6 +31,7 @@ use crate::fetch::Fetch;
 use credential::{Credentials, Secret};
 use issuer_keys::IssuerKeys;
 use key_set::KeySet;
+use proof::{Proof, find_grant};
 use token::{UnverifiedToken, Validity};
 use verified::{VerifiedToken, VerifiedTokens};
 
@@ -158,21 +160,21 @@ impl Authenticator {
             Some(token) => Some(self.verify(snapshot, token, now).await?),
             None => None,
         };
-        let known = Known {
+        let proof = Proof {
             grant,
             token: token.as_deref(),
             headers,
             ip,
         };
-        let subscription = subscription_of(snapshot, known)?;
-        require(subscription, known)?;
+        let subscription = proof.subscription(snapshot)?;
+        proof.satisfies(subscription)?;
         Ok(Caller {
             subscription: subscription.clone(),
             key_id: grant.map(|grant| grant.key_id.clone()),
             issuer: token.as_ref().map(|token| token.issuer.name.clone()),
             subject: token.as_ref().and_then(|token| token.subject.clone()),
             claims: token.as_ref().map(|token| token.claims.clone()),
-            application: application_of(subscription, known)?,
+            application: proof.application(subscription)?,
         })
     }
 
@@ -281,124 +283,4 @@ impl Authenticator {
             None => TokenFault::WrongIssuer.into(),
         })
     }
-}
-
-/// What is proved of a request, and what expressions may read of it.
-#[derive(Clone, Copy)]
-struct Known<'a> {
-    grant: Option<&'a KeyGrant>,
-    token: Option<&'a VerifiedToken>,
-    headers: &'a HeaderMap,
-    ip: Option<IpAddr>,
-}
-
-fn find_grant<'s>(snapshot: &'s Snapshot, key: &Secret<'_>) -> Result<&'s KeyGrant, AuthError> {
-    let (hash, grant) = snapshot
-        .keys
-        .get_key_value(&key.digest)
-        .ok_or(AuthError::UnknownKey)?;
-    // The map compares digests, whose prefixes nobody can steer; this one leaks not even those.
-    if bool::from(hash.0.ct_eq(&key.digest.0)) {
-        Ok(grant)
-    } else {
-        Err(AuthError::UnknownKey)
-    }
-}
-
-fn subscription_of<'a>(
-    snapshot: &'a Snapshot,
-    known: Known<'a>,
-) -> Result<&'a Arc<Subscription>, AuthError> {
-    let of_key = known.grant.map(|grant| &grant.subscription);
-    let of_token = match known.token {
-        Some(token) => {
-            let id = mapped(
-                &token.issuer.subscription,
-                "subscription",
-                token,
-                None,
-                known,
-            )?;
-            Some(
-                snapshot
-                    .subscriptions
-                    .get(id.as_ref())
-                    .ok_or(AuthError::NoSubscription)?,
-            )
-        }
-        None => None,
-    };
-    match (of_key, of_token) {
-        (Some(of_key), Some(of_token)) if of_key.id != of_token.id => {
-            Err(AuthError::SubscriptionsDiffer)
-        }
-        (Some(subscription), _) | (None, Some(subscription)) => Ok(subscription),
-        (None, None) => Err(AuthError::NoCredential),
-    }
-}
-
-fn require(subscription: &Subscription, known: Known<'_>) -> Result<(), AuthError> {
-    let (needs_key, needs_token) = match subscription.product.require {
-        Require::SubscriptionKey => (true, false),
-        Require::Jwt => (false, true),
-        Require::Both => (true, true),
-        Require::Either => (false, false),
-    };
-    if needs_key && known.grant.is_none() {
-        return Err(AuthError::KeyRequired);
-    }
-    if needs_token && known.token.is_none() {
-        return Err(AuthError::TokenRequired);
-    }
-    match subscription.state {
-        SubscriptionState::Active => Ok(()),
-        SubscriptionState::Suspended => Err(AuthError::Suspended),
-    }
-}
-
-/// From the key, else from the token, else from the header that the product allows.
-fn application_of(
-    subscription: &Subscription,
-    known: Known<'_>,
-) -> Result<Option<ApplicationName>, AuthError> {
-    if let Some(application) = known.grant.and_then(|grant| grant.application.clone()) {
-        return Ok(Some(application));
-    }
-    if let Some((token, expression)) = known
-        .token
-        .and_then(|token| Some((token, token.issuer.application.as_ref()?)))
-    {
-        let name = mapped(expression, "application", token, Some(subscription), known)?;
-        if let Some(application) = application::application(&name) {
-            return Ok(Some(application));
-        }
-    }
-    let header = subscription.product.application_header.as_ref();
-    Ok(header.and_then(|header| application::from_header(known.headers, header)))
-}
-
-/// What an issuer's expression makes of its token.
-fn mapped<'a>(
-    expression: &Expression,
-    field: &str,
-    token: &'a VerifiedToken,
-    subscription: Option<&'a Subscription>,
-    known: Known<'a>,
-) -> Result<std::borrow::Cow<'a, str>, AuthError> {
-    let call = CallContext {
-        subscription,
-        product: subscription.map(|subscription| subscription.product.as_ref()),
-        application: None,
-        key_id: known.grant.map(|grant| grant.key_id.as_ref()),
-        issuer: Some(&token.issuer.name),
-        subject: token.subject.as_deref(),
-        claims: Some(&token.claims),
-        model: None,
-        headers: known.headers,
-        ip: known.ip,
-    };
-    expression.text(&call).map_err(|fault| AuthError::Policy {
-        rule: format!("identity.jwt.{}.{field}", token.issuer.name),
-        fault,
-    })
 }

@@ -70,6 +70,19 @@ struct Progress {
     /// Fetches that began after the n-th ask have ended.
     answered: u64,
     pause: Duration,
+    /// The task has ended: nobody should wait for it.
+    is_over: bool,
+}
+
+/// Says so when the task ends, however it ends.
+struct Ending<'a>(&'a IssuerKeys);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0
+            .progress
+            .send_modify(|progress| progress.is_over = true);
+    }
 }
 
 #[derive(Deserialize)]
@@ -116,6 +129,10 @@ impl IssuerKeys {
             .load()
             .as_ref()
             .is_some_and(|current| Arc::ptr_eq(current, set))
+    }
+
+    pub fn replace(&self, set: Arc<KeySet>) {
+        self.current.store(Some(set));
     }
 
     /// The current set, if need be after the first fetch; else how long to wait before asking again.
@@ -176,9 +193,12 @@ impl IssuerKeys {
     async fn wait_until(&self, is_reached: impl Fn(&Progress) -> bool) {
         let mut progress = self.progress.subscribe();
         // Whoever waited in vain looks at the current set all the same.
-        let _in_time = tokio::time::timeout(WAIT_MAX, progress.wait_for(is_reached))
-            .await
-            .is_ok();
+        let _in_time = tokio::time::timeout(
+            WAIT_MAX,
+            progress.wait_for(|at| at.is_over || is_reached(at)),
+        )
+        .await
+        .is_ok();
     }
 
     fn asked(&self) -> std::sync::MutexGuard<'_, Asked> {
@@ -188,6 +208,7 @@ impl IssuerKeys {
 
     /// Fetches for as long as it is polled.
     pub async fn follow(&self, issuer: &str, fetch: &Fetch) {
+        let _ending = Ending(self);
         let mut failures = 0;
         loop {
             let answering = self.asked().times;
@@ -211,11 +232,9 @@ impl IssuerKeys {
                 }
             };
             self.progress.send_modify(|progress| {
-                *progress = Progress {
-                    fetches: progress.fetches + 1,
-                    answered: answering,
-                    pause,
-                };
+                progress.fetches += 1;
+                progress.answered = answering;
+                progress.pause = pause;
             });
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
@@ -255,7 +274,7 @@ impl IssuerKeys {
             .is_some_and(|current| current.equals(&fresh))
         {
             tracing::info!(issuer = fresh.issuer, "an issuer's keys are new");
-            self.current.store(Some(Arc::new(fresh)));
+            self.replace(Arc::new(fresh));
         }
         Ok(())
     }

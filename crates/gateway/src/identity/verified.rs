@@ -35,7 +35,7 @@ impl VerifiedToken {
 }
 
 /// Two generations for each shard: when the young one is full it becomes the old one, and what the
-/// old one held is verified again when it next comes. At most 16 × 2 × 320 tokens of 16 × 2 × 1 MiB.
+/// old one held is verified again when it next comes. At most 10,240 tokens of 8 MiB of text in all.
 #[derive(Default)]
 pub(super) struct VerifiedTokens {
     shards: [Mutex<Shard>; SHARDS],
@@ -43,7 +43,7 @@ pub(super) struct VerifiedTokens {
 
 const SHARDS: usize = 16;
 const GENERATION_TOKENS_MAX: usize = 320;
-const GENERATION_BYTES_MAX: usize = 1024 * 1024;
+const GENERATION_BYTES_MAX: usize = 256 * 1024;
 
 #[derive(Default)]
 struct Shard {
@@ -84,5 +84,103 @@ impl VerifiedTokens {
         self.shards[usize::from(digest.0[0]) % SHARDS]
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use config::Expression;
+    use sha2::{Digest, Sha256};
+    use url::Url;
+
+    use super::*;
+    use crate::identity::RefreshRule;
+    use crate::identity::key_set::Jwks;
+
+    const NOW: Wall = Wall::from_secs(1_790_000_000);
+
+    fn digest(n: usize) -> KeyHash {
+        KeyHash(Sha256::digest(n.to_be_bytes()).into())
+    }
+
+    /// One token for all: only its digest is looked at.
+    fn verified() -> Arc<VerifiedToken> {
+        let url = Url::parse("https://issuer/").unwrap();
+        let set = Arc::new(KeySet::new("issuer".into(), Jwks::default()));
+        let keys = IssuerKeys::new(url.clone(), RefreshRule::default(), 0.5);
+        keys.replace(set.clone());
+        Arc::new(VerifiedToken {
+            issuer: Arc::new(Issuer {
+                name: "entra".into(),
+                openid_config: url,
+                audiences: Vec::new(),
+                required_claims: Vec::new(),
+                subscription: Expression::compile("claims.azp").unwrap(),
+                application: None,
+                algorithms: Vec::new(),
+            }),
+            subject: None,
+            claims: Arc::new(Map::new()),
+            validity: Validity {
+                not_before: None,
+                expires: NOW,
+            },
+            keys: Arc::new(keys),
+            set,
+            revision: 1,
+        })
+    }
+
+    fn kept(tokens: &VerifiedTokens, of: usize) -> usize {
+        (0..of)
+            .filter(|&n| tokens.lookup(&digest(n), 1, NOW).is_some())
+            .count()
+    }
+
+    #[test]
+    fn many_tokens_push_out_the_oldest_and_never_the_newest() {
+        let (tokens, token) = (VerifiedTokens::default(), verified());
+        for n in 0..30_000 {
+            tokens.store(digest(n), 100, token.clone());
+            assert!(tokens.lookup(&digest(n), 1, NOW).is_some());
+        }
+        let kept = kept(&tokens, 30_000);
+        assert!(
+            (SHARDS * GENERATION_TOKENS_MAX..=2 * SHARDS * GENERATION_TOKENS_MAX).contains(&kept),
+            "{kept}"
+        );
+    }
+
+    #[test]
+    fn few_but_long_tokens_are_bounded_too() {
+        let (tokens, token) = (VerifiedTokens::default(), verified());
+        for n in 0..2_000 {
+            tokens.store(digest(n), 16 * 1024, token.clone());
+        }
+        assert!(kept(&tokens, 2_000) <= 2 * SHARDS * GENERATION_BYTES_MAX / (16 * 1024));
+    }
+
+    #[test]
+    fn a_token_holds_for_its_snapshot_its_keys_and_its_time_only() {
+        let (tokens, token) = (VerifiedTokens::default(), verified());
+        tokens.store(digest(1), 100, token.clone());
+        assert!(
+            tokens
+                .lookup(&digest(1), 1, NOW + Duration::from_secs(59))
+                .is_some()
+        );
+        assert!(
+            tokens
+                .lookup(&digest(1), 1, NOW + Duration::from_secs(60))
+                .is_none()
+        );
+        assert!(tokens.lookup(&digest(1), 2, NOW).is_none());
+        assert!(tokens.lookup(&digest(2), 1, NOW).is_none());
+        token
+            .keys
+            .replace(Arc::new(KeySet::new("issuer".into(), Jwks::default())));
+        assert!(tokens.lookup(&digest(1), 1, NOW).is_none());
     }
 }

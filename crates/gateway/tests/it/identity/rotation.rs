@@ -62,7 +62,7 @@ async fn made_up_key_ids_cost_the_issuer_one_fetch_in_five_minutes() {
     assert!(gate.bearer(&key.token(&claims), at(NOW_S)).await.is_ok());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_calls_at_once_share_the_first_fetch_and_the_refetch() {
     let (old, new) = (SigningKey::ec("old"), SigningKey::ec("new"));
     let issuer = TestIssuer::start(&[&old]).await;
@@ -340,4 +340,54 @@ async fn an_endless_key_set_is_not_read() {
         "{refused:?}"
     );
     assert_eq!(issuer.key_fetches(), 1);
+}
+
+#[tokio::test]
+async fn while_shutting_down_nobody_waits_for_keys_that_will_not_come() {
+    let key = SigningKey::ec("k1");
+    let issuer = TestIssuer::start(&[&key]).await;
+    let gate = Gate::trusting(Require::Jwt, &[&issuer]);
+    assert!(
+        gate.bearer(&key.token(&good_claims(&issuer)), at(NOW_S))
+            .await
+            .is_ok()
+    );
+    gate.stop.cancel();
+    gate.tasks.close();
+    gate.tasks.wait().await;
+    let stranger = SigningKey::ec("made-up").token(&good_claims(&issuer));
+    let answer =
+        tokio::time::timeout(Duration::from_secs(5), gate.bearer(&stranger, at(NOW_S))).await;
+    assert_eq!(answer.expect("no wait").unwrap_err(), UNKNOWN);
+    assert!(
+        gate.bearer(&key.token(&good_claims(&issuer)), at(NOW_S))
+            .await
+            .is_ok()
+    );
+}
+
+#[tokio::test]
+async fn a_token_is_verified_once_while_nothing_changes() {
+    let key = SigningKey::ec("k1");
+    let issuer = TestIssuer::start(&[&key]).await;
+    let mut gate = Gate::trusting(Require::Jwt, &[&issuer]);
+    let token = key.token(&good_claims(&issuer));
+    let claims = async |gate: &Gate| {
+        gate.bearer(&token, at(NOW_S))
+            .await
+            .unwrap()
+            .claims
+            .unwrap()
+    };
+    let first = claims(&gate).await;
+    assert!(Arc::ptr_eq(&first, &claims(&gate).await));
+    // A refetch that brings the same keys changes nothing.
+    let stranger = SigningKey::ec("made-up").token(&good_claims(&issuer));
+    assert_eq!(
+        gate.bearer(&stranger, at(NOW_S)).await.unwrap_err(),
+        UNKNOWN
+    );
+    assert!(Arc::ptr_eq(&first, &claims(&gate).await));
+    gate.reload_issuer(|_| {}, &issuer);
+    assert!(!Arc::ptr_eq(&first, &claims(&gate).await));
 }
