@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use config::Snapshot;
 use store::{Counters, Ledger};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admission::Estimates;
@@ -16,7 +17,7 @@ use crate::telemetry::Telemetry;
 
 pub struct Gateway {
     pub snapshot: ArcSwap<Snapshot>,
-    pub authenticator: Arc<Authenticator>,
+    pub authenticator: Authenticator,
     pub counters: Counters,
     pub estimates: Estimates,
     pub router: Router,
@@ -26,6 +27,8 @@ pub struct Gateway {
     pub chance: Arc<Chance>,
     /// Everything that outlives a call's future; shutdown waits for it.
     pub tasks: TaskTracker,
+    /// Ends what runs for as long as the gateway does.
+    stop: CancellationToken,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +42,7 @@ impl Gateway {
     pub fn new(snapshot: Snapshot, counters: Counters, ledger: Ledger, clock: Clock) -> Result<Arc<Self>, StartError> {
         let chance = Arc::new(Chance::from_system(clock.now()));
         let gateway = Arc::new(Self {
-            authenticator: Arc::new(Authenticator::new(Fetch::new()?)),
+            authenticator: Authenticator::new(Fetch::default()),
             counters,
             estimates: Estimates::default(),
             router: Router::new(clock.clone(), chance.clone()),
@@ -48,27 +51,31 @@ impl Gateway {
             clock,
             chance,
             tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
             snapshot: ArcSwap::from_pointee(snapshot),
         });
-        gateway.sync()?;
+        gateway.prepare(&gateway.snapshot.load())?;
         Ok(gateway)
     }
 
     /// Swaps the configuration, all or nothing. Calls under way keep the one that they began with.
     pub fn reload(&self, snapshot: Snapshot) -> Result<(), StartError> {
-        let before = self.snapshot.swap(Arc::new(snapshot));
-        self.sync().inspect_err(|_| self.snapshot.store(before))
+        self.prepare(&snapshot)?;
+        self.snapshot.store(Arc::new(snapshot));
+        Ok(())
     }
 
-    fn sync(&self) -> Result<(), StartError> {
-        let snapshot = self.snapshot.load_full();
-        self.router.sync(&snapshot)?;
-        self.authenticator.sync(&snapshot, &self.tasks, &self.clock);
+    /// Gives what the snapshot names its state, before any call can see it.
+    fn prepare(&self, snapshot: &Snapshot) -> Result<(), StartError> {
+        self.router.sync(snapshot)?;
+        let spread = self.chance.roll() as f64 / u64::MAX as f64;
+        self.authenticator.sync(snapshot, &self.tasks, &self.stop, spread);
         Ok(())
     }
 
     /// After the listeners stopped: waits for what still runs, then for the ledger's database.
     pub async fn close(&self) {
+        self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
         self.ledger.close();

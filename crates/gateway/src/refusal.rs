@@ -224,9 +224,8 @@ impl Refusal {
         }
         if let Self::Auth(error) = self
             && let Some(challenge) = error.challenge()
-            && let Ok(value) = HeaderValue::from_str(&challenge)
         {
-            headers.insert(WWW_AUTHENTICATE, value);
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
     }
 }
