@@ -8,7 +8,10 @@ pub mod time;
 pub mod usage;
 pub mod limit;
 pub mod breaker;
+pub mod estimate;
 pub mod pool;
+pub mod retry;
+pub mod saturation;
 pub mod record;
 
 pub use ids::{ApplicationName, BackendId, CallId, LimitId, ModelName, PoolId, ProductId, SubscriptionId};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use config::snapshot::{KeyedLimit, Model, Snapshot, TokenizerName};
 use config::{CallContext, Plan, PlanError};
 use dialect::{Encoding, Operation, Request};
-use domain::estimate::AnswerEstimates;
+use domain::estimate;
 use domain::limit::Rule;
 use domain::record::{CallRecord, Outcome};
 use domain::{ApplicationName, Demand, Metered, Now};
@@ -163,7 +163,7 @@ impl RateLevel {
 
 /// What was learned of answers' lengths and prompts' density.
 #[derive(Debug, Default)]
-pub struct Estimates(Mutex<AnswerEstimates>);
+pub struct Estimates(Mutex<estimate::Estimates>);
 
 impl Estimates {
     fn demand(&self, application: Option<&ApplicationName>, model: &Arc<Model>, call: &Request) -> Demand {
@@ -200,7 +200,7 @@ impl Estimates {
         }
     }
 
-    pub fn lock(&self) -> MutexGuard<'_, AnswerEstimates> {
+    pub fn lock(&self) -> MutexGuard<'_, estimate::Estimates> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

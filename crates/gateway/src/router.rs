@@ -114,7 +114,7 @@ impl Router {
 
     /// After a load: what is new gets its state, what is gone loses it, the rest keeps its own.
     pub fn sync(&self, snapshot: &Snapshot) -> Result<(), rustls::Error> {
-        self.backends.sync(snapshot, self.clock.now().mono)
+        self.backends.sync(snapshot)
     }
 
     pub fn backends(&self) -> &Backends {
@@ -209,7 +209,7 @@ impl Router {
     fn take(&self, pick: &Pick<'_>, tried: &mut Tried, index: usize) -> Option<(Arc<BackendState>, Probe)> {
         tried.insert(index);
         let backend = pick.members.get(index)?.clone()?;
-        let probe = backend.begin(&self.clock)?;
+        let probe = backend.begin(pick.tokens, &self.clock)?;
         Some((backend, probe))
     }
 

@@ -173,14 +173,14 @@ impl Telemetry {
         self.learned_answer.clear();
         self.learned_observations.clear();
         for learned in gateway.estimates.lock().list() {
-            let labels = LearnedLabels { application: learned.application.to_string(), model: learned.model.to_string() };
-            self.learned_answer.get_or_create(&labels).set(learned.tokens as f64);
+            let application = learned.application.map_or_else(String::new, ToString::to_string);
+            let labels = LearnedLabels { application, model: learned.model.to_string() };
+            self.learned_answer.get_or_create(&labels).set(learned.answer_tokens as f64);
             self.learned_observations.get_or_create(&labels).set(learned.observations as i64);
         }
         self.breaker_open.clear();
-        let now = gateway.clock.now().mono;
         for backend in gateway.router.backends().all() {
-            let open = i64::from(backend.is_open(now));
+            let open = i64::from(backend.is_tripped());
             self.breaker_open.get_or_create(&BackendLabels { backend: backend.id().to_string() }).set(open);
         }
         let mut text = String::new();

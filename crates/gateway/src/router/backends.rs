@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use config::snapshot::{Backend, Snapshot};
 use dialect::rate_limit_headers::RateLimits;
 use domain::breaker::{Breaker, Ticket, Verdict};
-use domain::pool::{self, Choice, Member, MemberState, Pool, Rotation};
+use domain::pool::{self, Choice, Member, MemberState, Pool, Rotation, Turn};
 use domain::retry::RetryBudget;
 use domain::saturation::Saturation;
 use domain::{BackendId, Mono, PoolId};
@@ -44,8 +44,9 @@ impl BackendState {
         &self.connections
     }
 
-    pub fn is_open(&self, now: Mono) -> bool {
-        self.health().breaker.open_until(now).is_some()
+    /// Open, or half-open and not yet closed by a probe.
+    pub fn is_tripped(&self) -> bool {
+        self.health().breaker.is_tripped()
     }
 
     /// Whether this backend can take a call that reserves `tokens`.
@@ -61,8 +62,11 @@ impl BackendState {
     }
 
     /// Lets a call through. `None`: another call took the half-open breaker's only probe meanwhile.
-    pub fn begin(self: &Arc<Self>, clock: &Clock) -> Option<Probe> {
-        let ticket = self.health().breaker.begin(clock.now().mono)?;
+    pub fn begin(self: &Arc<Self>, tokens: u64, clock: &Clock) -> Option<Probe> {
+        let mut health = self.health();
+        let ticket = health.breaker.begin(clock.now().mono)?;
+        health.saturation.spend(tokens);
+        drop(health);
         Some(Probe { backend: self.clone(), ticket: Some(ticket), clock: clock.clone() })
     }
 
@@ -113,16 +117,20 @@ impl Probe {
         let Some(ticket) = self.ticket.take() else { return };
         let now = self.clock.now().mono;
         let mut health = self.backend.health();
-        let was_open = health.breaker.open_until(now).is_some();
+        let was_tripped = health.breaker.is_tripped();
         health.breaker.finish(ticket, verdict, now);
-        let is_open = health.breaker.open_until(now);
+        let (is_tripped, until) = (health.breaker.is_tripped(), health.breaker.open_until(now));
         drop(health);
-        match (was_open, is_open) {
-            (false, Some(until)) => {
-                tracing::warn!(backend = %self.backend.id(), open_s = until.since(now).as_secs(), "breaker opened");
+        let id = self.backend.id();
+        match (was_tripped, is_tripped, until) {
+            (false, true, Some(until)) => {
+                tracing::warn!(backend = %id, open_s = until.since(now).as_secs(), "breaker opened");
             }
-            (true, None) => tracing::info!(backend = %self.backend.id(), "breaker closed"),
-            (false, None) | (true, Some(_)) => {}
+            (true, true, Some(until)) if verdict != Verdict::Neutral => {
+                tracing::warn!(backend = %id, open_s = until.since(now).as_secs(), "probe failed: breaker stays open");
+            }
+            (true, false, _) => tracing::info!(backend = %id, "breaker closed"),
+            (false | true, _, _) => {}
         }
     }
 }
@@ -153,10 +161,10 @@ impl PoolState {
 
     pub fn choose(&self, pool: &Pool, states: &[MemberState], favourite: Option<u64>) -> Choice {
         if let Some(key) = favourite {
-            return pool::choose_affine(pool, key, |index| states[index]);
+            return pool::choose(pool, states, Turn::Stick { key });
         }
         let mut rotation = self.rotation.lock().unwrap_or_else(PoisonError::into_inner);
-        pool::choose(pool, &mut rotation, |index| states[index])
+        pool::choose(pool, states, Turn::Rotate(&mut rotation))
     }
 
     pub fn note_call(&self, now: Mono) {
@@ -183,7 +191,7 @@ struct Table {
 
 impl Backends {
     /// What is new gets its state, what is gone loses it, the rest keeps its own.
-    pub fn sync(&self, snapshot: &Snapshot, now: Mono) -> Result<(), rustls::Error> {
+    pub fn sync(&self, snapshot: &Snapshot) -> Result<(), rustls::Error> {
         let old = self.all.load_full();
         let mut table = Table::default();
         for (id, definition) in &snapshot.backends {
@@ -197,7 +205,7 @@ impl Backends {
             let health = match known {
                 Some(known) if known.definition.breaker == definition.breaker => known.health.clone(),
                 _ => Arc::new(Mutex::new(Health {
-                    breaker: Breaker::new(definition.breaker, now),
+                    breaker: Breaker::new(definition.breaker),
                     saturation: Saturation::default(),
                 })),
             };
