@@ -113,7 +113,7 @@ impl Counter {
                 window.set_bound(rule.bound(), now.mono);
             }
             (Measure::Concurrency(gauge), Rule::Concurrency { .. }) => {
-                gauge.set_bound(rule.bound())
+                gauge.set_bound(rule.bound());
             }
             (Measure::Quota(quota), Rule::TokenQuota { calendar, .. })
                 if quota.calendar() == calendar =>
