@@ -30,7 +30,10 @@ pub struct RetryRule {
 
 impl Default for RetryRule {
     fn default() -> Self {
-        Self { attempts: 3, budget: 0.2 }
+        Self {
+            attempts: 3,
+            budget: 0.2,
+        }
     }
 }
 
