@@ -6,6 +6,7 @@
 pub mod counters;
 pub mod ledger;
 pub mod registry;
+mod directory;
 
 pub use counters::Counters;
 pub use ledger::Ledger;
