@@ -24,18 +24,29 @@ pub mod calendar;
 
 pub mod concurrency;
 
-// Routing: who is healthy, who is next, and whether to try again.
+pub mod estimate;
+
+// Routing: who is healthy, who has room, who is next, and whether to try again.
 pub mod breaker;
+
+pub mod saturation;
 
 pub mod pool;
 
+pub mod retry;
+
 pub mod record;
 
+pub use breaker::{Breaker, BreakerRule};
 pub use counter::{Counter, Figures, Held, Place, Verdict};
 pub use demand::Amount;
+pub use estimate::AnswerEstimates;
 pub use ids::{
     ApplicationName, BackendId, CallId, LimitId, ModelName, PoolId, ProductId, SubscriptionId,
 };
 pub use limit::{Demand, Limit, LimitRefusal, Reserve, Rule, Scope};
+pub use pool::{Choice, Member, MemberState, Pool, RetryRule, Rotation};
+pub use retry::RetryBudget;
+pub use saturation::{RoomSeen, Saturation};
 pub use time::{Mono, Now, Wall};
 pub use usage::{Metered, Usage};
