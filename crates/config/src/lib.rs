@@ -14,6 +14,8 @@ mod keys;
 mod plan;
 mod problem;
 mod read;
+mod reference;
+mod schema;
 pub mod snapshot;
 mod tree;
 
@@ -25,6 +27,8 @@ pub use expression::{CallContext, Expression, Fault};
 pub use keys::key_hash;
 pub use plan::{Plan, PlanError};
 pub use problem::{Problem, Severity};
+pub use reference::reference;
+pub use schema::schema;
 pub use snapshot::Snapshot;
 
 use crate::file::File;
