@@ -4,9 +4,9 @@
 //! maps and files.
 
 pub mod counters;
+mod directory;
 pub mod ledger;
 pub mod registry;
-mod directory;
 
 pub use counters::Counters;
 pub use ledger::Ledger;
