@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, anyhow};
 use clap::{Args, Subcommand, ValueEnum};
 use config::Snapshot;
 use domain::{SubscriptionId, Wall};
@@ -121,6 +121,7 @@ impl Create {
                 self.slot.slot(),
                 self.application.as_deref(),
                 now(),
+                entropy()?,
             )
             .context("no key was made; `tollgate keys rotate` replaces one that is there")?;
         print_once(&key)
@@ -133,10 +134,18 @@ impl Rotate {
         let subscription = declared(&snapshot, &self.subscription)?;
         refuse_slot_of_file(&snapshot, &subscription, self.slot)?;
         let key = open(&snapshot)?
-            .rotate(&subscription, self.slot.slot(), now())
+            .rotate(&subscription, self.slot.slot(), now(), entropy()?)
             .context("no key was rotated")?;
         print_once(&key)
     }
+}
+
+/// A key's own: from the system's generator, or no key is made.
+fn entropy() -> Result<[u8; 40]> {
+    let mut entropy = [0; 40];
+    getrandom::fill(&mut entropy)
+        .map_err(|error| anyhow!("the system has no randomness to give: {error}"))?;
+    Ok(entropy)
 }
 
 impl Revoke {
