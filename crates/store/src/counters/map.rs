@@ -13,9 +13,9 @@ use papaya::Equivalent;
 /// swept. A counter takes some 300 bytes, a busy window up to 2 KiB.
 pub const COUNTERS_MAX: usize = 1_000_000;
 
-/// A shard is swept by whoever makes it twice as large as the last sweep left it; at most 4,000
+/// A shard is swept by whoever makes it twice as large as the last sweep left it; at most 8,000
 /// counters or so are one shard's, so this bounds how long one call may be held up by it.
-const SHARDS: usize = 256;
+const SHARDS: usize = 128;
 const SHARD_SWEPT_FROM: usize = 16;
 
 /// How many counters a call that finds the map full looks at before it gives up.
