@@ -10,7 +10,7 @@ use domain::{Counter, Limit, LimitId, Now};
 use papaya::Equivalent;
 
 /// Past this, calls with a new key are refused (`ReserveError::Full`) until idle counters can be
-/// swept. A counter takes some 300 bytes, a busy window up to 2 KiB.
+/// swept. A counter takes some 430 bytes, a busy window up to 2 KiB.
 pub const COUNTERS_MAX: usize = 1_000_000;
 
 /// A shard is swept by whoever makes it twice as large as the last sweep left it; at most 8,000
