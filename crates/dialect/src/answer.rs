@@ -25,6 +25,17 @@ pub fn read(operation: Operation, body: &[u8]) -> Answer {
     }
 }
 
+/// The last usage object within a piece of an answer too large to hold.
+pub fn usage_within(operation: Operation, piece: &[u8]) -> Option<Usage> {
+    const NAME: &[u8] = b"\"usage\"";
+    memchr::memmem::rfind_iter(piece, NAME).find_map(|at| {
+        let value = piece[at + NAME.len()..]
+            .trim_ascii_start()
+            .strip_prefix(b":")?;
+        usage::read(operation, Json::first(value)?)
+    })
+}
+
 /// Completion tokens of an answer without usage (also of a cut one), by tokenizer.
 pub fn completion_tokens(operation: Operation, body: &[u8], encoding: Encoding) -> u64 {
     match operation {
@@ -61,6 +72,20 @@ mod tests {
                 usage,
                 is_whole: true
             }
+        );
+    }
+
+    #[test]
+    fn usage_is_found_in_a_tail_that_begins_anywhere() {
+        let tail = br#"8,0.07]}],"model":"m", "usage" : {"prompt_tokens":8,"total_tokens":8}}"#;
+        let usage = Some(Usage {
+            prompt: 8,
+            ..Usage::default()
+        });
+        assert_eq!(usage_within(Operation::Embeddings, tail), usage);
+        assert_eq!(
+            usage_within(Operation::Embeddings, &tail[..tail.len() - 9]),
+            None
         );
     }
 
