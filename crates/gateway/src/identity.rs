@@ -191,11 +191,12 @@ impl Authenticator {
             return Ok(token);
         }
         let token = UnverifiedToken::parse(secret.text)?;
+        // Before anything is waited for: what can never be allowed needs no issuer to say so.
+        let algorithm = token.algorithm.ok_or(TokenFault::AlgorithmNotAllowed)?;
         let (issuer, keys, set) = self.issuer_of(snapshot, &token).await?;
-        let algorithm = token
-            .algorithm
-            .filter(|algorithm| issuer.algorithms.contains(algorithm));
-        let algorithm = algorithm.ok_or(TokenFault::AlgorithmNotAllowed)?;
+        if !issuer.algorithms.contains(&algorithm) {
+            return Err(TokenFault::AlgorithmNotAllowed.into());
+        }
         let set = keys.verify(set, &token, algorithm, now.mono).await?;
         // Keys fetched meanwhile may come with another issuer name.
         if !token::is_from(expected_issuer(&issuer, &set), &token.claims) {
