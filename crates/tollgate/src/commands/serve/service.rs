@@ -56,8 +56,7 @@ impl Service {
         };
         started.log(&snapshot);
 
-        let gateway = Gateway::new(snapshot, counters, ledger, clock)
-            .context("cannot start")?;
+        let gateway = Gateway::new(snapshot, counters, ledger, clock).context("cannot start")?;
         let (listeners, shutdown) = (TaskTracker::new(), CancellationToken::new());
         listeners.spawn(server::serve(
             gateway.clone(),
