@@ -61,7 +61,10 @@ fn main() {
         "through to the database: {:.0} calls/s",
         calls as f64 / all.wall.as_secs_f64()
     );
-    println!("furthest behind: {} MiB; {folded} calls folded", furthest_behind >> 20);
+    println!(
+        "furthest behind: {} MiB; {folded} calls folded",
+        furthest_behind >> 20
+    );
 
     let (ledger, _) = Ledger::open(dir, now).expect("it was closed");
     let record = call(calls, calls);
