@@ -104,7 +104,7 @@ impl Service {
                 "configuration in force"
             ),
             Err(error) => {
-                tracing::error!(cause, %error, revision = before.revision, "not loaded: the configuration in force stays")
+                tracing::error!(cause, %error, revision = before.revision, "not loaded: the configuration in force stays");
             }
         }
     }
