@@ -25,6 +25,12 @@ section! {
     /// One Tollgate configuration. `${env:NAME}` and `${file:/path}` stand for their value in any
     /// text (a file's last line break aside); `$${` stands for `${` itself. Several files are merged:
     /// lists are joined, and a value that two of them set is an error.
+    ///
+    /// Expressions are CEL over `subscription.{id,name,owner}`, `product.{id,name}`,
+    /// `application.name` (empty if unknown), `caller.{key_id,issuer,subject}`, `claims`,
+    /// `model.name` and `request.{headers,ip}`. Headers are looked up in any case, their several
+    /// values joined with `, `. What is missing refuses the call: guard it, as in
+    /// `"x-team" in request.headers ? request.headers["x-team"] : "none"`.
     pub struct File {
         /// Where clients call. Needs a restart to change.
         pub listen: SocketAddr = "127.0.0.1:8080",

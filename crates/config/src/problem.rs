@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// One mistake. Holds no secret: a value that came from `${…}`, or that a secret field has, is never
-/// quoted.
+/// quoted; nor is a field's name that could be a key without its field (`{ primary:abc123 }`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// As the source was named; `registry` for keys that `tollgate keys` made.
@@ -37,6 +37,20 @@ impl fmt::Display for Problem {
             write!(f, ": {}", self.field)?;
         }
         write!(f, ": {}; {}", self.problem, self.fix)
+    }
+}
+
+/// A field's name as a problem may show it: fields are words, keys hardly ever.
+pub(crate) fn shown_name(name: &str) -> String {
+    const BYTES_MAX: usize = 40;
+    let is_word = !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+    if is_word && name.len() <= BYTES_MAX {
+        format!("`{name}`")
+    } else {
+        "with this name".to_owned()
     }
 }
 

@@ -97,4 +97,82 @@ mod tests {
             }
         }
     }
+
+    /// Whether `value` is as `schema` says; of its keywords, those that tell kinds and fields.
+    fn fits(value: &Value, schema: &Value, root: &Value) -> bool {
+        if let Some(name) = schema["$ref"].as_str() {
+            return root
+                .pointer(name.trim_start_matches('#'))
+                .is_some_and(|schema| fits(value, schema, root));
+        }
+        if let Some(choices) = schema["oneOf"].as_array() {
+            return choices
+                .iter()
+                .filter(|choice| fits(value, choice, root))
+                .count()
+                == 1;
+        }
+        if let Some(word) = schema.get("const") {
+            return value == word;
+        }
+        let kinds = match &schema["type"] {
+            Value::Array(kinds) => kinds.clone(),
+            kind => vec![kind.clone()],
+        };
+        let is_of_kind = |kind: &Value| match kind.as_str() {
+            Some("object") => value.is_object(),
+            Some("array") => value.is_array(),
+            Some("string") => value.is_string(),
+            Some("integer") => value.is_u64(),
+            Some("number") => value.is_number(),
+            Some("boolean") => value.is_boolean(),
+            _ => false,
+        };
+        let fields_fit = || {
+            value
+                .as_object()
+                .into_iter()
+                .flatten()
+                .all(|(name, value)| match schema["properties"].get(name) {
+                    Some(field) => fits(value, field, root),
+                    None => {
+                        schema["additionalProperties"].is_object()
+                            && fits(value, &schema["additionalProperties"], root)
+                    }
+                })
+        };
+        let has_required = || {
+            schema["required"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .all(|name| value.get(name.as_str().unwrap_or_default()).is_some())
+        };
+        let items_fit = || {
+            value
+                .as_array()
+                .into_iter()
+                .flatten()
+                .all(|item| fits(item, &schema["items"], root))
+        };
+        kinds.iter().any(is_of_kind) && fields_fit() && has_required() && items_fit()
+    }
+
+    #[test]
+    fn the_examples_are_as_the_schema_says() {
+        let schema = super::schema();
+        for text in [
+            include_str!("../../../examples/tollgate.yaml"),
+            include_str!("../../../examples/self-hosted.yaml"),
+        ] {
+            let mut example: Value = serde_saphyr::from_str(text).expect("YAML");
+            assert!(fits(&example, &schema, &schema));
+            example["pools"] =
+                serde_json::json!([{ "id": "p", "members": [{ "backend": "b", "wieght": 1 }] }]);
+            assert!(
+                !fits(&example, &schema, &schema),
+                "an unknown field deep inside is noticed"
+            );
+        }
+    }
 }

@@ -199,7 +199,7 @@ impl Authenticator {
         }
         let set = keys.verify(set, &token, algorithm, now.mono).await?;
         // Keys fetched meanwhile may come with another issuer name.
-        if !token::is_from(expected_issuer(&issuer, &set), &token.claims) {
+        if !token::is_from(expected(&issuer, &set), &token.claims) {
             return Err(TokenFault::WrongIssuer.into());
         }
         let validity = Validity::of(&token.claims)?;
@@ -247,6 +247,10 @@ impl Authenticator {
         for wait in [false, true] {
             let mut fallback = None;
             for issuer in &snapshot.issuers {
+                let named = issuer.issuer.as_deref();
+                if named.is_some_and(|named| !token::is_from(named, &token.claims)) {
+                    continue;
+                }
                 let Some(Followed { keys, .. }) = followed.get(issuer.openid_config.as_str())
                 else {
                     unavailable.get_or_insert((issuer, NOT_FOLLOWED_RETRY));
@@ -263,7 +267,7 @@ impl Authenticator {
                         }
                     },
                 };
-                if !token::is_from(expected_issuer(issuer, &set), &token.claims) {
+                if !token::is_from(expected(issuer, &set), &token.claims) {
                     continue;
                 }
                 let found = (issuer.clone(), keys.clone(), set);
@@ -286,7 +290,7 @@ impl Authenticator {
     }
 }
 
-/// What `iss` must read: the configuration's word before the discovery document's.
-fn expected_issuer<'a>(issuer: &'a Issuer, set: &'a KeySet) -> &'a str {
+/// What `iss` must be: what the configuration says, else what the issuer's own document does.
+fn expected<'a>(issuer: &'a Issuer, set: &'a KeySet) -> &'a str {
     issuer.issuer.as_deref().unwrap_or(&set.issuer)
 }

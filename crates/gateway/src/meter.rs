@@ -35,8 +35,6 @@ pub struct MeteredBody {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Flowing,
-    /// The break was told to the client as the stream's last event; the connection ends next.
-    Broken,
     Ended,
 }
 
@@ -150,27 +148,20 @@ impl MeteredBody {
         self.trail.settle(metered);
     }
 
-    /// The upstream broke off: the client hears of it in its dialect, and the connection ends.
+    /// The upstream broke off. A stream's client hears of it in its dialect, as the last event; what
+    /// was held of an unfinished one is dropped. Anything else is cut, so that it never looks whole.
     fn broke(&mut self, failure: AttemptFailure) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        self.state = State::Broken;
-        let event = match &self.tally {
-            Tally::Stream(_) => {
-                let origin = self.trail.facts().origin;
-                Some(Refusal::UpstreamCut.event(origin.dialect, &origin.id.to_string()))
-            }
-            Tally::Large(_) => None,
-        };
+        self.state = State::Ended;
+        let origin = self.trail.facts().origin;
         self.settle(Outcome::Cut, Some(failure));
         self.serving.failed();
-        match event {
-            Some(event) => Poll::Ready(Some(Ok(Frame::data(event)))),
-            None => self.cut(),
-        }
-    }
-
-    fn cut(&mut self) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        self.state = State::Ended;
-        Poll::Ready(Some(Err(Cut)))
+        Poll::Ready(Some(match &self.tally {
+            Tally::Stream(_) => {
+                let event = Refusal::UpstreamCut.event(origin.dialect, &origin.id.to_string());
+                Ok(Frame::data(event))
+            }
+            Tally::Large(_) => Err(Cut),
+        }))
     }
 
     /// The upstream's body ended by itself. A stream that never said it was done was cut.
@@ -204,7 +195,6 @@ impl Body for MeteredBody {
         loop {
             match this.state {
                 State::Ended => return Poll::Ready(None),
-                State::Broken => return this.cut(),
                 State::Flowing => {}
             }
             match ready!(this.poll_pieces(cx)) {

@@ -36,7 +36,7 @@ fn main() {
     let (ledger, _) = Ledger::open(dir, now).expect("an empty directory");
 
     let mut in_calls = Took::default();
-    let mut furthest_behind = 0;
+    let (mut furthest_behind, mut folded) = (0, 0);
     let all = timed(|| {
         let mut number = 0;
         while number < calls {
@@ -50,7 +50,9 @@ fn main() {
                     ledger.append(Some(entry), record);
                 }
             });
-            furthest_behind = furthest_behind.max(ledger.health().behind_bytes);
+            let health = ledger.health();
+            furthest_behind = furthest_behind.max(health.behind_bytes);
+            folded = health.folded;
         }
         ledger.close();
     });
@@ -59,7 +61,10 @@ fn main() {
         "through to the database: {:.0} calls/s",
         calls as f64 / all.wall.as_secs_f64()
     );
-    println!("furthest behind: {} MiB", furthest_behind >> 20);
+    println!(
+        "furthest behind: {} MiB; {folded} calls folded",
+        furthest_behind >> 20
+    );
 
     let (ledger, _) = Ledger::open(dir, now).expect("it was closed");
     let record = call(calls, calls);

@@ -58,6 +58,7 @@ struct Referred {
     what: &'static str,
     section: &'static str,
     name: String,
+    is_foreign: bool,
     place: Place,
     field: String,
 }
@@ -68,6 +69,7 @@ impl Names {
             what,
             section,
             name,
+            is_foreign,
             place,
             field,
         } in &self.references
@@ -84,17 +86,22 @@ impl Names {
                 .collect();
             known.sort_unstable();
             let fix = match nearest(name, known.into_iter()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("add it under `{section}`"),
+                Some(near) if !is_foreign => format!("did you mean `{near}`?"),
+                _ => format!("add it under `{section}`"),
             };
-            problems.error(*place, field, format!("no {what} is called `{name}`"), fix);
+            let problem = if *is_foreign {
+                format!("no {what} has this name")
+            } else {
+                format!("no {what} is called `{name}`")
+            };
+            problems.error(*place, field, problem, fix);
         }
     }
 }
 
 impl<K: Named> Field for Declared<K> {
     fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        let name = read_name(K::WHAT, K::ALPHABET, node, reader)?;
+        let Name { name, .. } = read_name(K::WHAT, K::ALPHABET, node, reader)?;
         let id = K::from(&name);
         let declared = reader.names.declared.entry(K::SECTION).or_default();
         if let Some(first) = declared.get(&name).copied() {
@@ -120,13 +127,14 @@ impl<K: Named> Field for Declared<K> {
 
 impl<K: Named> Field for Reference<K> {
     fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        let name = read_name(K::WHAT, K::ALPHABET, node, reader)?;
+        let Name { name, is_foreign } = read_name(K::WHAT, K::ALPHABET, node, reader)?;
         let id = K::from(&name);
         let field = reader.field();
         reader.names.references.push(Referred {
             what: K::WHAT,
             section: K::SECTION,
             name,
+            is_foreign,
             place: node.place,
             field,
         });
@@ -150,7 +158,7 @@ pub(crate) struct LimitName {
 
 impl Field for LimitName {
     fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        let name = read_name("limit", Alphabet::Id, node, reader)?;
+        let Name { name, .. } = read_name("limit", Alphabet::Id, node, reader)?;
         Some(Self {
             name: name.into(),
             place: node.place,
@@ -162,12 +170,13 @@ impl Field for LimitName {
     }
 }
 
-fn read_name(
-    what: &str,
-    alphabet: Alphabet,
-    node: &Node,
-    reader: &mut Reader<'_>,
-) -> Option<String> {
+struct Name {
+    name: String,
+    /// Came from `${…}`.
+    is_foreign: bool,
+}
+
+fn read_name(what: &str, alphabet: Alphabet, node: &Node, reader: &mut Reader<'_>) -> Option<Name> {
     let (_, filled) = reader.scalar(node, "a name", "write one name")?;
     let fits = !filled.text.is_empty()
         && filled.text.len() <= NAME_BYTES_MAX
@@ -184,7 +193,10 @@ fn read_name(
         );
         return None;
     }
-    Some(filled.text.into_owned())
+    Some(Name {
+        is_foreign: filled.is_foreign,
+        name: filled.text.into_owned(),
+    })
 }
 
 impl Alphabet {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::suggest::suggestion;
 use super::{Field, Reader, Step};
-use crate::problem::Place;
+use crate::problem::{Place, shown_name};
 use crate::tree::{Content, Entry, Node, Scalar};
 
 /// A map whose fields are known. Written with [`section!`].
@@ -109,7 +109,7 @@ impl<'n> Fields<'n> {
         };
         for entry in entries {
             if !names.contains(&&*entry.name) {
-                let problem = format!("unknown field `{}`", entry.name.escape_debug());
+                let problem = format!("unknown field {}", shown_name(&entry.name));
                 reader.error(entry.place, problem, suggestion(&entry.name, &names));
             }
         }

@@ -78,6 +78,10 @@ fn secrets_show_nowhere() {
     let mut texts: Vec<String> = vec![
         field("owner: \"${env:X}\\n\""),
         field("state: '${env:X}'"),
+        SMALL.replace("product: standard", "product: '${env:X}'"),
+        SMALL.replace("{ primary: search-key-0123456789 }", "{ primary:search-key-0123456789 }"),
+        SMALL.replace("{ primary: search-key-0123456789 }", "{ search-key-0123456789 }"),
+        SMALL.replace("{ primary: search-key-0123456789 }", "{ search-key-0123456789, search-key-0123456789 }"),
         field("quotas: '${env:X}'"),
         SMALL.replace("dialect: openai", "dialect: '${file:/run/x}'"),
         SMALL.replace("https://api.example.com/v1/", "'${env:X}'"),

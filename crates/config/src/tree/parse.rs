@@ -6,7 +6,7 @@ use std::rc::Rc;
 use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, Span};
 
 use super::{Content, Entry, Node, Scalar};
-use crate::problem::{Place, Problems};
+use crate::problem::{Place, Problems, shown_name};
 
 /// Deeper is refused: no section nests past 8.
 const DEPTH_MAX: usize = 32;
@@ -257,9 +257,12 @@ impl Builder<'_> {
                     return Ok(());
                 }
                 if let Some(first) = index.get(&name) {
-                    let problem = format!("`{name}` is set twice, first on line {}", first.line);
-                    self.problems
-                        .error(place, &name, problem, "keep one of them");
+                    let problem = format!(
+                        "a field {} is set twice, first on line {}",
+                        shown_name(&name),
+                        first.line
+                    );
+                    self.problems.error(place, "", problem, "keep one of them");
                     return Ok(());
                 }
                 index.insert(name.clone(), place);

@@ -10,8 +10,9 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use rusqlite::{Connection, Row, params_from_iter};
 
+use super::LedgerError;
+use super::query::{open_to_query, unreadable};
 use super::sums::{HOUR_MS, UsageSums, hour_of};
-use super::{LedgerError, open_to_query, unreadable};
 
 #[derive(Clone, Debug)]
 pub struct UsageQuery {
