@@ -123,7 +123,7 @@ impl Create {
                 now(),
                 entropy()?,
             )
-            .context("no key was made; `tollgate keys rotate` replaces one that is there")?;
+            .context("no key was made (`tollgate keys rotate` replaces one that is there)")?;
         print_once(&key)
     }
 }
@@ -145,7 +145,7 @@ impl Revoke {
         let snapshot = configuration::load_without_secrets(&self.registry.config)?;
         let key = open(&snapshot)?
             .revoke(stored_id(&self.id), now())
-            .context("no key was revoked; `tollgate keys list` shows the ids")?;
+            .context("no key was revoked (`tollgate keys list` shows the ids)")?;
         print::out(&format!(
             "{} of `{}` is revoked\n",
             key_id(&key),

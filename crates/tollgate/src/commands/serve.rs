@@ -84,7 +84,7 @@ fn apply(service: &Service, change: Change) {
         Err(failure) => {
             match &failure {
                 LoadFailure::Unreadable(error) => {
-                    tracing::error!(error = format!("{error:#}"), "configuration")
+                    tracing::error!(error = format!("{error:#}"), "configuration");
                 }
                 LoadFailure::Problems(problems) => {
                     for problem in problems {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use config::Snapshot;
+use config::snapshot::Settings;
 use gateway::server::{self, Face};
 use gateway::{Clock, Gateway};
 use store::{Counters, Ledger};
@@ -20,6 +21,8 @@ pub struct Service {
     /// Accept loops; each ends when `shutdown` is told and its calls are over.
     listeners: TaskTracker,
     shutdown: CancellationToken,
+    /// Of these, some take a restart to change.
+    running: Settings,
 }
 
 impl Service {
@@ -77,6 +80,7 @@ impl Service {
             gateway,
             listeners,
             shutdown,
+            running: settings,
         })
     }
 
@@ -86,11 +90,10 @@ impl Service {
 
     /// Puts a configuration in force. Calls in flight end under the one that they began with.
     pub fn reload(&self, snapshot: Snapshot, cause: &str) {
-        let before = self.gateway.snapshot.load_full();
-        for field in needing_restart(&before, &snapshot) {
+        for field in needing_restart(&self.running, &snapshot.settings) {
             tracing::warn!(
                 field,
-                "changed, but a restart is needed for it: the running value stays"
+                "a restart is needed for this field: the running value stays"
             );
         }
         let counts = Counts::of(&snapshot);
@@ -104,7 +107,7 @@ impl Service {
                 "configuration in force"
             ),
             Err(error) => {
-                tracing::error!(cause, %error, revision = before.revision, "not loaded: the configuration in force stays")
+                tracing::error!(cause, %error, revision = self.revision(), "not loaded: the configuration in force stays");
             }
         }
     }
@@ -115,6 +118,7 @@ impl Service {
             gateway,
             listeners,
             shutdown,
+            running: _,
         } = self;
         shutdown.cancel();
         listeners.wait().await;
@@ -143,12 +147,11 @@ fn create_data_dir(dir: &Path) -> Result<()> {
         })
 }
 
-fn needing_restart(before: &Snapshot, after: &Snapshot) -> Vec<&'static str> {
-    let (before, after) = (&before.settings, &after.settings);
+fn needing_restart(running: &Settings, wanted: &Settings) -> Vec<&'static str> {
     let changed = [
-        ("listen", before.listen != after.listen),
-        ("admin.listen", before.admin_listen != after.admin_listen),
-        ("data_dir", before.data_dir != after.data_dir),
+        ("listen", running.listen != wanted.listen),
+        ("admin.listen", running.admin_listen != wanted.admin_listen),
+        ("data_dir", running.data_dir != wanted.data_dir),
     ];
     changed
         .into_iter()
