@@ -8,6 +8,7 @@ mod key;
 mod limit;
 mod model;
 mod product;
+mod telemetry;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use crate::file::subscription;
 use crate::file::{Admin, Counters, File, RequestBounds, Store};
 use crate::problem::Problems;
 use crate::read::Placed;
-use crate::snapshot::{Settings, Snapshot, Subscription};
+use crate::snapshot::{Settings, Snapshot, Subscription, Telemetry};
 
 pub(crate) fn compile(
     file: File,
@@ -28,7 +29,7 @@ pub(crate) fn compile(
     revision: u64,
     problems: &mut Problems,
 ) -> Snapshot {
-    let settings = settings(&file, problems);
+    let mut settings = settings(&file, problems);
     let File {
         // Of the process: `settings` has read these.
         listen: _,
@@ -45,8 +46,12 @@ pub(crate) fn compile(
         products,
         subscriptions,
         applications,
+        metrics,
+        telemetry,
         limit_lists,
     } = file;
+    settings.telemetry = telemetry::telemetry(telemetry, problems);
+    let dimensions = telemetry::dimensions("metrics.dimensions", &metrics.dimensions, problems);
 
     let backends = backend::backends(backends.items, problems);
     let models = model::models(pools.items, models.items, &backends, problems);
@@ -67,7 +72,13 @@ pub(crate) fn compile(
         })
         .collect();
     let issuers_are_declared = !identity.jwt.items.is_empty() || !identity.jwt.is_whole;
-    let products = product::products(products.items, &models, issuers_are_declared, &mut limits);
+    let products = product::products(
+        products.items,
+        &models,
+        issuers_are_declared,
+        dimensions.as_ref(),
+        &mut limits,
+    );
 
     let mut written = Vec::new();
     let mut compiled: HashMap<SubscriptionId, Arc<Subscription>> = HashMap::new();
@@ -155,5 +166,7 @@ fn settings(file: &File, problems: &mut Problems) -> Settings {
         body_timeout: body_timeout.0,
         drain: drain.0,
         time_zone: file.time_zone.clone(),
+        metric_series_max: usize::try_from(file.metrics.series_max.0).unwrap_or(usize::MAX),
+        telemetry: Telemetry::default(),
     }
 }

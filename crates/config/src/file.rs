@@ -7,6 +7,7 @@ pub(crate) mod model;
 pub(crate) mod pool;
 pub(crate) mod product;
 pub(crate) mod subscription;
+pub(crate) mod telemetry;
 
 use std::net::SocketAddr;
 
@@ -19,6 +20,7 @@ use self::model::Model;
 use self::pool::Pool;
 use self::product::Product;
 use self::subscription::{Application, Subscription};
+use self::telemetry::{Metrics, Telemetry};
 use crate::read::{List, Path, Placed, Size, Span, section, words};
 
 section! {
@@ -60,6 +62,10 @@ section! {
         pub subscriptions: List<Subscription> = "[]",
         /// Limits of single applications, whichever subscription calls for them.
         pub applications: List<Application> = "[]",
+        /// Token metrics by dimensions of your own.
+        pub metrics: Metrics = "{}",
+        /// OpenTelemetry: traces and metrics to a collector. Off until `otlp` is set.
+        pub telemetry: Telemetry = "{}",
         ..limit_lists: LimitLists,
     }
 }

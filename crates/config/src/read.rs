@@ -5,6 +5,7 @@
 //! stands for its default, so that one mistake never hides another.
 
 mod list;
+mod map;
 mod name;
 mod section;
 mod suggest;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use schemars::{Schema, SchemaGenerator};
 
 pub(crate) use list::List;
+pub(crate) use map::{Map, Named};
 pub(crate) use name::{Declared, IssuerName, LimitName, Reference};
 pub(crate) use section::{Fields, Properties, Section, section, written};
 pub(crate) use text::{Cel, KeyText, Path, SecretText, Text};

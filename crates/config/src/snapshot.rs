@@ -44,6 +44,41 @@ pub struct Settings {
     pub body_timeout: Duration,
     pub drain: Duration,
     pub time_zone: jiff::tz::TimeZone,
+    /// Combinations of values that a metric with configured dimensions may have.
+    pub metric_series_max: usize,
+    pub telemetry: Telemetry,
+}
+
+/// OpenTelemetry. Nothing is exported without `otlp`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Telemetry {
+    pub service_name: String,
+    pub resource: Vec<(String, String)>,
+    pub otlp: Option<Otlp>,
+}
+
+/// A collector. Debug prints no secret.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Otlp {
+    /// Without a trailing slash; `/v1/traces` and `/v1/metrics` are added.
+    pub endpoint: url::Url,
+    pub headers: Vec<(http::HeaderName, Secret)>,
+    /// From 0 to 1.
+    pub sample_ratio: f64,
+    /// Between two exports of metrics.
+    pub interval: Duration,
+}
+
+/// Labels of the token metrics, in the order in which they are written.
+#[derive(Debug)]
+pub struct Dimensions {
+    pub list: Vec<Dimension>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Dimension {
+    pub name: Arc<str>,
+    pub value: Arc<Expression>,
 }
 
 /// SHA-256 of a key's secret text.
@@ -106,6 +141,8 @@ pub struct Product {
     pub require: Require,
     /// Header that names the application, where the key or token does not. Its value is cut to 128 bytes.
     pub application_header: Option<http::HeaderName>,
+    /// Its own, else the configuration's; absent when neither has any.
+    pub dimensions: Option<Arc<Dimensions>>,
     pub limits: Vec<KeyedLimit>,
 }
 

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use domain::{ModelName, ProductId, Scope};
 
 use super::limit::{LimitCompiler, unbounded};
+use super::telemetry;
 use crate::file::product::{self, Credential};
 use crate::read::{List, Placed};
-use crate::snapshot::{Model, Product, Require};
+use crate::snapshot::{Dimensions, Model, Product, Require};
 
 /// A product, and those of its models whose answers have no bound.
 pub(super) struct Granted {
@@ -20,6 +21,7 @@ pub(super) fn products(
     sections: Vec<product::Product>,
     models: &HashMap<ModelName, Arc<Model>>,
     issuers_are_declared: bool,
+    default_dimensions: Option<&Arc<Dimensions>>,
     limits: &mut LimitCompiler<'_>,
 ) -> HashMap<ProductId, Granted> {
     let mut products = HashMap::new();
@@ -30,6 +32,7 @@ pub(super) fn products(
             models: granted,
             require,
             application,
+            metrics,
             limit_lists,
         } = section;
         let id = id.id;
@@ -55,7 +58,11 @@ pub(super) fn products(
             .map(|model| &**model)
             .collect();
         let unbounded = unbounded(&within_reach);
+        let field = format!("products[{id}].metrics.dimensions");
+        let dimensions = telemetry::dimensions(&field, &metrics.dimensions, limits.problems)
+            .or_else(|| default_dimensions.cloned());
         let product = Product {
+            dimensions,
             name: name.map_or_else(|| id.to_string(), |name| name.text),
             models: names,
             require,

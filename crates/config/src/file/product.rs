@@ -3,6 +3,7 @@
 use domain::{ModelName, ProductId};
 
 use super::limit::LimitLists;
+use super::telemetry::ProductMetrics;
 use crate::read::{Declared, List, Placed, Reference, Text, section, words};
 
 section! {
@@ -18,6 +19,8 @@ section! {
         pub require: Option<Placed<List<Credential>>>,
         /// Where a call may name its application, if its key or token does not.
         pub application: Option<ApplicationSource>,
+        /// Token metrics by dimensions of this product's own.
+        pub metrics: ProductMetrics = "{}",
         ..limit_lists: LimitLists,
     }
 }

@@ -164,3 +164,38 @@ fn ten_thousand_subscriptions_with_one_counter_key_compile_it_once() {
         .collect();
     assert_eq!(keys.len(), 1, "one expression is compiled once");
 }
+
+#[test]
+fn a_product_s_dimensions_stand_instead_of_those_of_the_configuration() {
+    let text = SMALL.replace(
+        "products:\n  - { id: standard, models: [gpt-4o] }",
+        "metrics: { dimensions: { Team: subscription.name }, series_max: 50 }
+products:
+  - { id: standard, models: [gpt-4o] }
+  - { id: other, models: [gpt-4o], metrics: { dimensions: { Model: model.name, App: application.name } } }",
+    );
+    let snapshot = loaded(&text);
+    let names = |product: &str| -> Vec<String> {
+        let dimensions = snapshot.products[product].dimensions.as_ref();
+        let list = &dimensions.expect("dimensions").list;
+        list.iter().map(|one| one.name.to_string()).collect()
+    };
+    assert_eq!(names("standard"), ["Team"]);
+    assert_eq!(names("other"), ["Model", "App"]);
+    assert_eq!(snapshot.settings.metric_series_max, 50);
+}
+
+#[test]
+fn a_collector_s_headers_are_secrets() {
+    let text = format!(
+        "{SMALL}telemetry: {{ service_name: gate, resource: {{ deployment.environment.name: test }}, otlp: {{ endpoint: 'https://otlp.example.com/base/', headers: {{ Authorization: 'Basic hidden-value' }}, sample_ratio: 0.25, interval: 15s }} }}\n"
+    );
+    let telemetry = loaded(&text).settings.telemetry;
+    assert!(!format!("{telemetry:?}").contains("hidden-value"));
+    assert_eq!(telemetry.service_name, "gate");
+    let otlp = telemetry.otlp.expect("an exporter");
+    assert_eq!(otlp.endpoint.as_str(), "https://otlp.example.com/base");
+    assert_eq!(otlp.headers[0].0.as_str(), "authorization");
+    assert_eq!(otlp.headers[0].1.reveal(), "Basic hidden-value");
+    assert_eq!(loaded(SMALL).settings.telemetry.otlp, None);
+}

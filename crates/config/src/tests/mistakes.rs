@@ -63,11 +63,6 @@ fn parts_that_are_not_built_are_unknown_fields() {
         ("models: [gpt-4o]", "models: [gpt-4o], guards: []", "guards"),
         ("models: [gpt-4o]", "models: [gpt-4o], audit: {}", "audit"),
         (
-            "models: [gpt-4o]",
-            "models: [gpt-4o], metrics: {}",
-            "metrics",
-        ),
-        (
             "{ api_key: 'sk-upstream' }",
             "{ managed_identity: {} }",
             "managed_identity",
@@ -331,4 +326,46 @@ fn names_of_limits_are_unique_within_their_scope() {
             "models: [gpt-4o], quotas: [{ name: a, tokens: 1, period: day }]"
         )
     ));
+}
+
+#[test]
+fn a_dimension_is_a_label_that_nothing_else_is_called() {
+    for (name, problem) in [
+        ("team-name", "this cannot be the name of a label"),
+        ("1st", "this cannot be the name of a label"),
+        ("kind", "this label has a meaning of its own"),
+        ("__name__", "this label has a meaning of its own"),
+    ] {
+        let found = problems(&format!(
+            "{SMALL}metrics: {{ dimensions: {{ {name}: model.name }} }}\n"
+        ));
+        assert!(
+            matches!(&*found, [one] if one.contains(&format!("metrics.dimensions[{name}]: {problem}"))),
+            "{found:?}"
+        );
+    }
+    let unknown = format!("{SMALL}metrics: {{ dimensions: {{ Team: team.name }} }}\n");
+    let found = problems(&unknown);
+    assert!(
+        found[0].contains("metrics.dimensions[Team]: nothing is called `team`"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_collector_s_mistakes_are_told_without_its_secrets() {
+    let text = format!(
+        "{SMALL}telemetry: {{ otlp: {{ endpoint: 'ftp://collector', headers: {{ 'a b': hidden-value }}, sample_ratio: 2 }} }}\n"
+    );
+    let found = problems(&text);
+    let all = found.join("\n");
+    assert!(
+        all.contains("telemetry.otlp.endpoint: neither `http` nor `https`"),
+        "{all}"
+    );
+    assert!(
+        all.contains("telemetry.otlp.sample_ratio: `2` is not a share"),
+        "{all}"
+    );
+    assert!(!all.contains("hidden-value"), "{all}");
 }

@@ -104,6 +104,7 @@ impl Gate {
             models: Vec::new(),
             require,
             application_header: Some(HeaderName::from_static("x-app-name")),
+            dimensions: None,
             limits: Vec::new(),
         });
         for (id, key, state) in [
@@ -199,6 +200,8 @@ fn snapshot() -> Snapshot {
             body_timeout: Duration::from_secs(60),
             drain: Duration::from_secs(30),
             time_zone: jiff::tz::TimeZone::UTC,
+            metric_series_max: 1000,
+            telemetry: config::snapshot::Telemetry::default(),
         },
         issuers: Vec::new(),
         subscriptions: HashMap::new(),
