@@ -95,7 +95,7 @@ impl Fetch {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        let client = new_client().map_err(FetchError::Tls)?;
+        let client: HttpClient = new_client().map_err(FetchError::Tls)?;
         Ok(self.client.get_or_init(|| client))
     }
 }
@@ -118,7 +118,12 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
-fn new_client() -> Result<HttpClient, rustls::Error> {
+/// For requests that are seconds apart or more.
+pub(crate) fn new_client<B>() -> Result<Client<HttpsConnector<HttpConnector>, B>, rustls::Error>
+where
+    B: http_body::Body + Send,
+    B::Data: Send,
+{
     // Named rather than installed for the process: two providers in one binary would panic.
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let tls = || {

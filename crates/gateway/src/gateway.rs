@@ -56,7 +56,7 @@ impl Gateway {
             estimates: Estimates::default(),
             router: Router::new(clock.clone(), chance.clone()),
             ledger,
-            telemetry: Telemetry::default(),
+            telemetry: Telemetry::new(clock.now()),
             clock,
             chance,
             tasks: TaskTracker::new(),
@@ -65,13 +65,18 @@ impl Gateway {
         });
         gateway.prepare(&gateway.snapshot.load())?;
         gateway.sweep_now_and_then();
+        Telemetry::start(&gateway, gateway.stop.clone());
         Ok(gateway)
     }
 
     /// Swaps the configuration, all or nothing. Calls under way keep the one that they began with.
     pub fn reload(&self, snapshot: Snapshot) -> Result<(), StartError> {
-        self.prepare(&snapshot)?;
+        if let Err(error) = self.prepare(&snapshot) {
+            self.telemetry.count_failed_reload();
+            return Err(error);
+        }
         self.snapshot.store(Arc::new(snapshot));
+        self.telemetry.count_reload(self.clock.now());
         Ok(())
     }
 
@@ -81,6 +86,7 @@ impl Gateway {
         let spread = self.chance.roll() as f64 / u64::MAX as f64;
         self.authenticator
             .sync(snapshot, &self.tasks, &self.stop, spread);
+        self.telemetry.sync(snapshot);
         Ok(())
     }
 

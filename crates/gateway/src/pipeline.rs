@@ -19,6 +19,7 @@ use crate::gateway::Gateway;
 use crate::refusal::Refusal;
 use crate::reply::{self, Reply};
 use crate::router::Errand;
+use crate::telemetry::Told;
 use crate::trail::{Facts, Held, Settlement, Trail};
 
 impl Gateway {
@@ -55,6 +56,7 @@ impl Gateway {
     {
         let snapshot = self.snapshot.load_full();
         facts.origin.revision = snapshot.revision;
+        facts.origin.trace = self.telemetry.trace(&head.headers, &self.chance);
         let route = dialect::route::route(&head.method, head.uri.path(), head.uri.query())?;
 
         // Authenticate: who calls, and who pays.
@@ -85,6 +87,7 @@ impl Gateway {
 
         // Limit: reserve in every counter or in none. `settle` trues it up.
         let context = admission::context(caller, call, &head.headers, ip);
+        facts.series = self.telemetry.usage_series(&context);
         let admitted = admission::reserve(self, &plan, &context, call, self.clock.now()).await?;
         let held = facts.held.insert(Held::open(
             &facts.origin,
@@ -93,6 +96,7 @@ impl Gateway {
             admitted,
             &self.ledger,
         ));
+        self.telemetry.reserved(held.reserved_tokens);
 
         // Route and forward: priority, weight, breaker; retry until the first byte, never after.
         let errand = Errand {
@@ -109,20 +113,31 @@ impl Gateway {
     pub(crate) fn settle(&self, facts: Facts, metered: Metered) {
         let now = self.clock.now();
         let Settlement {
+            origin,
             record,
             call,
             reservation,
             entry,
+            series,
+            sent_at,
         } = facts.into_settlement(metered, now);
-        if let Some(reservation) = reservation {
+        if let Some((reservation, reserved_tokens)) = reservation {
+            self.telemetry.released(reserved_tokens);
             self.counters
                 .settle(reservation, metered.usage().total(), now);
         }
         let Some(record) = record else { return };
-        if let Some(call) = call {
-            self.estimates.learn(&record, &call);
+        if let Some(call) = &call {
+            self.estimates.learn(&record, call);
         }
-        self.telemetry.count(&record);
+        let told = Told {
+            record: &record,
+            origin: &origin,
+            operation: call.map(|call| call.operation),
+            series: series.as_deref(),
+            sent_at: &sent_at,
+        };
+        self.telemetry.tell(&told, self.router.backends());
         self.ledger.append(entry, record);
     }
 }

@@ -90,7 +90,10 @@ pub fn send(reply: Reply, mut trail: Trail) -> Response<Body> {
                 status: status.as_u16(),
                 failure: None,
                 metered,
-                latency: held.first_byte.unwrap_or_default(),
+                latency: held
+                    .first_byte
+                    .unwrap_or_default()
+                    .saturating_sub(serving.sent_at.mono.since(facts.origin.started.mono)),
             });
             facts.end(
                 status,

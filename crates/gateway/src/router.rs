@@ -273,9 +273,13 @@ impl Router {
     ) -> Result<Answered, Failure> {
         let sent_at = self.clock.now();
         held.at_upstream = Some((backend.id().clone(), sent_at));
+        held.sent_at.push(sent_at.mono);
         let request_id =
             HeaderValue::from_str(&origin.id.to_string()).unwrap_or(HeaderValue::from_static(""));
-        let headers = headers::to_upstream(errand.headers, &request_id);
+        let mut headers = headers::to_upstream(errand.headers, &request_id);
+        if let Some(trace) = &origin.trace {
+            trace.propagate(held.sent_at.len() - 1, &mut headers);
+        }
         let begun = attempt::send(&backend, errand, headers, &self.clock).await;
         held.at_upstream = None;
         let now = self.clock.now();

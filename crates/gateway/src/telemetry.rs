@@ -1,314 +1,283 @@
-//! What the gateway counts of itself, for `/metrics`. Labels are bounded: configured names and
-//! closed sets, never what a client chose.
+//! What the gateway tells of its calls: metrics, traces, the access log, the security log.
+//!
+//! Everything is made from the record of a call that has ended, so that counting decides nothing
+//! and can delay nothing. What each metric means stands in [`catalogue`].
+
+pub mod catalogue;
+
+mod access;
+mod bounded;
+mod exposition;
+mod histogram;
+mod otlp;
+mod process;
+mod sample;
+mod security;
+mod series;
+mod trace;
+mod usage;
 
 use std::net::IpAddr;
-use std::sync::Mutex;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use domain::record::CallRecord;
-use domain::{Mono, Now};
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
+use config::{CallContext, Snapshot};
+use domain::pool::MemberState;
+use domain::{Now, Wall};
+use http::HeaderMap;
+use tokio_util::sync::CancellationToken;
 
+use crate::clock::Chance;
 use crate::gateway::Gateway;
+use crate::router::Backends;
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CallLabels {
-    subscription: String,
-    model: String,
-    outcome: &'static str,
-}
+use bounded::Bounded;
+use otlp::Exporter;
+use sample::{Family, Value};
+use security::SecurityLog;
+use series::{Asked, CallSeries};
+use usage::Usage;
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct TokenLabels {
-    subscription: String,
-    model: String,
-    kind: &'static str,
-}
+pub use otlp::Told;
+pub use trace::TraceContext;
+pub use usage::UsageSeries;
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct AttemptLabels {
-    backend: String,
-    failure: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CodeLabels {
-    code: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct LearnedLabels {
-    application: String,
-    model: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct BackendLabels {
-    backend: String,
-}
+/// Codes of errors, which are a closed set.
+const CODES_MAX: usize = 100;
 
 pub struct Telemetry {
-    registry: Registry,
-    calls: Family<CallLabels, Counter>,
-    tokens: Family<TokenLabels, Counter>,
-    attempts: Family<AttemptLabels, Counter>,
-    unauthenticated: Family<CodeLabels, Counter>,
-    learned_answer: Family<LearnedLabels, Gauge<f64, AtomicU64>>,
-    learned_observations: Family<LearnedLabels, Gauge>,
-    breaker_open: Family<BackendLabels, Gauge>,
-    ledger_behind_bytes: Gauge,
-    ledger_records_in_memory: Gauge,
-    ledger_folded: Gauge,
-    ledger_faults: Gauge,
-    config_revision: Gauge,
+    calls: CallSeries,
+    usage: Usage,
+    exporter: Exporter,
+    unauthenticated: Bounded<&'static str, AtomicU64>,
+    calls_open: AtomicI64,
+    reserved_tokens: AtomicI64,
+    reloads: AtomicU64,
+    failed_reloads: AtomicU64,
+    loaded_at_ms: AtomicI64,
     security: Mutex<SecurityLog>,
-}
-
-impl Default for Telemetry {
-    fn default() -> Self {
-        let mut registry = Registry::with_prefix("tollgate");
-        let calls = Family::default();
-        registry.register(
-            "calls",
-            "Calls of authenticated callers, by how they ended",
-            calls.clone(),
-        );
-        let tokens = Family::default();
-        registry.register("tokens", "Tokens metered, by kind", tokens.clone());
-        let attempts = Family::default();
-        registry.register(
-            "attempts",
-            "Attempts at backends; failure is `none` for those that answered",
-            attempts.clone(),
-        );
-        let unauthenticated = Family::default();
-        registry.register(
-            "unauthenticated",
-            "Requests refused before their caller was known",
-            unauthenticated.clone(),
-        );
-        let learned_answer = Family::default();
-        registry.register(
-            "learned_answer_tokens",
-            "Answer length that `reserve: learned` holds, for each application and model",
-            learned_answer.clone(),
-        );
-        let learned_observations = Family::default();
-        registry.register(
-            "learned_answer_observations",
-            "Answers that the learned length rests on, old ones fading",
-            learned_observations.clone(),
-        );
-        let breaker_open = Family::default();
-        registry.register(
-            "breaker_open",
-            "1 while a backend's breaker lets no ordinary call through",
-            breaker_open.clone(),
-        );
-        let ledger_behind_bytes = Gauge::default();
-        registry.register(
-            "ledger_behind_bytes",
-            "Journal that the database does not have yet",
-            ledger_behind_bytes.clone(),
-        );
-        let ledger_records_in_memory = Gauge::default();
-        registry.register(
-            "ledger_records_in_memory",
-            "Records waiting in memory because the journal cannot be written",
-            ledger_records_in_memory.clone(),
-        );
-        let ledger_folded = Gauge::default();
-        registry.register(
-            "ledger_folded",
-            "Calls whose detail was folded into sums",
-            ledger_folded.clone(),
-        );
-        let ledger_faults = Gauge::default();
-        registry.register(
-            "ledger_faults",
-            "Parts of the ledger that are failing now: journal, database",
-            ledger_faults.clone(),
-        );
-        let config_revision = Gauge::default();
-        registry.register(
-            "config_revision",
-            "Revision of the configuration in force",
-            config_revision.clone(),
-        );
-        Self {
-            registry,
-            calls,
-            tokens,
-            attempts,
-            unauthenticated,
-            learned_answer,
-            learned_observations,
-            breaker_open,
-            ledger_behind_bytes,
-            ledger_records_in_memory,
-            ledger_folded,
-            ledger_faults,
-            config_revision,
-            security: Mutex::default(),
-        }
-    }
+    started: Wall,
 }
 
 impl Telemetry {
-    pub fn count(&self, record: &CallRecord) {
-        let subscription = record.opening.who.subscription.as_str();
-        // A name that was refused is the client's invention: it is no label.
-        let model = if record.rule.as_deref() == Some("model_not_found") {
-            ""
-        } else {
-            record.opening.model.as_str()
-        };
-        let outcome = record.outcome.as_str();
-        self.calls
-            .get_or_create(&CallLabels {
-                subscription: subscription.into(),
-                model: model.into(),
-                outcome,
-            })
-            .inc();
-        let usage = record.metered.usage();
-        let kinds = [
-            ("prompt", usage.prompt),
-            ("completion", usage.completion),
-            ("cached_prompt", usage.cached_prompt),
-            ("reasoning", usage.reasoning),
-            (
-                "estimated",
-                if record.metered.is_estimated() {
-                    usage.total()
-                } else {
-                    0
-                },
-            ),
-        ];
-        for (kind, amount) in kinds.into_iter().filter(|(_, amount)| *amount > 0) {
-            self.tokens
-                .get_or_create(&TokenLabels {
-                    subscription: subscription.into(),
-                    model: model.into(),
-                    kind,
-                })
-                .inc_by(amount);
+    pub fn new(now: Now) -> Self {
+        Self {
+            calls: CallSeries::default(),
+            usage: Usage::default(),
+            exporter: Exporter::default(),
+            unauthenticated: Bounded::new(CODES_MAX, AtomicU64::default),
+            calls_open: AtomicI64::new(0),
+            reserved_tokens: AtomicI64::new(0),
+            reloads: AtomicU64::new(0),
+            failed_reloads: AtomicU64::new(0),
+            loaded_at_ms: AtomicI64::new(now.wall.0),
+            security: Mutex::default(),
+            started: now.wall,
         }
-        for attempt in &record.attempts {
-            let failure = attempt.failure.map_or("none", |failure| failure.as_str());
-            self.attempts
-                .get_or_create(&AttemptLabels {
-                    backend: attempt.backend.to_string(),
-                    failure,
-                })
-                .inc();
+    }
+
+    /// Exports what the configuration in force says, until `stop`.
+    pub fn start(gateway: &Arc<Gateway>, stop: CancellationToken) {
+        if let Some(queue) = gateway.telemetry.exporter.take_queue() {
+            let export = otlp::export(Arc::downgrade(gateway), queue, stop);
+            gateway.tasks.spawn(export);
+        }
+    }
+
+    /// Before a snapshot comes into force.
+    pub fn sync(&self, snapshot: &Snapshot) {
+        self.calls.retain(snapshot);
+        self.usage.sync(snapshot);
+        self.exporter.sync(&snapshot.settings.telemetry);
+    }
+
+    pub fn count_reload(&self, now: Now) {
+        self.reloads.fetch_add(1, Ordering::Relaxed);
+        self.loaded_at_ms.store(now.wall.0, Ordering::Relaxed);
+    }
+
+    pub fn count_failed_reload(&self) {
+        self.failed_reloads.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Pairs with [`Telemetry::call_closed`], which the trail's drop calls.
+    pub fn call_opened(&self) {
+        self.calls_open.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn call_closed(&self) {
+        self.calls_open.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// What a call has reserved from now on; settling gives it back.
+    pub fn reserved(&self, tokens: u64) {
+        let tokens = i64::try_from(tokens).unwrap_or(i64::MAX);
+        self.reserved_tokens.fetch_add(tokens, Ordering::Relaxed);
+    }
+
+    pub fn released(&self, tokens: u64) {
+        let tokens = i64::try_from(tokens).unwrap_or(i64::MAX);
+        self.reserved_tokens.fetch_sub(tokens, Ordering::Relaxed);
+    }
+
+    /// The call's place in its trace. `None`: nothing is traced, and headers pass as they are.
+    pub fn trace(&self, headers: &HeaderMap, chance: &Chance) -> Option<TraceContext> {
+        let ratio = self.exporter.sample_ratio()?;
+        Some(TraceContext::of(headers, ratio, chance))
+    }
+
+    /// Where the configured dimensions put this call.
+    pub fn usage_series(&self, call: &CallContext<'_>) -> Option<Arc<UsageSeries>> {
+        let dimensions = call.product?.dimensions.as_deref()?;
+        Some(self.usage.series(dimensions, call))
+    }
+
+    /// Once for each call that has a record.
+    pub fn tell(&self, told: &Told<'_>, backends: &Backends) {
+        let asked = asked(told, backends);
+        self.calls.count(told.record, asked);
+        if let Some(series) = told.series {
+            series.count(&told.record.metered);
+        }
+        access::write(told, asked);
+        if let Some(trace) = told.origin.trace.as_ref().filter(|trace| trace.is_sampled) {
+            self.exporter.push(told, trace, asked, backends);
         }
     }
 
     /// Never on the ledger: a metric, and a line in a log that cannot be flooded.
     pub fn count_unauthenticated(&self, code: &'static str, ip: IpAddr, now: Now) {
-        self.unauthenticated
-            .get_or_create(&CodeLabels { code })
-            .inc();
+        self.unauthenticated.count(
+            &code,
+            || code,
+            |count| {
+                count.fetch_add(1, Ordering::Relaxed);
+            },
+        );
         let admitted = self
             .security
             .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .unwrap_or_else(PoisonError::into_inner)
             .admits(now.mono);
         if let Some(suppressed) = admitted {
             tracing::warn!(target: "security", code, %ip, suppressed, "request refused before its caller was known");
         }
     }
 
-    /// The exposition text. Gauges are read from their owners here, not kept up to date meanwhile.
+    /// The exposition text.
     pub fn expose(&self, gateway: &Gateway) -> String {
-        self.config_revision
-            .set(gateway.snapshot.load().revision as i64);
-        let health = gateway.ledger.health();
-        self.ledger_behind_bytes.set(health.behind_bytes as i64);
-        self.ledger_records_in_memory
-            .set(health.records_in_memory as i64);
-        self.ledger_folded.set(health.folded as i64);
-        let faults = [&health.journal_fault, &health.database_fault];
-        self.ledger_faults
-            .set(faults.iter().filter(|fault| fault.is_some()).count() as i64);
-        self.learned_answer.clear();
-        self.learned_observations.clear();
-        for learned in gateway.estimates.lock().list() {
-            let application = learned
-                .application
-                .map_or_else(String::new, ToString::to_string);
-            let labels = LearnedLabels {
-                application,
-                model: learned.model.to_string(),
-            };
-            self.learned_answer
-                .get_or_create(&labels)
-                .set(learned.answer_tokens as f64);
-            self.learned_observations
-                .get_or_create(&labels)
-                .set(learned.observations as i64);
+        exposition::text(&self.families(gateway))
+    }
+
+    fn started(&self) -> Wall {
+        self.started
+    }
+
+    /// Every metric. Gauges are read from their owners here, not kept up to date meanwhile.
+    fn families(&self, gateway: &Gateway) -> Vec<Family> {
+        let now = gateway.clock.now();
+        let mut families = Vec::with_capacity(catalogue::ALL.len());
+        self.calls.families(&mut families);
+        let mut unauthenticated = Family::new(&catalogue::UNAUTHENTICATED);
+        self.unauthenticated.for_each(|code, count| {
+            unauthenticated.add(&[code], Value::Whole(count.load(Ordering::Relaxed)));
+        });
+        families.push(unauthenticated);
+        for (metric, level) in [
+            (&catalogue::CALLS_OPEN, &self.calls_open),
+            (&catalogue::RESERVED, &self.reserved_tokens),
+        ] {
+            let level = u64::try_from(level.load(Ordering::Relaxed)).unwrap_or(0);
+            families.push(Family::of(metric, Value::Whole(level)));
         }
-        self.breaker_open.clear();
-        for backend in gateway.router.backends().all() {
-            let open = i64::from(backend.is_tripped());
-            self.breaker_open
-                .get_or_create(&BackendLabels {
-                    backend: backend.id().to_string(),
-                })
-                .set(open);
-        }
-        let mut text = String::new();
-        match prometheus_client::encoding::text::encode(&mut text, &self.registry) {
-            Ok(()) => text,
-            Err(_) => String::new(),
-        }
+        let counters = Value::Whole(gateway.counters.in_use() as u64);
+        families.push(Family::of(&catalogue::COUNTERS, counters));
+        backend_families(gateway, now, &mut families);
+        self.usage.families(&mut families);
+        learned_families(gateway, &mut families);
+        ledger_families(gateway, &mut families);
+        self.configuration_families(gateway, &mut families);
+        self.exporter.families(&mut families);
+        families.push(
+            Family::new(&catalogue::BUILD).with(&[env!("CARGO_PKG_VERSION")], Value::Whole(1)),
+        );
+        families.extend(process::families());
+        families
+    }
+
+    fn configuration_families(&self, gateway: &Gateway, into: &mut Vec<Family>) {
+        let revision = Value::Whole(gateway.snapshot.load().revision);
+        into.push(Family::of(&catalogue::CONFIG_REVISION, revision));
+        let (ok, failed) = (&self.reloads, &self.failed_reloads);
+        into.push(
+            Family::new(&catalogue::RELOADS)
+                .with(&["ok"], Value::Whole(ok.load(Ordering::Relaxed)))
+                .with(&["failed"], Value::Whole(failed.load(Ordering::Relaxed))),
+        );
+        let loaded_s = self.loaded_at_ms.load(Ordering::Relaxed) as f64 / 1e3;
+        into.push(Family::of(&catalogue::CONFIG_LOADED, Value::Real(loaded_s)));
     }
 }
 
-/// Ten lines a second; what is more is counted and said with the next line.
-#[derive(Debug, Default)]
-struct SecurityLog {
-    second: u64,
-    lines: u32,
-    suppressed: u64,
+/// By which dialect the last backend that was tried was asked.
+fn asked(told: &Told<'_>, backends: &Backends) -> Option<Asked> {
+    let last = told.record.attempts.last()?;
+    let backend = backends.get(&last.backend)?;
+    Some(Asked {
+        operation: told.operation?,
+        provider: backend.definition().dialect,
+    })
 }
 
-impl SecurityLog {
-    const LINES_PER_SECOND: u32 = 10;
-
-    /// Whether a line may be written now, and how many were not since the last one.
-    fn admits(&mut self, now: Mono) -> Option<u64> {
-        let second = now.0 / 1_000_000_000;
-        if second != self.second {
-            self.second = second;
-            self.lines = 0;
+fn backend_families(gateway: &Gateway, now: Now, into: &mut Vec<Family>) {
+    let mut open = Family::new(&catalogue::BREAKER_OPEN);
+    let mut half_open = Family::new(&catalogue::BREAKER_HALF_OPEN);
+    let mut saturated = Family::new(&catalogue::SATURATED);
+    for backend in gateway.router.backends().all() {
+        let id = backend.id().as_str();
+        let is_tripped = backend.is_tripped();
+        // A call of one token is the least that a backend can be asked for.
+        let state = backend.state(1, now.mono);
+        let is_open = matches!(state, MemberState::Open { .. });
+        let is_saturated = matches!(state, MemberState::Saturated { .. });
+        for (family, holds) in [
+            (&mut open, is_tripped),
+            (&mut half_open, is_tripped && !is_open),
+            (&mut saturated, is_saturated),
+        ] {
+            family.add(&[id], Value::Whole(u64::from(holds)));
         }
-        if self.lines == Self::LINES_PER_SECOND {
-            self.suppressed += 1;
-            return None;
-        }
-        self.lines += 1;
-        Some(std::mem::take(&mut self.suppressed))
     }
+    into.extend([open, half_open, saturated]);
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_flood_of_bad_keys_writes_ten_lines_a_second_and_says_what_it_left_out() {
-        let mut log = SecurityLog::default();
-        let written = (0..1000)
-            .filter(|_| log.admits(Mono::from_secs(5)).is_some())
-            .count();
-        assert_eq!(written, 10);
-        assert_eq!(log.admits(Mono::from_secs(6)), Some(990));
+fn learned_families(gateway: &Gateway, into: &mut Vec<Family>) {
+    let mut answer = Family::new(&catalogue::LEARNED_ANSWER);
+    let mut observations = Family::new(&catalogue::LEARNED_OBSERVATIONS);
+    for learned in gateway.estimates.lock().list() {
+        let application = learned.application.map_or("", |name| name.as_str());
+        let labels = [application, learned.model.as_str()];
+        answer.add(&labels, Value::Real(learned.answer_tokens as f64));
+        observations.add(&labels, Value::Real(learned.observations as f64));
     }
+    into.extend([answer, observations]);
+}
+
+fn ledger_families(gateway: &Gateway, into: &mut Vec<Family>) {
+    let health = gateway.ledger.health();
+    for (metric, amount) in [
+        (&catalogue::LEDGER_BEHIND, health.behind_bytes),
+        (&catalogue::LEDGER_IN_MEMORY, health.records_in_memory),
+        (&catalogue::LEDGER_FOLDED, health.folded),
+    ] {
+        into.push(Family::of(metric, Value::Whole(amount)));
+    }
+    let mut fault = Family::new(&catalogue::LEDGER_FAULT);
+    for (part, found) in [
+        ("journal", &health.journal_fault),
+        ("database", &health.database_fault),
+    ] {
+        fault.add(&[part], Value::Whole(u64::from(found.is_some())));
+    }
+    into.push(fault);
 }

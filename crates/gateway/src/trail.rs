@@ -7,8 +7,9 @@ use dialect::{Dialect, Encoding, Request};
 use domain::record::{
     AttemptFailure, AttemptRecord, CacheOutcome, CallRecord, Opening, Outcome, Who,
 };
-use domain::{BackendId, CallId, Metered, ModelName, Now, Usage};
+use domain::{BackendId, CallId, Metered, ModelName, Mono, Now, Usage};
 use http::StatusCode;
+use smallvec::SmallVec;
 use store::Ledger;
 use store::counters::Reservation;
 use store::ledger::Entry;
@@ -16,6 +17,7 @@ use store::ledger::Entry;
 use crate::admission::{Admitted, RateLevels};
 use crate::gateway::Gateway;
 use crate::identity::Caller;
+use crate::telemetry::{TraceContext, UsageSeries};
 
 /// Facts fill in as the pipeline learns them. They are optional because a call may be refused
 /// before any of them is known; code that decides takes them as arguments instead.
@@ -24,6 +26,8 @@ pub struct Facts {
     pub caller: Option<Caller>,
     pub call: Option<Request>,
     pub held: Option<Held>,
+    /// Where the product's dimensions count it.
+    pub series: Option<Arc<UsageSeries>>,
     pub ending: Option<Ending>,
 }
 
@@ -34,6 +38,8 @@ pub struct Origin {
     pub started: Now,
     pub dialect: Dialect,
     pub revision: u64,
+    /// Absent while nothing is traced.
+    pub trace: Option<TraceContext>,
 }
 
 /// What the client was told in the end. Absent when it left before it was told anything.
@@ -59,6 +65,8 @@ pub struct Held {
     pub attempts: Vec<AttemptRecord>,
     /// A backend has the request and has not answered. Still set on drop: the client hung up then.
     pub at_upstream: Option<(BackendId, Now)>,
+    /// When each attempt was sent.
+    pub sent_at: SmallVec<[Mono; 2]>,
     /// The backend whose answer the client gets, and when its first byte came.
     pub answered: Option<BackendId>,
     pub first_byte: Option<Duration>,
@@ -98,6 +106,7 @@ impl Held {
             entry,
             attempts: Vec::new(),
             at_upstream: None,
+            sent_at: SmallVec::new(),
             answered: None,
             first_byte: None,
         }
@@ -133,6 +142,7 @@ impl Facts {
             caller: None,
             call: None,
             held: None,
+            series: None,
             ending: None,
         }
     }
@@ -153,6 +163,7 @@ impl Facts {
             caller,
             call,
             held,
+            series,
             ending,
         } = self;
         let Ending {
@@ -177,13 +188,16 @@ impl Facts {
         };
         let Some(caller) = caller else {
             return Settlement {
+                origin,
                 record: None,
                 call: None,
                 reservation: None,
                 entry: None,
+                series: None,
+                sent_at: SmallVec::new(),
             };
         };
-        let (opening, reservation, entry, attempts, backend, first_byte) = match held {
+        let (opening, reservation, entry, attempts, backend, first_byte, sent_at) = match held {
             Some(held) => {
                 let Held {
                     opening,
@@ -192,15 +206,18 @@ impl Facts {
                     attempts,
                     answered,
                     first_byte,
+                    sent_at,
+                    reserved_tokens,
                     ..
                 } = held;
                 (
                     opening,
-                    Some(reservation),
+                    Some((reservation, reserved_tokens)),
                     Some(entry),
                     attempts,
                     answered,
                     first_byte,
+                    sent_at,
                 )
             }
             None => {
@@ -215,6 +232,7 @@ impl Facts {
                     Vec::new(),
                     None,
                     None,
+                    SmallVec::new(),
                 )
             }
         };
@@ -231,20 +249,27 @@ impl Facts {
             attempts,
         };
         Settlement {
+            origin,
             record: Some(record),
             call,
             reservation,
             entry,
+            series,
+            sent_at,
         }
     }
 }
 
 /// What settling works on.
 pub struct Settlement {
+    pub origin: Origin,
     pub record: Option<CallRecord>,
     pub call: Option<Request>,
-    pub reservation: Option<Reservation>,
+    /// With the tokens that it held.
+    pub reservation: Option<(Reservation, u64)>,
     pub entry: Option<Entry>,
+    pub series: Option<Arc<UsageSeries>>,
+    pub sent_at: SmallVec<[Mono; 2]>,
 }
 
 fn opening(origin: &Origin, caller: &Caller, model: ModelName, stream: bool) -> Opening {
@@ -281,7 +306,9 @@ impl Trail {
             started,
             dialect,
             revision: 0,
+            trace: None,
         };
+        gateway.telemetry.call_opened();
         Self {
             gateway,
             facts: Box::new(Facts::new(origin)),
@@ -316,6 +343,7 @@ impl Drop for Trail {
     /// The client left, or the call's task panicked. A backend that has the request bills us for
     /// its prompt, so the client pays for that.
     fn drop(&mut self) {
+        self.gateway.telemetry.call_closed();
         if self.settled {
             return;
         }

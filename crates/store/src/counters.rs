@@ -135,6 +135,13 @@ impl Counters {
 
     /// Forgets idle counters. They are also swept as their number grows; calling this now and then
     /// gives their memory back after a burst of distinct keys.
+    /// Counters that take memory, one for each limit and key.
+    pub fn in_use(&self) -> usize {
+        match self {
+            Self::Memory(counters) => counters.in_use(),
+        }
+    }
+
     pub fn sweep(&self, now: Now) {
         match self {
             Self::Memory(counters) => counters.sweep(now),

@@ -10,13 +10,16 @@ use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
+/// A line for each call is only for who asks for it; what comes later in a filter wins.
+const ACCESS_OFF: &str = "access=off";
+
 #[derive(Debug, Args)]
 pub struct LogOptions {
     /// `text` for people, `json` for collectors [default: text on a terminal, else json]
     #[arg(long, value_enum)]
     log_format: Option<LogFormat>,
 
-    /// What to log, as in `info,gateway=debug`
+    /// What to log, as in `info,gateway=debug`; `info,access=info` adds a line for each call
     #[arg(long, value_name = "FILTER", env = "RUST_LOG", default_value = "info")]
     log: String,
 }
@@ -46,7 +49,7 @@ impl LogOptions {
     }
 
     fn filter(&self) -> Result<EnvFilter> {
-        EnvFilter::try_new(&self.log).with_context(|| {
+        EnvFilter::try_new(format!("{ACCESS_OFF},{}", self.log)).with_context(|| {
             format!(
                 "--log (or RUST_LOG): `{}` is no filter; write it as `info,gateway=debug`",
                 self.log
@@ -61,6 +64,7 @@ pub fn start_in_file(path: &Path) -> Result<()> {
         File::create(path).with_context(|| format!("cannot write the log `{}`", path.display()))?;
     tracing_subscriber::fmt()
         .with_ansi(false)
+        .with_env_filter(EnvFilter::new(format!("{ACCESS_OFF},info")))
         .with_writer(Mutex::new(file))
         .init();
     Ok(())

@@ -152,6 +152,10 @@ impl CounterMap {
         }
     }
 
+    pub fn len(&self) -> usize {
+        self.counters.load(Ordering::Relaxed)
+    }
+
     pub fn for_each(&self, mut visit: impl FnMut(&Arc<Entry>)) {
         for shard in &self.shards {
             for entry in shard.entries.pin().values() {

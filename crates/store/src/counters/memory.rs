@@ -112,6 +112,10 @@ impl MemoryCounters {
         levels
     }
 
+    pub fn in_use(&self) -> usize {
+        self.map.len()
+    }
+
     pub fn sweep(&self, now: Now) {
         self.map.sweep(now);
     }

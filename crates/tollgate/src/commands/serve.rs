@@ -92,6 +92,7 @@ fn apply(service: &Service, change: Change) {
                     }
                 }
             }
+            service.count_failed_reload();
             tracing::error!(
                 cause,
                 revision = service.revision(),

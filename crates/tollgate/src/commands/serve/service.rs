@@ -88,6 +88,11 @@ impl Service {
         self.gateway.snapshot.load().revision
     }
 
+    /// For the metrics: what was read did not make a configuration.
+    pub fn count_failed_reload(&self) {
+        self.gateway.telemetry.count_failed_reload();
+    }
+
     /// Puts a configuration in force. Calls in flight end under the one that they began with.
     pub fn reload(&self, snapshot: Snapshot, cause: &str) {
         for field in needing_restart(&self.running, &snapshot.settings) {

@@ -1,0 +1,157 @@
+//! Every metric: its name, unit, labels and meaning. `/metrics`, OTLP and `docs/telemetry.md` are
+//! made of these lines, so that none of them can know a metric that the others do not.
+//!
+//! Labels are configured names and closed sets, or are bounded where they are counted; never what
+//! a client chose alone.
+
+pub struct Metric {
+    /// As Prometheus knows it, without a counter's `_total`.
+    pub name: &'static str,
+    /// As OpenTelemetry knows it.
+    pub otel: &'static str,
+    pub kind: Kind,
+    /// In UCUM, as OpenTelemetry writes units.
+    pub unit: &'static str,
+    pub labels: &'static [&'static str],
+    pub help: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+impl Kind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// Labels whose OpenTelemetry name Prometheus cannot write.
+const OTEL_LABELS: [(&str, &str); 5] = [
+    ("gen_ai_operation_name", "gen_ai.operation.name"),
+    ("gen_ai_provider_name", "gen_ai.provider.name"),
+    ("gen_ai_request_model", "gen_ai.request.model"),
+    ("gen_ai_token_type", "gen_ai.token.type"),
+    ("error_type", "error.type"),
+];
+
+pub fn otel_label(name: &str) -> &str {
+    OTEL_LABELS
+        .iter()
+        .find(|(written, _)| *written == name)
+        .map_or(name, |(_, otel)| otel)
+}
+
+macro_rules! metrics {
+    ($($id:ident = $kind:ident $name:literal ($otel:literal, $unit:literal) [$($label:literal),*]: $help:literal;)*) => {
+        $(pub static $id: Metric = Metric {
+            name: $name,
+            otel: $otel,
+            kind: Kind::$kind,
+            unit: $unit,
+            labels: &[$($label),*],
+            help: $help,
+        };)*
+
+        /// In the order of the documentation.
+        pub static ALL: &[&Metric] = &[$(&$id),*];
+    };
+}
+
+metrics! {
+    CALLS = Counter "tollgate_calls" ("tollgate.calls", "{call}") ["subscription", "model", "outcome"]:
+        "Calls of authenticated callers, by how they ended.";
+    CALLS_OPEN = Gauge "tollgate_calls_open" ("tollgate.calls.open", "{call}") []:
+        "Calls in flight, refused and unauthenticated ones too while they last.";
+    TOKENS = Counter "tollgate_tokens" ("tollgate.tokens", "{token}") ["subscription", "model", "kind"]:
+        "Tokens metered. `prompt` includes `cached_prompt` and `cache_write`, `completion` includes `reasoning`; `estimated` are those of the total that no provider reported.";
+    REFUSALS = Counter "tollgate_refusals" ("tollgate.refusals", "{call}") ["rule"]:
+        "Calls of authenticated callers that got an error of the gateway: the limit's id, else the error's code.";
+    UNAUTHENTICATED = Counter "tollgate_unauthenticated" ("tollgate.unauthenticated", "{request}") ["code"]:
+        "Requests refused before their caller was known.";
+
+    OPERATION_DURATION = Histogram "gen_ai_client_operation_duration_seconds" ("gen_ai.client.operation.duration", "s") ["gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "error_type"]:
+        "From a call's first byte to its answer's last, retries included, of calls that reached a provider. `error_type` is empty for those that ended well.";
+    FIRST_CHUNK = Histogram "gen_ai_client_operation_time_to_first_chunk_seconds" ("gen_ai.client.operation.time_to_first_chunk", "s") ["gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model"]:
+        "From a call's first byte to the first piece of its stream.";
+    TOKEN_USAGE = Histogram "gen_ai_client_token_usage" ("gen_ai.client.token.usage", "{token}") ["gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "gen_ai_token_type"]:
+        "Tokens of one call, `input` and `output`.";
+    OVERHEAD = Histogram "tollgate_overhead_seconds" ("tollgate.overhead", "s") []:
+        "The gateway's own share of a call that was answered: all of its time but that of its attempts. Reading the request from the client is in it.";
+
+    ATTEMPTS = Counter "tollgate_attempts" ("tollgate.attempts", "{attempt}") ["backend", "failure"]:
+        "Attempts at backends; `failure` is `none` for those that answered.";
+    ATTEMPT_DURATION = Histogram "tollgate_attempt_duration_seconds" ("tollgate.attempt.duration", "s") ["backend"]:
+        "From sending an attempt to the last byte of its answer, or to its failure.";
+    FIRST_BYTE = Histogram "tollgate_time_to_first_byte_seconds" ("tollgate.time_to_first_byte", "s") ["backend"]:
+        "From a call's first byte to its answer's first, by the backend that answered. Unary answers up to 1 MiB begin when they are whole.";
+    RETRIES = Counter "tollgate_retries" ("tollgate.retries", "{attempt}") ["subscription", "model"]:
+        "Attempts beyond a call's first.";
+    BREAKER_OPEN = Gauge "tollgate_breaker_open" ("tollgate.breaker.open", "1") ["backend"]:
+        "1 while a backend's breaker lets no ordinary call through: open, or half-open.";
+    BREAKER_HALF_OPEN = Gauge "tollgate_breaker_half_open" ("tollgate.breaker.half_open", "1") ["backend"]:
+        "1 while an open breaker's time is over and a probe may go through.";
+    SATURATED = Gauge "tollgate_backend_saturated" ("tollgate.backend.saturated", "1") ["backend"]:
+        "1 while a backend's own rate limit leaves no room, by its headers or its 429.";
+
+    USAGE_CALLS = Counter "tollgate_usage_calls" ("tollgate.usage.calls", "{call}") []:
+        "Calls that reached their limits, by the configured dimensions.";
+    USAGE_TOKENS = Counter "tollgate_usage_tokens" ("tollgate.usage.tokens", "{token}") ["kind"]:
+        "Tokens metered, by kind and the configured dimensions.";
+    DIMENSION_FAULTS = Counter "tollgate_dimension_faults" ("tollgate.dimension.faults", "{call}") ["dimension"]:
+        "Calls whose dimension could not be evaluated and stands as `unknown`.";
+    DIMENSION_FOLDED = Counter "tollgate_dimension_folded" ("tollgate.dimension.folded", "{call}") ["dimension"]:
+        "Calls whose dimension stands as `other`, because `metrics.series_max` was reached.";
+    SERIES_FOLDED = Counter "tollgate_series_folded" ("tollgate.series.folded", "{event}") ["series"]:
+        "Counts that stand under `other`, because too many distinct labels were seen since the last reload.";
+
+    COUNTERS = Gauge "tollgate_counters" ("tollgate.counters", "{counter}") []:
+        "Counters in use, one for each limit and value of its counter key.";
+    RESERVED = Gauge "tollgate_reserved_tokens" ("tollgate.reserved", "{token}") []:
+        "Tokens that calls in flight have reserved.";
+    LEARNED_ANSWER = Gauge "tollgate_learned_answer_tokens" ("tollgate.learned_answer.tokens", "{token}") ["application", "model"]:
+        "Answer length that `reserve: learned` holds, for each application and model.";
+    LEARNED_OBSERVATIONS = Gauge "tollgate_learned_answer_observations" ("tollgate.learned_answer.observations", "{answer}") ["application", "model"]:
+        "Answers that the learned length rests on, old ones fading.";
+
+    LEDGER_BEHIND = Gauge "tollgate_ledger_behind_bytes" ("tollgate.ledger.behind", "By") []:
+        "Journal that the database does not have yet.";
+    LEDGER_IN_MEMORY = Gauge "tollgate_ledger_records_in_memory" ("tollgate.ledger.records_in_memory", "{record}") []:
+        "Records waiting in memory because the journal cannot be written.";
+    LEDGER_FOLDED = Counter "tollgate_ledger_folded" ("tollgate.ledger.folded", "{record}") []:
+        "Calls whose detail was folded into sums, because memory was full too.";
+    LEDGER_FAULT = Gauge "tollgate_ledger_fault" ("tollgate.ledger.fault", "1") ["part"]:
+        "1 while this part of the ledger fails: `journal`, `database`. /readyz says why.";
+
+    CONFIG_REVISION = Gauge "tollgate_config_revision" ("tollgate.config.revision", "1") []:
+        "Revision of the configuration in force, from 1 in each process.";
+    RELOADS = Counter "tollgate_config_reloads" ("tollgate.config.reloads", "{reload}") ["result"]:
+        "Loads of the configuration since the start: `ok`, or `failed` and the one in force stayed.";
+    CONFIG_LOADED = Gauge "tollgate_config_last_success_timestamp_seconds" ("tollgate.config.last_success", "s") []:
+        "When the configuration in force was loaded, in seconds since 1970.";
+
+    SPANS = Counter "tollgate_otlp_spans" ("tollgate.otlp.spans", "{span}") ["result"]:
+        "Spans of sampled calls: `sent`, or lost to a full queue (`queue_full`) or to a collector that did not take them (`failed`).";
+    EXPORT_FAILURES = Counter "tollgate_otlp_export_failures" ("tollgate.otlp.export.failures", "{export}") ["signal"]:
+        "Exports that the collector did not take, of `traces` and `metrics`.";
+
+    BUILD = Gauge "tollgate_build_info" ("tollgate.build", "1") ["version"]:
+        "Always 1; the version is in its label.";
+    PROCESS_CPU = Counter "process_cpu_seconds" ("process.cpu.time", "s") []:
+        "CPU time of the process, user and system. Linux.";
+    PROCESS_MEMORY = Gauge "process_resident_memory_bytes" ("process.memory.usage", "By") []:
+        "Memory of the process that is in RAM. Linux.";
+    PROCESS_FDS = Gauge "process_open_fds" ("process.unix.file_descriptor.count", "{file_descriptor}") []:
+        "File handles that the process has open. Linux.";
+    PROCESS_FDS_MAX = Gauge "process_max_fds" ("process.unix.file_descriptor.limit", "{file_descriptor}") []:
+        "File handles that the process may have open. Linux.";
+    PROCESS_START = Gauge "process_start_time_seconds" ("process.start_time", "s") []:
+        "When the process started, in seconds since 1970. Linux.";
+}
