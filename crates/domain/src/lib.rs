@@ -4,14 +4,45 @@
 //! rule here can be tested in a microsecond.
 
 pub mod ids;
+
 pub mod time;
+
 pub mod usage;
+
+// Limits: as configured, what a call asks, and how each kind counts.
 pub mod limit;
+
+pub mod demand;
+
+pub mod counter;
+
+pub mod window;
+
+pub mod quota;
+
+pub mod calendar;
+
+pub mod concurrency;
+
+// Routing: who is healthy, who is next, and whether to try again.
 pub mod breaker;
+
+pub mod saturation;
+
 pub mod pool;
+
+pub mod retry;
+
+// Learning: what the next call will take.
+pub mod estimate;
+
 pub mod record;
 
-pub use ids::{ApplicationName, BackendId, CallId, LimitId, ModelName, PoolId, ProductId, SubscriptionId};
+pub use counter::{Counter, Figures, Held, Place, Verdict};
+pub use demand::Amount;
+pub use ids::{
+    ApplicationName, BackendId, CallId, LimitId, ModelName, PoolId, ProductId, SubscriptionId,
+};
 pub use limit::{Demand, Limit, LimitRefusal, Reserve, Rule, Scope};
 pub use time::{Mono, Now, Wall};
 pub use usage::{Metered, Usage};

@@ -52,7 +52,11 @@ pub enum Rule {
     /// Refusal 429 `request_limit`.
     Concurrency { max_concurrent: u64 },
     /// Refusal 403 `quota_exceeded`.
-    TokenQuota { tokens: u64, calendar: Calendar, reserve: Reserve },
+    TokenQuota {
+        tokens: u64,
+        calendar: Calendar,
+        reserve: Reserve,
+    },
 }
 
 /// A calendar period and the zone whose midnight starts it.

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::ids::{ApplicationName, BackendId, CallId, LimitId, ModelName, ProductId, SubscriptionId};
+use crate::ids::{
+    ApplicationName, BackendId, CallId, LimitId, ModelName, ProductId, SubscriptionId,
+};
 use crate::time::Wall;
 use crate::usage::Metered;
 

@@ -24,7 +24,16 @@ impl Usage {
 
 impl AddAssign for Usage {
     fn add_assign(&mut self, other: Self) {
-        let Self { prompt, completion, cached_prompt, cache_write, reasoning, audio_prompt, audio_completion, images } = other;
+        let Self {
+            prompt,
+            completion,
+            cached_prompt,
+            cache_write,
+            reasoning,
+            audio_prompt,
+            audio_completion,
+            images,
+        } = other;
         self.prompt = self.prompt.saturating_add(prompt);
         self.completion = self.completion.saturating_add(completion);
         self.cached_prompt = self.cached_prompt.saturating_add(cached_prompt);

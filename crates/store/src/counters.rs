@@ -1,19 +1,26 @@
 //! Rate, quota and concurrency counters: reserved before a call, settled after it.
+//!
+//! What a limit means is `domain`'s; here is which counters a call touches, and that it touches
+//! all of them or none.
 
 use std::sync::Arc;
 
 use domain::limit::{Demand, Limit, LimitRefusal};
-use domain::record::Charge;
-use domain::{LimitId, Now, Wall};
+use domain::record::{Charge, ChargeUnit};
+use domain::{Figures, Held, LimitId, Now, Place, Rule, Wall};
+
+use self::map::Entry;
+pub use self::memory::MemoryCounters;
+
+mod memory;
+
+mod map;
 
 /// `Memory` for one gateway.
 #[derive(Debug)]
 pub enum Counters {
     Memory(MemoryCounters),
 }
-
-#[derive(Debug, Default)]
-pub struct MemoryCounters {}
 
 /// One limit and the value of its counter key for this call.
 #[derive(Clone, Copy, Debug)]
@@ -22,11 +29,25 @@ pub struct Ask<'a> {
     pub key: &'a str,
 }
 
-/// What a call holds from admission until it settles. Dropping one without settling is a leak;
-/// the trail never does.
+/// What a call holds from admission until it settles. One that is dropped instead gives everything
+/// back as if no token was used (a request still counts as one), so that nothing stays reserved;
+/// the trail never does that to a call that reached a provider.
 #[must_use]
 #[derive(Debug)]
-pub struct Reservation {}
+pub struct Reservation {
+    /// One for each counter, in no order that means anything.
+    parts: Vec<Part>,
+    at: Now,
+}
+
+#[derive(Debug)]
+struct Part {
+    entry: Arc<Entry>,
+    limit: Arc<Limit>,
+    held: Held,
+    /// Just after this call was admitted.
+    figures: Figures,
+}
 
 #[derive(Debug)]
 pub enum Reserved {
@@ -38,6 +59,7 @@ pub enum Reserved {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ReserveError {
+    /// Of several that refuse, one that this call can never fit, else the longest to wait for.
     #[error("limit reached")]
     Refused(Box<LimitRefusal>),
     /// Past `COUNTERS_MAX` distinct keys even after sweeping idle ones: the call is refused 503.
@@ -72,39 +94,123 @@ impl Counters {
         Self::Memory(MemoryCounters::default())
     }
 
-    /// Takes from every limit, or from none.
-    pub async fn reserve(&self, asks: &[Ask<'_>], demand: &Demand, now: Now) -> Result<Reserved, ReserveError> {
-        let _ = (asks, demand, now);
-        todo!()
+    /// Takes from every limit, or from none. The same limit and key twice count once.
+    #[expect(
+        clippy::unused_async,
+        reason = "counters shared by several gateways wait for a network"
+    )]
+    pub async fn reserve(
+        &self,
+        asks: &[Ask<'_>],
+        demand: &Demand,
+        now: Now,
+    ) -> Result<Reserved, ReserveError> {
+        match self {
+            Self::Memory(counters) => counters.reserve(asks, demand, now),
+        }
     }
 
     /// Trues a reservation up to the tokens that were used and lets its concurrency go. Never fails,
     /// never waits.
     pub fn settle(&self, reservation: Reservation, tokens: u64, now: Now) {
-        let _ = (reservation, tokens, now);
-        todo!()
+        match self {
+            Self::Memory(_) => reservation.settle(tokens, now),
+        }
     }
 
+    /// Before the first call. What belongs to no limit, or to one that counts something else now,
+    /// is ignored.
     pub fn restore(&self, restored: &Restored, limits: &[Arc<Limit>], now: Now) {
-        let _ = (restored, limits, now);
-        todo!()
+        match self {
+            Self::Memory(counters) => counters.restore(restored, limits, now),
+        }
     }
 
     /// Every counter in use; what `reserved` says must be zero when no call is in flight.
     pub fn levels(&self, now: Now) -> Vec<Level> {
-        let _ = now;
-        todo!()
+        match self {
+            Self::Memory(counters) => counters.levels(now),
+        }
+    }
+
+    /// Forgets idle counters. They are also swept as their number grows; calling this now and then
+    /// gives their memory back after a burst of distinct keys.
+    pub fn sweep(&self, now: Now) {
+        match self {
+            Self::Memory(counters) => counters.sweep(now),
+        }
     }
 }
 
 impl Reservation {
     /// What goes into the record, so that a restart can restore the counters.
     pub fn charges(&self) -> Vec<Charge> {
-        todo!()
+        self.parts.iter().filter_map(Part::charge).collect()
     }
 
     /// The levels at admission, one per limit, for the response's headers.
     pub fn levels(&self) -> Vec<Level> {
-        todo!()
+        self.parts
+            .iter()
+            .map(|part| Level::new(&part.limit, part.entry.key(), part.figures))
+            .collect()
+    }
+
+    fn settle(mut self, tokens: u64, now: Now) {
+        self.release(tokens, now);
+    }
+
+    fn release(&mut self, tokens: u64, now: Now) {
+        for Part { entry, held, .. } in self.parts.drain(..) {
+            entry.lock().counter.settle(held, tokens, now);
+        }
     }
 }
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.release(0, self.at);
+    }
+}
+
+impl Part {
+    fn charge(&self) -> Option<Charge> {
+        let unit = match (self.held.place(), &self.limit.rule) {
+            (Place::Gauge, _) => return None,
+            (Place::Period { start }, _) => ChargeUnit::Quota {
+                period_start: start,
+            },
+            (Place::Slice(_), Rule::RequestsPerMinute { .. }) => ChargeUnit::RequestsPerMinute,
+            (Place::Slice(_), _) => ChargeUnit::TokensPerMinute,
+        };
+        Some(Charge {
+            limit: self.limit.id.clone(),
+            key: self.entry.key().clone(),
+            unit,
+        })
+    }
+}
+
+impl Level {
+    fn new(limit: &Arc<Limit>, key: &Arc<str>, figures: Figures) -> Self {
+        let Figures {
+            bound,
+            used,
+            reserved,
+            remaining,
+            reset,
+        } = figures;
+        Self {
+            limit: limit.clone(),
+            key: key.clone(),
+            bound,
+            used,
+            reserved,
+            remaining,
+            reset,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,91 @@
+//! Bodies: the type that leaves the gateway, and reading a request's within its limits.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use config::snapshot::Settings;
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
+
+use crate::encoding::{self, Decoder};
+use crate::refusal::Refusal;
+
+/// A response body on its way to a client.
+pub type Body = UnsyncBoxBody<Bytes, Cut>;
+
+/// The answer broke off. Ends the connection, so that it never looks whole.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer broke off")]
+pub struct Cut;
+
+pub fn full(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).map_err(|never: Infallible| match never {}).boxed_unsync()
+}
+
+/// What a request's body may be, decompressed or not.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    pub bytes_max: u64,
+    pub timeout: Duration,
+}
+
+impl Bounds {
+    pub fn of(settings: &Settings) -> Self {
+        Self { bytes_max: settings.body_bytes_max, timeout: settings.body_timeout }
+    }
+}
+
+/// Reads a whole request body, decompressed. Bounded in bytes before and after decompression, and
+/// in time from first to last byte.
+pub async fn read<B>(body: B, headers: &HeaderMap, bounds: Bounds) -> Result<Bytes, Refusal>
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+    B::Error: std::fmt::Display,
+{
+    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > bounds.bytes_max) {
+        return Err(Refusal::BodyTooLarge { bytes_max: bounds.bytes_max });
+    }
+    let raw = tokio::time::timeout(bounds.timeout, gather(body, bounds.bytes_max))
+        .await
+        .map_err(|_| Refusal::BodyTimeout)??;
+    let encodings = encoding::named(headers, &CONTENT_ENCODING);
+    if encodings.is_empty() {
+        return Ok(raw);
+    }
+    let mut decoder = Decoder::new(&encodings).map_err(|unknown| Refusal::UnsupportedEncoding { encoding: unknown })?;
+    decoder.decode_whole(&raw, bounds.bytes_max)
+}
+
+async fn gather<B>(mut body: B, bytes_max: u64) -> Result<Bytes, Refusal>
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+    B::Error: std::fmt::Display,
+{
+    let mut first: Option<Bytes> = None;
+    let mut joined = BytesMut::new();
+    let mut length = 0u64;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Refusal::BodyBroken { reason: error.to_string() })?;
+        let Ok(data) = frame.into_data() else { continue };
+        length += data.len() as u64;
+        if length > bytes_max {
+            return Err(Refusal::BodyTooLarge { bytes_max });
+        }
+        // Most bodies come in one read: they are never copied.
+        match first.take() {
+            None if joined.is_empty() && body.is_end_stream() => return Ok(data),
+            None if joined.is_empty() => first = Some(data),
+            None => joined.extend_from_slice(&data),
+            Some(earlier) => {
+                joined.reserve(earlier.len() + data.len());
+                joined.extend_from_slice(&earlier);
+                joined.extend_from_slice(&data);
+            }
+        }
+    }
+    Ok(first.unwrap_or_else(|| joined.freeze()))
+}

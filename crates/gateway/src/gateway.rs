@@ -1,0 +1,83 @@
+//! The parts that calls share, put together and swapped.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use config::Snapshot;
+use store::{Counters, Ledger};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::admission::Estimates;
+use crate::clock::{Chance, Clock};
+use crate::fetch::Fetch;
+use crate::identity::Authenticator;
+use crate::router::Router;
+use crate::telemetry::Telemetry;
+
+pub struct Gateway {
+    pub snapshot: ArcSwap<Snapshot>,
+    pub authenticator: Authenticator,
+    pub counters: Counters,
+    pub estimates: Estimates,
+    pub router: Router,
+    pub ledger: Ledger,
+    pub telemetry: Telemetry,
+    pub clock: Clock,
+    pub chance: Arc<Chance>,
+    /// Everything that outlives a call's future; shutdown waits for it.
+    pub tasks: TaskTracker,
+    /// Ends what runs for as long as the gateway does.
+    stop: CancellationToken,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("TLS could not be set up: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
+impl Gateway {
+    /// `counters` come restored, `ledger` open.
+    pub fn new(snapshot: Snapshot, counters: Counters, ledger: Ledger, clock: Clock) -> Result<Arc<Self>, StartError> {
+        let chance = Arc::new(Chance::from_system(clock.now()));
+        let gateway = Arc::new(Self {
+            authenticator: Authenticator::new(Fetch::default()),
+            counters,
+            estimates: Estimates::default(),
+            router: Router::new(clock.clone(), chance.clone()),
+            ledger,
+            telemetry: Telemetry::default(),
+            clock,
+            chance,
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            snapshot: ArcSwap::from_pointee(snapshot),
+        });
+        gateway.prepare(&gateway.snapshot.load())?;
+        Ok(gateway)
+    }
+
+    /// Swaps the configuration, all or nothing. Calls under way keep the one that they began with.
+    pub fn reload(&self, snapshot: Snapshot) -> Result<(), StartError> {
+        self.prepare(&snapshot)?;
+        self.snapshot.store(Arc::new(snapshot));
+        Ok(())
+    }
+
+    /// Gives what the snapshot names its state, before any call can see it.
+    fn prepare(&self, snapshot: &Snapshot) -> Result<(), StartError> {
+        self.router.sync(snapshot)?;
+        let spread = self.chance.roll() as f64 / u64::MAX as f64;
+        self.authenticator.sync(snapshot, &self.tasks, &self.stop, spread);
+        Ok(())
+    }
+
+    /// After the listeners stopped: waits for what still runs, then for the ledger's database.
+    pub async fn close(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.ledger.close();
+    }
+}

@@ -1,0 +1,322 @@
+//! A response body that counts tokens as it passes, and settles its call once, however it ends.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use dialect::{Encoding, Operation, StreamMeter};
+use domain::record::{AttemptFailure, AttemptRecord, Outcome};
+use domain::{Metered, Now, Usage};
+use http_body::{Body, Frame, SizeHint};
+use tokio::time::Sleep;
+
+use crate::body::Cut;
+use crate::refusal::Refusal;
+use crate::router::Serving;
+use crate::trail::Trail;
+use crate::upstream::AnswerBody;
+
+/// One write takes at most this much of what is already there.
+const COALESCE_BYTES_MAX: usize = 64 * 1024;
+
+/// An answer on its way through. What the upstream sent in several pieces and is readable now
+/// leaves in one; nothing waits for more.
+pub struct MeteredBody {
+    upstream: AnswerBody,
+    tally: Tally,
+    trail: Trail,
+    serving: Serving,
+    watch: Watch,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Flowing,
+    /// The break was told to the client as the stream's last event; the connection ends next.
+    Broken,
+    Ended,
+}
+
+/// How an answer is counted.
+pub enum Tally {
+    Stream(StreamMeter),
+    /// A unary answer too large to hold: usage is looked for in its head and its tail.
+    Large(LargeAnswer),
+}
+
+/// Silence and length limits of the answer. One timer, re-armed only when it fires.
+struct Watch {
+    timer: Pin<Box<Sleep>>,
+    heard: Now,
+    idle: Duration,
+    deadline: Now,
+}
+
+impl MeteredBody {
+    /// `first` was read already, to know that the answer had begun.
+    pub fn new(mut upstream: AnswerBody, first: Bytes, tally: Tally, serving: Serving, trail: Trail) -> Self {
+        let now = trail.gateway().clock.now();
+        let timeouts = serving.backend.definition().timeouts;
+        let deadline = Now { mono: serving.sent_at.mono + timeouts.total, wall: now.wall };
+        let timer = Box::pin(tokio::time::sleep(timeouts.idle.min(deadline.mono.since(now.mono))));
+        upstream.unread(first);
+        let watch = Watch { timer, heard: now, idle: timeouts.idle, deadline };
+        Self { upstream, tally, trail, serving, watch, state: State::Flowing }
+    }
+
+    /// Everything that is readable now, metered; empty when all of it is held back.
+    fn poll_pieces(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, AttemptFailure>>> {
+        let mut out = Bytes::new();
+        loop {
+            match self.upstream.poll_data(cx) {
+                Poll::Ready(Some(Ok(data))) => {
+                    self.watch.heard = self.trail.gateway().clock.now();
+                    let passed = self.tally.push(data);
+                    out = joined(out, passed);
+                    if out.len() >= COALESCE_BYTES_MAX {
+                        return Poll::Ready(Some(Ok(out)));
+                    }
+                }
+                Poll::Ready(Some(Err(failure))) if out.is_empty() => return Poll::Ready(Some(Err(failure))),
+                Poll::Ready(None) if out.is_empty() => return Poll::Ready(None),
+                // The next poll finds the break or the end again.
+                Poll::Ready(_) => return Poll::Ready(Some(Ok(out))),
+                Poll::Pending if out.is_empty() => {
+                    let failure = ready!(self.watch.poll(cx, &self.trail));
+                    return Poll::Ready(Some(Err(failure)));
+                }
+                Poll::Pending => return Poll::Ready(Some(Ok(out))),
+            }
+        }
+    }
+
+    /// Settles as soon as the answer is known to be whole: before its last byte leaves.
+    fn settle_if_whole(&mut self) {
+        let whole = match &self.tally {
+            Tally::Stream(meter) => meter.is_complete(),
+            Tally::Large(_) => false,
+        };
+        if whole {
+            self.settle(Outcome::Ok, None);
+        }
+    }
+
+    fn settle(&mut self, outcome: Outcome, failure: Option<AttemptFailure>) {
+        let now = self.trail.gateway().clock.now();
+        let facts = self.trail.facts();
+        let (Some(held), Some(call)) = (&mut facts.held, &facts.call) else { return };
+        let encoding = held.encoding;
+        let metered = self.tally.metered(call.operation, encoding, || held.count_prompt(call));
+        held.attempts.push(AttemptRecord {
+            backend: self.serving.backend.id().clone(),
+            status: self.serving.status.as_u16(),
+            failure,
+            metered,
+            latency: now.mono.since(self.serving.sent_at.mono),
+        });
+        facts.end(self.serving.status, outcome);
+        self.trail.settle(metered);
+    }
+
+    /// The upstream broke off: the client hears of it in its dialect, and the connection ends.
+    fn broke(&mut self, failure: AttemptFailure) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        self.state = State::Broken;
+        let event = match &self.tally {
+            Tally::Stream(_) => {
+                let origin = self.trail.facts().origin;
+                Some(Refusal::UpstreamCut.event(origin.dialect, &origin.id.to_string()))
+            }
+            Tally::Large(_) => None,
+        };
+        self.settle(Outcome::Cut, Some(failure));
+        self.serving.failed();
+        match event {
+            Some(event) => Poll::Ready(Some(Ok(Frame::data(event)))),
+            None => self.cut(),
+        }
+    }
+
+    fn cut(&mut self) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        self.state = State::Ended;
+        Poll::Ready(Some(Err(Cut)))
+    }
+
+    /// The upstream's body ended by itself. A stream that never said it was done was cut.
+    fn ended(&mut self) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        let rest = self.tally.finish();
+        let was_settled = self.trail.is_settled();
+        if !was_settled && !self.tally.may_end_here() {
+            return self.broke(AttemptFailure::Cut);
+        }
+        if !was_settled {
+            self.settle(Outcome::Ok, None);
+        }
+        self.state = State::Ended;
+        if rest.is_empty() { Poll::Ready(None) } else { Poll::Ready(Some(Ok(Frame::data(rest)))) }
+    }
+}
+
+impl Body for MeteredBody {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        let this = &mut *self;
+        loop {
+            match this.state {
+                State::Ended => return Poll::Ready(None),
+                State::Broken => return this.cut(),
+                State::Flowing => {}
+            }
+            match ready!(this.poll_pieces(cx)) {
+                Some(Ok(piece)) => {
+                    this.settle_if_whole();
+                    if piece.is_empty() {
+                        continue; // All of it was held back or stripped: nothing to send yet.
+                    }
+                    this.progress();
+                    return Poll::Ready(Some(Ok(Frame::data(piece))));
+                }
+                Some(Err(_)) if this.trail.is_settled() => this.state = State::Ended,
+                Some(Err(failure)) => return this.broke(failure),
+                None => return this.ended(),
+            }
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::default()
+    }
+}
+
+impl MeteredBody {
+    /// The journal knows what passed before the client does.
+    fn progress(&mut self) {
+        let gateway = self.trail.gateway().clone();
+        if let (Tally::Stream(meter), Some(held)) = (&self.tally, &self.trail.facts().held) {
+            held.progress(&gateway.ledger, meter.deltas());
+        }
+    }
+}
+
+impl Drop for MeteredBody {
+    /// The client left mid-answer: it pays for what passed.
+    fn drop(&mut self) {
+        if !self.trail.is_settled() {
+            self.settle(Outcome::HungUp, Some(AttemptFailure::HungUp));
+        }
+    }
+}
+
+impl Tally {
+    fn push(&mut self, data: Bytes) -> Bytes {
+        match self {
+            Self::Stream(meter) => meter.push(data),
+            Self::Large(answer) => {
+                answer.see(&data);
+                data
+            }
+        }
+    }
+
+    fn finish(&mut self) -> Bytes {
+        match self {
+            Self::Stream(meter) => meter.finish(),
+            Self::Large(_) => Bytes::new(),
+        }
+    }
+
+    /// A stream must have said `[DONE]` or its usage; a large answer's end is the transport's word.
+    fn may_end_here(&self) -> bool {
+        match self {
+            Self::Stream(meter) => meter.is_complete() || meter.reported().is_some(),
+            Self::Large(_) => true,
+        }
+    }
+
+    fn metered(&mut self, operation: Operation, encoding: Encoding, prompt: impl FnOnce() -> u64) -> Metered {
+        let reported = match self {
+            Self::Stream(meter) => meter.reported(),
+            Self::Large(answer) => answer.reported(operation),
+        };
+        if let Some(usage) = reported {
+            return Metered::Reported(usage);
+        }
+        let completion = match self {
+            Self::Stream(meter) => meter.completion_tokens(encoding),
+            Self::Large(answer) => answer.completion_tokens(operation, encoding),
+        };
+        Metered::Estimated(Usage { prompt: prompt(), completion, ..Usage::default() })
+    }
+}
+
+impl Watch {
+    /// Ready when the upstream was silent for too long, or the answer took too long in all.
+    fn poll(&mut self, cx: &mut Context<'_>, trail: &Trail) -> Poll<AttemptFailure> {
+        loop {
+            ready!(self.timer.as_mut().poll(cx));
+            let now = trail.gateway().clock.now();
+            let silent = now.mono.since(self.heard.mono);
+            if now.mono >= self.deadline.mono {
+                return Poll::Ready(AttemptFailure::TotalTimeout);
+            }
+            if silent >= self.idle {
+                return Poll::Ready(AttemptFailure::IdleTimeout);
+            }
+            let wait = (self.idle - silent).min(self.deadline.mono.since(now.mono));
+            self.timer.set(tokio::time::sleep(wait));
+        }
+    }
+}
+
+fn joined(first: Bytes, second: Bytes) -> Bytes {
+    match (first.is_empty(), second.is_empty()) {
+        (true, _) => second,
+        (false, true) => first,
+        (false, false) => {
+            // The first piece's buffer grows in place where it can.
+            let mut both = first.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
+            both.extend_from_slice(&second);
+            both.freeze()
+        }
+    }
+}
+
+/// What is kept of a unary answer larger than the gateway holds.
+pub struct LargeAnswer {
+    head: Arc<[u8]>,
+    tail: Vec<u8>,
+    passed: u64,
+}
+
+impl LargeAnswer {
+    /// A usage object with its details takes a few hundred bytes.
+    const TAIL_BYTES: usize = 8 * 1024;
+
+    pub fn new(head: &[u8]) -> Self {
+        Self { head: head.into(), tail: Vec::new(), passed: 0 }
+    }
+
+    fn see(&mut self, data: &[u8]) {
+        self.passed += data.len() as u64;
+        self.tail.extend_from_slice(data);
+        if self.tail.len() > 2 * Self::TAIL_BYTES {
+            self.tail.drain(..self.tail.len() - Self::TAIL_BYTES);
+        }
+    }
+
+    fn reported(&self, operation: Operation) -> Option<Usage> {
+        dialect::answer::usage_within(operation, &self.tail)
+            .or_else(|| dialect::answer::usage_within(operation, &self.head))
+    }
+
+    /// By tokenizer for what was held, by its density for the rest.
+    fn completion_tokens(&self, operation: Operation, encoding: Encoding) -> u64 {
+        let held = dialect::answer::completion_tokens(operation, &self.head, encoding);
+        let density = held as f64 / self.head.len().max(1) as f64;
+        (self.passed.max(self.head.len() as u64) as f64 * density).ceil() as u64
+    }
+}

@@ -1,0 +1,93 @@
+//! The life of a call, in order. Start reading here.
+//!
+//! `run` is everything before the first byte of an answer; `settle` is everything that makes it a
+//! record. Each step takes what the one before it returned. Between the two lies [`crate::reply`],
+//! which streams the answer through the meter.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dialect::Route;
+use domain::Metered;
+use http::request::Parts;
+use http::{Request, Response};
+
+use crate::admission;
+use crate::body::{self, Body};
+use crate::gateway::Gateway;
+use crate::refusal::Refusal;
+use crate::reply::{self, Reply};
+use crate::router::Errand;
+use crate::trail::{Facts, Held, Settlement, Trail};
+
+impl Gateway {
+    /// Answers one request. Never fails: a refusal is an answer too.
+    pub async fn handle<B>(self: &Arc<Self>, request: Request<B>, ip: IpAddr) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Unpin,
+        B::Error: std::fmt::Display,
+    {
+        let (head, body) = request.into_parts();
+        let mut trail = Trail::open(self.clone(), dialect::route::dialect_of(head.uri.path()));
+        match self.run(&head, body, ip, trail.facts()).await {
+            Ok(reply) => reply::send(reply, trail),
+            Err(refusal) => {
+                if trail.facts().caller.is_none() {
+                    self.telemetry.count_unauthenticated(refusal.row().code, ip, self.clock.now());
+                }
+                reply::refuse(&refusal, trail)
+            }
+        }
+    }
+
+    async fn run<B>(&self, head: &Parts, body: B, ip: IpAddr, facts: &mut Facts) -> Result<Reply, Refusal>
+    where
+        B: http_body::Body<Data = Bytes> + Unpin,
+        B::Error: std::fmt::Display,
+    {
+        let snapshot = self.snapshot.load_full();
+        facts.origin.revision = snapshot.revision;
+        let route = dialect::route::route(&head.method, head.uri.path(), head.uri.query())?;
+
+        // Authenticate: who calls, and who pays.
+        let now = self.clock.now();
+        let caller = self.authenticator.authenticate(&snapshot, &head.headers, Some(ip), now).await?;
+        let caller = facts.caller.insert(caller);
+        let (operation, deployment) = match route {
+            Route::Call { operation, deployment, .. } => (operation, deployment),
+            Route::Models { .. } => return Ok(Reply::models(&snapshot, caller)),
+            Route::Model { id, .. } => return Reply::model(&snapshot, caller, &id),
+        };
+
+        // Read the call, and look up everything that applies to it.
+        let bytes = body::read(body, &head.headers, body::Bounds::of(&snapshot.settings)).await?;
+        let call = facts.call.insert(dialect::request::read(operation, bytes, deployment.as_deref())?);
+        let plan = admission::plan(&snapshot, caller, call)?;
+
+        // Limit: reserve in every counter or in none. `settle` trues it up.
+        let context = admission::context(caller, call, &head.headers, ip);
+        let admitted = admission::reserve(self, &plan, &context, call, self.clock.now()).await?;
+        let held = facts.held.insert(Held::open(&facts.origin, caller, call, admitted, &self.ledger));
+
+        // Route and forward: priority, weight, breaker; retry until the first byte, never after.
+        let errand = Errand { plan: &plan, context: &context, call, headers: &head.headers };
+        let answer = self.router.forward(&errand, held, &facts.origin).await?;
+        Ok(Reply::Answered(answer))
+    }
+
+    /// Once per call, however it ended, before its last byte is sent: true up, learn, write down.
+    pub(crate) fn settle(&self, facts: Facts, metered: Metered) {
+        let now = self.clock.now();
+        let Settlement { record, call, reservation, entry } = facts.into_settlement(metered, now);
+        if let Some(reservation) = reservation {
+            self.counters.settle(reservation, metered.usage().total(), now);
+        }
+        let Some(record) = record else { return };
+        if let Some(call) = call {
+            self.estimates.learn(&record, &call);
+        }
+        self.telemetry.count(&record);
+        self.ledger.append(entry, record);
+    }
+}

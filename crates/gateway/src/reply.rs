@@ -1,0 +1,161 @@
+//! What leaves for the client: an answer through the meter, a refusal in its dialect, a list.
+
+use bytes::Bytes;
+use config::Snapshot;
+use dialect::StreamMeter;
+use domain::record::{AttemptRecord, Outcome};
+use domain::{Metered, ModelName, Usage};
+use http::header::{CONTENT_TYPE, HeaderName};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http_body_util::BodyExt;
+
+use crate::admission::{RateLevel, RateLevels};
+use crate::body::{self, Body};
+use crate::headers::{self, REQUEST_ID};
+use crate::identity::Caller;
+use crate::meter::{LargeAnswer, MeteredBody, Tally};
+use crate::refusal::Refusal;
+use crate::router::{Answered, Content};
+use crate::trail::{Facts, Trail};
+
+pub enum Reply {
+    Answered(Answered),
+    /// From the gateway itself: the models that the caller may use.
+    Own(Bytes),
+}
+
+impl Reply {
+    pub fn models(snapshot: &Snapshot, caller: &Caller) -> Self {
+        Self::Own(dialect::models::list(&snapshot.granted_models(&caller.subscription)))
+    }
+
+    pub fn model(snapshot: &Snapshot, caller: &Caller, id: &str) -> Result<Self, Refusal> {
+        let granted = snapshot.granted_models(&caller.subscription);
+        match granted.into_iter().find(|model| model.as_str() == id) {
+            Some(model) => Ok(Self::Own(dialect::models::one(model))),
+            None => Err(Refusal::UnknownModel { model: ModelName::from(id) }),
+        }
+    }
+}
+
+const BACKEND: HeaderName = HeaderName::from_static("x-tollgate-backend");
+const ATTEMPTS: HeaderName = HeaderName::from_static("x-tollgate-attempts");
+const CACHE: HeaderName = HeaderName::from_static("x-tollgate-cache");
+const TOKENS: HeaderName = HeaderName::from_static("x-tollgate-tokens");
+
+pub fn send(reply: Reply, mut trail: Trail) -> Response<Body> {
+    let answered = match reply {
+        Reply::Answered(answered) => answered,
+        Reply::Own(bytes) => return own(bytes, trail),
+    };
+    let Answered { serving, headers: upstream_headers, content } = answered;
+    let mut out = headers::to_client(&upstream_headers);
+    out.insert(CACHE, HeaderValue::from_static("off"));
+    if let Ok(name) = HeaderValue::from_str(serving.backend.id().as_str()) {
+        out.insert(BACKEND, name);
+    }
+    let facts = trail.facts();
+    common_headers(facts, &mut out);
+    let (Some(held), Some(call)) = (&mut facts.held, &facts.call) else { return bare(StatusCode::INTERNAL_SERVER_ERROR) };
+    out.insert(ATTEMPTS, HeaderValue::from(held.attempts.len() + 1));
+    let status = serving.status;
+    let body = match content {
+        Content::Whole(bytes) => {
+            let metered = match dialect::answer::read(call.operation, &bytes).usage {
+                _ if !status.is_success() => Metered::NOTHING,
+                Some(usage) => Metered::Reported(usage),
+                None => Metered::Estimated(Usage {
+                    prompt: held.count_prompt(call),
+                    completion: dialect::answer::completion_tokens(call.operation, &bytes, held.encoding),
+                    ..Usage::default()
+                }),
+            };
+            out.insert(TOKENS, HeaderValue::from(metered.usage().total()));
+            held.attempts.push(AttemptRecord {
+                backend: serving.backend.id().clone(),
+                status: status.as_u16(),
+                failure: None,
+                metered,
+                latency: held.first_byte.unwrap_or_default(),
+            });
+            facts.end(status, if status.is_success() { Outcome::Ok } else { Outcome::ClientError });
+            trail.settle(metered);
+            body::full(bytes)
+        }
+        Content::Stream { first, body } => {
+            let tally = Tally::Stream(StreamMeter::new(call.operation, !call.wants_usage));
+            MeteredBody::new(body, first, tally, serving, trail).boxed_unsync()
+        }
+        Content::Large { head, body } => {
+            let tally = Tally::Large(LargeAnswer::new(&head));
+            MeteredBody::new(body, head, tally, serving, trail).boxed_unsync()
+        }
+    };
+    response(status, out, body)
+}
+
+pub fn refuse(refusal: &Refusal, mut trail: Trail) -> Response<Body> {
+    let row = refusal.row();
+    let mut out = HeaderMap::with_capacity(8);
+    refusal.headers(&mut out);
+    let facts = trail.facts();
+    common_headers(facts, &mut out);
+    if let Some(held) = &facts.held
+        && !held.attempts.is_empty()
+    {
+        out.insert(ATTEMPTS, HeaderValue::from(held.attempts.len()));
+    }
+    let body = refusal.body(facts.origin.dialect, &facts.origin.id.to_string());
+    facts.end(row.status, row.outcome);
+    if let Some(ending) = &mut facts.ending {
+        ending.rule = refusal.rule();
+    }
+    trail.settle(Metered::NOTHING);
+    response(row.status, out, body::full(body))
+}
+
+/// A list is not a call of a model: it leaves no record.
+fn own(bytes: Bytes, mut trail: Trail) -> Response<Body> {
+    let mut out = HeaderMap::new();
+    out.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let facts = trail.facts();
+    common_headers(facts, &mut out);
+    facts.caller = None;
+    response(StatusCode::OK, out, body::full(bytes))
+}
+
+fn common_headers(facts: &Facts, out: &mut HeaderMap) {
+    if let Ok(id) = HeaderValue::from_str(&facts.origin.id.to_string()) {
+        out.insert(REQUEST_ID, id);
+    }
+    if let Some(held) = &facts.held {
+        rate_headers(&held.rates, out);
+    }
+}
+
+/// The tightest limits that apply, as OpenAI writes them.
+fn rate_headers(rates: &RateLevels, out: &mut HeaderMap) {
+    const TOKENS: [&str; 3] =
+        ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"];
+    const REQUESTS: [&str; 3] =
+        ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"];
+    for (level, [limit_name, remaining_name, reset_name]) in [(rates.tokens, TOKENS), (rates.requests, REQUESTS)] {
+        let Some(RateLevel { limit, remaining, reset }) = level else { continue };
+        out.insert(limit_name, HeaderValue::from(limit));
+        out.insert(remaining_name, HeaderValue::from(remaining));
+        if let Ok(reset) = HeaderValue::from_str(&dialect::rate_limit_headers::format_reset(reset)) {
+            out.insert(reset_name, reset);
+        }
+    }
+}
+
+fn response(status: StatusCode, headers: HeaderMap, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+fn bare(status: StatusCode) -> Response<Body> {
+    response(status, HeaderMap::new(), body::full(Bytes::new()))
+}

@@ -1,0 +1,182 @@
+//! One try at one backend, up to the first byte of its answer.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use config::snapshot::Timeouts;
+use dialect::rate_limit_headers;
+use domain::record::AttemptFailure;
+use domain::{Metered, Usage};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, StatusCode};
+
+use super::{BackendState, Content, Errand};
+use crate::clock::Clock;
+use crate::refusal::Refusal;
+use crate::trail::Held;
+use crate::upstream::{self, Answer, AnswerBody};
+
+/// Unary answers up to this size are held, so that their usage is known before their headers leave
+/// and a cut one can fail over; larger ones stream through.
+const HELD_BYTES_MAX: usize = 1024 * 1024;
+
+/// An answer whose first byte is here.
+pub struct Begun {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub content: Content,
+}
+
+/// Why an attempt gave no answer.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    pub kind: AttemptFailure,
+    pub status: Option<StatusCode>,
+    pub retry_after: Option<Duration>,
+}
+
+impl Failure {
+    fn of(kind: AttemptFailure) -> Self {
+        Self { kind, status: None, retry_after: None }
+    }
+
+    /// What the client is told when this was the last attempt.
+    pub fn into_refusal(self) -> Refusal {
+        match self.kind {
+            AttemptFailure::Credential => Refusal::UpstreamAuthFailed,
+            AttemptFailure::Status if self.status == Some(StatusCode::TOO_MANY_REQUESTS) => {
+                Refusal::UpstreamRateLimited { retry_after: self.retry_after }
+            }
+            AttemptFailure::FirstByteTimeout | AttemptFailure::IdleTimeout | AttemptFailure::TotalTimeout => {
+                Refusal::UpstreamTimeout
+            }
+            AttemptFailure::Status
+            | AttemptFailure::Connect
+            | AttemptFailure::Tls
+            | AttemptFailure::Cut
+            | AttemptFailure::HungUp => Refusal::UpstreamFailed,
+        }
+    }
+
+    /// What the backend may bill for it: a prompt that it took and did not turn down.
+    pub fn metered(&self, held: &Held) -> Metered {
+        match self.kind {
+            AttemptFailure::FirstByteTimeout
+            | AttemptFailure::IdleTimeout
+            | AttemptFailure::TotalTimeout
+            | AttemptFailure::Cut
+            | AttemptFailure::HungUp => {
+                Metered::Estimated(Usage { prompt: held.prompt_tokens, ..Usage::default() })
+            }
+            AttemptFailure::Connect | AttemptFailure::Tls | AttemptFailure::Credential | AttemptFailure::Status => {
+                Metered::NOTHING
+            }
+        }
+    }
+}
+
+/// Sends the call to `backend` and waits until its answer has begun: a unary answer whole, a stream
+/// with its first piece.
+pub async fn send(
+    backend: &BackendState,
+    errand: &Errand<'_>,
+    headers: HeaderMap,
+    clock: &Clock,
+) -> Result<Begun, Failure> {
+    let definition = backend.definition();
+    let timeouts = definition.timeouts;
+    let deployment = errand.plan.model.deployment_at(&definition.id);
+    let request = upstream::uri(&definition, errand.call.operation, deployment)
+        .and_then(|uri| upstream::request(&definition, uri, headers, errand.call.body_for(deployment)))
+        .map_err(|_| Failure::of(AttemptFailure::Connect))?;
+
+    let sent_at = clock.now().mono;
+    let answer = within(timeouts.first_byte, AttemptFailure::FirstByteTimeout, backend.connections().send(request)).await?;
+    let now = clock.now();
+    let waited = now.mono.since(sent_at);
+    backend.note_limits(&rate_limit_headers::read(&answer.headers), now.mono);
+    if let Some(kind) = failure_of(answer.status) {
+        let retry_after = rate_limit_headers::retry_after(&answer.headers, now.wall);
+        if answer.status == StatusCode::TOO_MANY_REQUESTS {
+            backend.note_throttled(retry_after, now.mono);
+        }
+        return Err(Failure { kind, status: Some(answer.status), retry_after });
+    }
+
+    let Answer { status, headers, mut body } = answer;
+    let content = if status.is_success() && is_event_stream(&headers) {
+        match within(timeouts.first_byte.saturating_sub(waited), AttemptFailure::FirstByteTimeout, first_piece(&mut body)).await? {
+            Some(first) => Content::Stream { first, body },
+            None => return Err(Failure::of(AttemptFailure::Cut)),
+        }
+    } else {
+        let left = timeouts.total.saturating_sub(waited);
+        let held = within(left, AttemptFailure::TotalTimeout, hold(&mut body, timeouts)).await?;
+        match held {
+            Hold::Whole(bytes) if status.is_success() && !dialect::answer::read(errand.call.operation, &bytes).is_whole => {
+                return Err(Failure::of(AttemptFailure::Cut));
+            }
+            Hold::Whole(bytes) => Content::Whole(bytes),
+            Hold::Part(head) => Content::Large { head, body },
+        }
+    };
+    Ok(Begun { status, headers, content })
+}
+
+/// Statuses that are the backend's failure and not the client's. 401 and 403 are about our own
+/// credential: the client's never got there.
+fn failure_of(status: StatusCode) -> Option<AttemptFailure> {
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Some(AttemptFailure::Credential),
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Some(AttemptFailure::Status),
+        status if status.is_server_error() => Some(AttemptFailure::Status),
+        _ => None,
+    }
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
+}
+
+async fn first_piece(body: &mut AnswerBody) -> Result<Option<Bytes>, AttemptFailure> {
+    body.data().await.transpose()
+}
+
+enum Hold {
+    Whole(Bytes),
+    Part(Bytes),
+}
+
+/// Reads a unary answer to its end, or as much as is held.
+async fn hold(body: &mut AnswerBody, timeouts: Timeouts) -> Result<Hold, AttemptFailure> {
+    let mut first: Option<Bytes> = None;
+    let mut joined = BytesMut::new();
+    loop {
+        let piece = tokio::time::timeout(timeouts.idle, body.data()).await.map_err(|_| AttemptFailure::IdleTimeout)?;
+        match (piece.transpose()?, first.take()) {
+            (None, Some(only)) => return Ok(Hold::Whole(only)),
+            (None, None) => return Ok(Hold::Whole(joined.freeze())),
+            // Most answers come in one read: they are never copied.
+            (Some(piece), None) if joined.is_empty() => first = Some(piece),
+            (Some(piece), earlier) => {
+                joined.extend_from_slice(&earlier.unwrap_or_default());
+                joined.extend_from_slice(&piece);
+            }
+        }
+        let length = joined.len() + first.as_ref().map_or(0, Bytes::len);
+        if length > HELD_BYTES_MAX {
+            return Ok(Hold::Part(first.unwrap_or_else(|| joined.freeze())));
+        }
+    }
+}
+
+async fn within<T>(
+    limit: Duration,
+    late: AttemptFailure,
+    work: impl Future<Output = Result<T, AttemptFailure>>,
+) -> Result<T, Failure> {
+    match tokio::time::timeout(limit, work).await {
+        Ok(done) => done.map_err(Failure::of),
+        Err(_) => Err(Failure::of(late)),
+    }
+}

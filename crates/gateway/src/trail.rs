@@ -1,0 +1,250 @@
+//! What is known of one call so far. Every call leaves one, whether answered, refused or cut off.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dialect::{Dialect, Encoding, Request};
+use domain::record::{AttemptFailure, AttemptRecord, CacheOutcome, CallRecord, Opening, Outcome, Who};
+use domain::{BackendId, CallId, Metered, ModelName, Now, Usage};
+use http::StatusCode;
+use store::Ledger;
+use store::counters::Reservation;
+use store::ledger::Entry;
+
+use crate::admission::{Admitted, RateLevels};
+use crate::identity::Caller;
+use crate::gateway::Gateway;
+
+/// Facts fill in as the pipeline learns them. They are optional because a call may be refused
+/// before any of them is known; code that decides takes them as arguments instead.
+pub struct Facts {
+    pub origin: Origin,
+    pub caller: Option<Caller>,
+    pub call: Option<Request>,
+    pub held: Option<Held>,
+    pub ending: Option<Ending>,
+}
+
+/// Known from the first line of `handle`.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin {
+    pub id: CallId,
+    pub started: Now,
+    pub dialect: Dialect,
+    pub revision: u64,
+}
+
+/// What the client was told in the end. Absent when it left before it was told anything.
+#[derive(Clone, Debug)]
+pub struct Ending {
+    pub status: StatusCode,
+    pub outcome: Outcome,
+    pub rule: Option<Arc<str>>,
+}
+
+/// What a call holds from admission until it settles, and what its attempts did meanwhile.
+pub struct Held {
+    pub encoding: Encoding,
+    /// Exact where it was counted, else by the learned ratio.
+    pub prompt_tokens: u64,
+    pub prompt_is_exact: bool,
+    /// The room that a backend must have left for this call.
+    pub reserved_tokens: u64,
+    pub rates: RateLevels,
+    reservation: Reservation,
+    opening: Opening,
+    entry: Entry,
+    pub attempts: Vec<AttemptRecord>,
+    /// A backend has the request and has not answered. Still set on drop: the client hung up then.
+    pub at_upstream: Option<(BackendId, Now)>,
+    /// The backend whose answer the client gets, and when its first byte came.
+    pub answered: Option<BackendId>,
+    pub first_byte: Option<Duration>,
+}
+
+impl Held {
+    /// Opens the call's ledger entry: from here on a crash leaves a trace of it.
+    pub fn open(origin: &Origin, caller: &Caller, call: &Request, admitted: Admitted, ledger: &Ledger) -> Self {
+        let Admitted { encoding, prompt_tokens, prompt_is_exact, reserved_tokens, rates, reservation } = admitted;
+        let opening = Opening {
+            prompt_tokens,
+            charges: reservation.charges(),
+            ..opening(origin, caller, call.model.clone(), call.stream)
+        };
+        let entry = ledger.begin(&opening);
+        Self {
+            encoding,
+            prompt_tokens,
+            prompt_is_exact,
+            reserved_tokens,
+            rates,
+            reservation,
+            opening,
+            entry,
+            attempts: Vec::new(),
+            at_upstream: None,
+            answered: None,
+            first_byte: None,
+        }
+    }
+
+    /// What was asked of a provider that said nothing of it: counted now if nobody needed to before.
+    pub fn count_prompt(&mut self, call: &Request) -> u64 {
+        if !self.prompt_is_exact {
+            self.prompt_tokens = call.prompt_tokens(self.encoding);
+            self.prompt_is_exact = true;
+        }
+        self.prompt_tokens
+    }
+
+    /// The backend has the prompt, and nobody stayed to hear the answer.
+    pub fn prompt_only(&mut self, call: &Request) -> Metered {
+        Metered::Estimated(Usage { prompt: self.count_prompt(call), ..Usage::default() })
+    }
+
+    /// Tells the journal how much of the answer passed, before it does.
+    pub fn progress(&self, ledger: &Ledger, completion_tokens: u64) {
+        ledger.progress(&self.entry, completion_tokens);
+    }
+}
+
+impl Facts {
+    fn new(origin: Origin) -> Self {
+        Self { origin, caller: None, call: None, held: None, ending: None }
+    }
+
+    pub fn end(&mut self, status: StatusCode, outcome: Outcome) {
+        self.ending = Some(Ending { status, outcome, rule: None });
+    }
+
+    /// Takes the facts apart for settling. No record without a caller: who is not authenticated is
+    /// counted elsewhere, never on the ledger.
+    pub fn into_settlement(self, metered: Metered, now: Now) -> Settlement {
+        let Self { origin, caller, call, held, ending } = self;
+        let Ending { status, outcome, rule } = ending.unwrap_or(Ending {
+            status: StatusCode::default(),
+            outcome: if std::thread::panicking() { Outcome::GatewayError } else { Outcome::HungUp },
+            rule: None,
+        });
+        let status = if outcome == Outcome::HungUp && held.as_ref().is_none_or(|held| held.answered.is_none()) {
+            0
+        } else {
+            status.as_u16()
+        };
+        let Some(caller) = caller else {
+            return Settlement { record: None, call: None, reservation: None, entry: None };
+        };
+        let (opening, reservation, entry, attempts, backend, first_byte) = match held {
+            Some(held) => {
+                let Held { opening, reservation, entry, attempts, answered, first_byte, .. } = held;
+                (opening, Some(reservation), Some(entry), attempts, answered, first_byte)
+            }
+            None => {
+                let (model, stream) =
+                    call.as_ref().map_or_else(|| (ModelName::from(""), false), |call| (call.model.clone(), call.stream));
+                (opening(&origin, &caller, model, stream), None, None, Vec::new(), None, None)
+            }
+        };
+        let record = CallRecord {
+            opening,
+            outcome,
+            status,
+            rule,
+            backend,
+            cache: CacheOutcome::Off,
+            metered,
+            latency: now.mono.since(origin.started.mono),
+            first_byte,
+            attempts,
+        };
+        Settlement { record: Some(record), call, reservation, entry }
+    }
+}
+
+/// What settling works on.
+pub struct Settlement {
+    pub record: Option<CallRecord>,
+    pub call: Option<Request>,
+    pub reservation: Option<Reservation>,
+    pub entry: Option<Entry>,
+}
+
+fn opening(origin: &Origin, caller: &Caller, model: ModelName, stream: bool) -> Opening {
+    Opening {
+        id: origin.id,
+        at: origin.started.wall,
+        who: Who {
+            subscription: caller.subscription.id.clone(),
+            product: caller.subscription.product.id.clone(),
+            application: caller.application.clone(),
+            caller: caller.label(),
+        },
+        model,
+        stream,
+        revision: origin.revision,
+        prompt_tokens: 0,
+        charges: Vec::new(),
+    }
+}
+
+/// Settles exactly once: through `settle`, or on drop when the call's future or its answer's body
+/// went away before its end.
+pub struct Trail {
+    gateway: Arc<Gateway>,
+    facts: Box<Facts>,
+    settled: bool,
+}
+
+impl Trail {
+    pub fn open(gateway: Arc<Gateway>, dialect: Dialect) -> Self {
+        let started = gateway.clock.now();
+        let origin = Origin { id: gateway.chance.call_id(started.wall), started, dialect, revision: 0 };
+        Self { gateway, facts: Box::new(Facts::new(origin)), settled: false }
+    }
+
+    pub fn gateway(&self) -> &Arc<Gateway> {
+        &self.gateway
+    }
+
+    /// Empty but for their origin once settled.
+    pub fn facts(&mut self) -> &mut Facts {
+        &mut self.facts
+    }
+
+    pub fn is_settled(&self) -> bool {
+        self.settled
+    }
+
+    /// The first call counts; later ones do nothing.
+    pub fn settle(&mut self, metered: Metered) {
+        if !std::mem::replace(&mut self.settled, true) {
+            let origin = self.facts.origin;
+            let facts = std::mem::replace(&mut *self.facts, Facts::new(origin));
+            self.gateway.settle(facts, metered);
+        }
+    }
+}
+
+impl Drop for Trail {
+    /// The client left, or the call's task panicked. A backend that has the request bills us for
+    /// its prompt, so the client pays for that.
+    fn drop(&mut self) {
+        if self.settled {
+            return;
+        }
+        let mut metered = Metered::NOTHING;
+        if let (Some(held), Some(call)) = (&mut self.facts.held, &self.facts.call)
+            && let Some((backend, since)) = held.at_upstream.take()
+        {
+            metered = held.prompt_only(call);
+            held.attempts.push(AttemptRecord {
+                backend,
+                status: 0,
+                failure: Some(AttemptFailure::HungUp),
+                metered,
+                latency: self.gateway.clock.now().mono.since(since.mono),
+            });
+        }
+        self.settle(metered);
+    }
+}
