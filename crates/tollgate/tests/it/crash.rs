@@ -36,7 +36,9 @@ async fn client(door: Door, seed: u64, load: Arc<Load>) {
     let mut dice = Dice::new(seed);
     while !load.is_over.load(Ordering::Relaxed) {
         let streams = dice.chance(50);
-        let Ok(opened) = door.try_open(call(&mut dice, streams)).await else { continue };
+        let Ok(opened) = door.try_open(call(&mut dice, streams)).await else {
+            continue;
+        };
         let id = opened.id();
         let answer = opened.rest().await;
         if answer.status == 200 && answer.is_whole {
@@ -64,7 +66,11 @@ async fn load_and_kill(gate: &mut Gate, round: usize) -> Vec<Finished> {
     let load = Arc::new(Load::default());
     let mut clients = JoinSet::new();
     for seed in 0..CLIENTS {
-        clients.spawn(client(gate.door.clone(), seed + 100 * round as u64, load.clone()));
+        clients.spawn(client(
+            gate.door.clone(),
+            seed + 100 * round as u64,
+            load.clone(),
+        ));
     }
     eventually("enough answers", async || {
         (load.count.load(Ordering::Relaxed) >= ANSWERS_BEFORE_A_KILL).then_some(())
@@ -79,23 +85,41 @@ async fn load_and_kill(gate: &mut Gate, round: usize) -> Vec<Finished> {
 /// What the quota says is used: told by a call that asks for all of it.
 async fn quota_used(gate: &Gate) -> u64 {
     let refusal = gate.send(chat("hi").max_tokens(QUOTA - 10)).await;
-    assert_eq!((refusal.status, refusal.code()), (403, "quota_exceeded".to_owned()), "{:?}", refusal.body);
-    assert_eq!(refusal.why("reserved"), 0, "no reservation outlives its call");
+    assert_eq!(
+        (refusal.status, refusal.code()),
+        (403, "quota_exceeded".to_owned()),
+        "{:?}",
+        refusal.body
+    );
+    assert_eq!(
+        refusal.why("reserved"),
+        0,
+        "no reservation outlives its call"
+    );
     refusal.why("used").as_u64().unwrap()
 }
 
 /// Everything that the provider was ever asked is on the ledger, once.
 async fn whole_ledger(gate: &Gate, region: &Running) -> HashMap<String, CallRecord> {
-    let asked: HashSet<String> = region.calls().into_iter().map(|call| call.request_id).collect();
+    let asked: HashSet<String> = region
+        .calls()
+        .into_iter()
+        .map(|call| call.request_id)
+        .collect();
     let records = eventually("every call that the provider saw", async || {
         let records = gate.records();
-        let ids: HashSet<_> = records.iter().map(|record| record.opening.id.to_string()).collect();
+        let ids: HashSet<_> = records
+            .iter()
+            .map(|record| record.opening.id.to_string())
+            .collect();
         asked.is_subset(&ids).then_some(records)
     })
     .await;
     let count = records.len();
-    let by_id: HashMap<_, _> =
-        records.into_iter().map(|record| (record.opening.id.to_string(), record)).collect();
+    let by_id: HashMap<_, _> = records
+        .into_iter()
+        .map(|record| (record.opening.id.to_string(), record))
+        .collect();
     assert_eq!(by_id.len(), count, "no call is there twice");
     by_id
 }
@@ -104,10 +128,14 @@ fn opens_cleanly(gate: &Gate) {
     let mut checked = 0;
     for entry in std::fs::read_dir(gate.data()).unwrap() {
         let path = entry.unwrap().path();
-        if path.extension().is_some_and(|extension| extension == "sqlite") {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "sqlite")
+        {
             let database = rusqlite::Connection::open(&path).unwrap();
-            let verdict: String =
-                database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+            let verdict: String = database
+                .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+                .unwrap();
             assert_eq!(verdict, "ok", "{}", path.display());
             checked += 1;
         }
@@ -138,22 +166,41 @@ async fn twenty_kills_under_load_lose_no_answer_that_a_client_finished() {
                 assert_eq!(record.metered.usage().total(), *tokens, "{id}");
             }
         }
-        let charged: u64 = ledger.values().map(|record| record.metered.usage().total()).sum();
-        assert_eq!(quota_used(&gate).await, charged, "counters continue where they were");
+        let charged: u64 = ledger
+            .values()
+            .map(|record| record.metered.usage().total())
+            .sum();
+        assert_eq!(
+            quota_used(&gate).await,
+            charged,
+            "counters continue where they were"
+        );
     }
     let ledger = whole_ledger(&gate, &region).await;
-    let interrupted: Vec<_> =
-        ledger.values().filter(|record| record.outcome == Outcome::Interrupted).collect();
-    assert!(interrupted.len() >= KILLS, "calls were in flight at every kill: {}", interrupted.len());
+    let interrupted: Vec<_> = ledger
+        .values()
+        .filter(|record| record.outcome == Outcome::Interrupted)
+        .collect();
+    assert!(
+        interrupted.len() >= KILLS,
+        "calls were in flight at every kill: {}",
+        interrupted.len()
+    );
     for record in interrupted {
         assert!(record.metered.is_estimated(), "{record:?}");
-        assert!(record.metered.usage().prompt > 0, "the prompt was known: {record:?}");
+        assert!(
+            record.metered.usage().prompt > 0,
+            "the prompt was known: {record:?}"
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interrupted_stream_is_charged_for_what_had_passed() {
-    let stalling = Behaviour { stall_after_chunks: Some(21), ..Behaviour::default() };
+    let stalling = Behaviour {
+        stall_after_chunks: Some(21),
+        ..Behaviour::default()
+    };
     let region = provider(stalling).await;
     let mut gate = Gate::start(quota_of(region.address())).await;
     let mut stream = gate.open(chat("answer 60 words").stream()).await;
@@ -166,7 +213,10 @@ async fn an_interrupted_stream_is_charged_for_what_had_passed() {
     assert_eq!(record.outcome, Outcome::Interrupted);
     let usage = record.metered.usage();
     assert_eq!(usage.prompt, 11);
-    assert!((19..=22).contains(&usage.completion), "20 words had passed: {usage:?}");
+    assert!(
+        (19..=22).contains(&usage.completion),
+        "20 words had passed: {usage:?}"
+    );
     assert_eq!(quota_used(&gate).await, usage.total());
 }
 
@@ -182,7 +232,10 @@ async fn token_and_request_limits_continue_after_a_kill_and_after_a_stop() {
         let answer = gate.send(chat("answer 60 words").max_tokens(60)).await;
         assert_eq!(answer.number("x-ratelimit-remaining-requests"), 100 - call);
         // Each call before this one is settled to the token; this one holds 71.
-        assert_eq!(answer.number("x-ratelimit-remaining-tokens"), 100_000 - call * 71);
+        assert_eq!(
+            answer.number("x-ratelimit-remaining-tokens"),
+            100_000 - call * 71
+        );
         if call == 1 {
             gate.kill9();
         } else {

@@ -32,7 +32,10 @@ async fn no_credential_of_a_client_reaches_an_upstream_under_any_name() {
     }
     assert!(!String::from_utf8_lossy(&seen.body).contains(SEARCH_KEY));
     assert!(!seen.head.uri.to_string().contains(SEARCH_KEY));
-    assert_eq!(seen.header("authorization"), format!("Bearer {PROVIDER_KEY}"));
+    assert_eq!(
+        seen.header("authorization"),
+        format!("Bearer {PROVIDER_KEY}")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -41,7 +44,10 @@ async fn azure_backends_get_their_key_as_api_key_and_nothing_else() {
     let gate = Gate::start(config().azure_backend("east", upstream.address)).await;
     gate.send(chat("hi").bearer(SEARCH_KEY)).await;
     let seen = upstream.only();
-    assert_eq!((seen.header("api-key"), seen.header("authorization")), (PROVIDER_KEY, ""));
+    assert_eq!(
+        (seen.header("api-key"), seen.header("authorization")),
+        (PROVIDER_KEY, "")
+    );
     assert_eq!(
         seen.head.uri.to_string(),
         "/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21"
@@ -62,9 +68,17 @@ async fn an_upstream_s_credential_reaches_neither_the_client_nor_the_log() {
     .await;
     let gate = Gate::start(config().backend("east", upstream.address).retry(1, 0.0)).await;
     let answer = gate.send(chat("hi")).await;
-    assert_eq!((answer.status, answer.code()), (502, "upstream_auth_failed".to_owned()));
+    assert_eq!(
+        (answer.status, answer.code()),
+        (502, "upstream_auth_failed".to_owned())
+    );
     assert!(!answer.text().contains(PROVIDER_KEY));
-    assert!(answer.headers.values().all(|value| !value.to_str().unwrap().contains(PROVIDER_KEY)));
+    assert!(
+        answer
+            .headers
+            .values()
+            .all(|value| !value.to_str().unwrap().contains(PROVIDER_KEY))
+    );
     gate.record(answer.id()).await;
     assert!(!gate.log().contains(PROVIDER_KEY));
 }
@@ -74,7 +88,11 @@ async fn the_request_id_is_ours_and_the_upstream_has_the_same() {
     let upstream = Upstream::start(|_| Reply::hello().header("x-request-id", "req_theirs")).await;
     let gate = Gate::start(config().backend("east", upstream.address)).await;
     let answer = gate.send(chat("hi").header("x-request-id", "mine")).await;
-    assert!(!["", "mine", "req_theirs"].contains(&answer.id()), "{}", answer.id());
+    assert!(
+        !["", "mine", "req_theirs"].contains(&answer.id()),
+        "{}",
+        answer.id()
+    );
     assert_eq!(upstream.only().header("x-request-id"), answer.id());
     assert_ne!(gate.send(chat("hi")).await.id(), answer.id());
 }
@@ -92,7 +110,11 @@ async fn an_upstream_s_cookies_and_limits_stay_behind() {
     let gate = Gate::start(config().backend("east", upstream.address)).await;
     let answer = gate.send(chat("hi")).await;
     assert_eq!(answer.header("set-cookie"), "");
-    assert_eq!(answer.header("x-ratelimit-limit-tokens"), "", "no limit of ours applies");
+    assert_eq!(
+        answer.header("x-ratelimit-limit-tokens"),
+        "",
+        "no limit of ours applies"
+    );
     assert_eq!(answer.header("x-ms-region"), "Sweden Central");
 }
 
@@ -108,13 +130,26 @@ async fn prompts_answers_and_keys_are_found_neither_in_the_log_nor_on_disk() {
         Reply::json(json!({ "choices": [choice] }).to_string())
     })
     .await;
-    let mut gate = Gate::start(config().backend("east", upstream.address).token_limit("team-tpm", 9_000)).await;
+    let mut gate = Gate::start(
+        config()
+            .backend("east", upstream.address)
+            .token_limit("team-tpm", 9_000),
+    )
+    .await;
     let prompt = "the-prompt-that-nobody-may-keep";
     let wrong_key = "a-wrong-key-0123456789abcdef";
     assert_eq!(gate.send(chat(prompt)).await.status, 200);
     assert!(gate.send(chat(prompt).stream()).await.is_whole);
-    assert_eq!(gate.send(chat(prompt).max_tokens(u64::MAX)).await.status / 100, 2);
-    assert_eq!(gate.send(chat(prompt).bytes(format!("{{\"{prompt}\""))).await.status, 400);
+    assert_eq!(
+        gate.send(chat(prompt).max_tokens(u64::MAX)).await.status / 100,
+        2
+    );
+    assert_eq!(
+        gate.send(chat(prompt).bytes(format!("{{\"{prompt}\"")))
+            .await
+            .status,
+        400
+    );
     assert_eq!(gate.send(chat(prompt).key(wrong_key)).await.status, 401);
     assert!(gate.stop().await.success());
 
@@ -126,7 +161,9 @@ async fn prompts_answers_and_keys_are_found_neither_in_the_log_nor_on_disk() {
     assert!(places.len() > 1, "the data directory holds files");
     for (place, bytes) in places {
         for secret in secrets {
-            let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+            let found = bytes
+                .windows(secret.len())
+                .any(|window| window == secret.as_bytes());
             assert!(!found, "`{secret}` in {place}");
         }
     }

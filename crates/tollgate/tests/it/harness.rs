@@ -12,7 +12,7 @@ pub use client::{Answer, Call, Door, Opened, chat, completion, embedding, get};
 pub use config::{CHAT_KEY, Config, PROVIDER_KEY, SEARCH_KEY, SEARCH_SECOND_KEY, config};
 pub use gate::{Gate, tollgate};
 pub use metrics::Metrics;
-pub use upstream::{Reply, Seen, Upstream};
+pub use upstream::{Reply, Upstream};
 
 use simulator::{Behaviour, Running, Simulator};
 

@@ -1,21 +1,26 @@
 //! The product from outside: the built binary, over HTTP, against fake providers.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, its helpers too"
+)]
 #![expect(clippy::print_stderr, reason = "a failed test shows the gateway's log")]
 
-mod calls;
-mod pass_through;
-mod credentials;
-mod encodings;
 mod bad_input;
 mod bad_transport;
-mod identity;
-mod token_limits;
-mod other_limits;
-mod metering;
+mod calls;
 mod crash;
-mod routing;
+mod credentials;
+mod encodings;
 mod faults;
+mod identity;
+mod metering;
 mod operation;
+mod other_limits;
+mod pass_through;
+mod routing;
+mod token_limits;
+mod tokens;
 
 mod harness;

@@ -6,11 +6,14 @@ use std::time::Duration;
 use domain::Metered;
 use domain::record::{CallRecord, Outcome};
 use serde_json::json;
-use simulator::ledger::Call as Count;
 use simulator::Behaviour;
+use simulator::ledger::Call as Count;
 use tokio::task::JoinSet;
 
-use crate::harness::{Call, Dice, Door, Gate, Reply, Upstream, chat, completion, config, embedding, eventually, in_time, provider};
+use crate::harness::{
+    Call, Dice, Door, Gate, Reply, Upstream, chat, completion, config, embedding, eventually,
+    in_time, provider,
+};
 
 const CALLS: u64 = 10_000;
 const CLIENTS: u64 = 48;
@@ -40,7 +43,10 @@ enum Kind {
 
 fn make(dice: &mut Dice) -> (Kind, Call) {
     let words = 1 + dice.below(60);
-    let prompt = format!("{}answer {words} words", "water ".repeat(dice.below(40) as usize));
+    let prompt = format!(
+        "{}answer {words} words",
+        "water ".repeat(dice.below(40) as usize)
+    );
     let stream = || chat(&prompt).stream();
     let compressions = ["gzip", "br", "zstd"];
     let compressed = json!({ "compress": compressions[dice.below(3) as usize] });
@@ -55,20 +61,55 @@ fn make(dice: &mut Dice) -> (Kind, Call) {
         52..55 => (Kind::Plain, completion(&prompt).stream()),
         55..58 => (Kind::Plain, chat(&prompt).simulate(compressed)),
         58..62 => (Kind::Plain, stream().simulate(compressed)),
-        62..67 => (Kind::Unreported, chat(&prompt).simulate(json!({ "usage": "missing" }))),
-        67..75 => (Kind::Unreported, stream().simulate(json!({ "usage": "missing" }))),
+        62..67 => (
+            Kind::Unreported,
+            chat(&prompt).simulate(json!({ "usage": "missing" })),
+        ),
+        67..75 => (
+            Kind::Unreported,
+            stream().simulate(json!({ "usage": "missing" })),
+        ),
         75..79 => {
             let once = json!({ "fail_first": 1, "fail_status": status, "retry_after": "1ms" });
-            (Kind::Retried, if dice.chance(50) { stream() } else { chat(&prompt) }.simulate(once))
+            (
+                Kind::Retried,
+                if dice.chance(50) {
+                    stream()
+                } else {
+                    chat(&prompt)
+                }
+                .simulate(once),
+            )
         }
-        79..81 => (Kind::Exhausted, chat(&prompt).simulate(json!({ "status": status, "retry_after": "1ms" }))),
-        81 => (Kind::Exhausted, stream().simulate(json!({ "close_after_chunks": 0 }))),
-        82 => (Kind::Exhausted, chat(&prompt).simulate(json!({ "close_after_bytes": 50 }))),
-        83..87 => (Kind::ClientError, chat(&prompt).simulate(json!({ "status": 422 }))),
-        87..90 => (Kind::Cut, stream().simulate(json!({ "close_after_chunks": 1 + dice.below(words) }))),
+        79..81 => (
+            Kind::Exhausted,
+            chat(&prompt).simulate(json!({ "status": status, "retry_after": "1ms" })),
+        ),
+        81 => (
+            Kind::Exhausted,
+            stream().simulate(json!({ "close_after_chunks": 0 })),
+        ),
+        82 => (
+            Kind::Exhausted,
+            chat(&prompt).simulate(json!({ "close_after_bytes": 50 })),
+        ),
+        83..87 => (
+            Kind::ClientError,
+            chat(&prompt).simulate(json!({ "status": 422 })),
+        ),
+        87..90 => (
+            Kind::Cut,
+            stream().simulate(json!({ "close_after_chunks": 1 + dice.below(words) })),
+        ),
         // What was sent before the stall is known to all three.
-        90..93 => (Kind::HungUp, stream().simulate(json!({ "stall_after_chunks": 1 + dice.below(words) }))),
-        93..96 => (Kind::LeftEarly, stream().simulate(json!({ "stall_after_chunks": 0 }))),
+        90..93 => (
+            Kind::HungUp,
+            stream().simulate(json!({ "stall_after_chunks": 1 + dice.below(words) })),
+        ),
+        93..96 => (
+            Kind::LeftEarly,
+            stream().simulate(json!({ "stall_after_chunks": 0 })),
+        ),
         _ => (Kind::Refused, chat(&prompt).model("o3")),
     }
 }
@@ -78,7 +119,12 @@ async fn play(door: &Door, kind: Kind, call: Call) -> Option<String> {
     match kind {
         Kind::LeftEarly => {
             let patience = Duration::from_millis(500);
-            assert!(tokio::time::timeout(patience, door.try_open(call)).await.is_err(), "an answer came");
+            assert!(
+                tokio::time::timeout(patience, door.try_open(call))
+                    .await
+                    .is_err(),
+                "an answer came"
+            );
             None
         }
         Kind::HungUp => {
@@ -97,7 +143,10 @@ async fn play(door: &Door, kind: Kind, call: Call) -> Option<String> {
                 Kind::Refused => answer.status == 403,
                 _ => answer.status == 200,
             };
-            assert!(wanted && answer.is_whole == (kind != Kind::Cut), "{kind:?}: {answer:?}");
+            assert!(
+                wanted && answer.is_whole == (kind != Kind::Cut),
+                "{kind:?}: {answer:?}"
+            );
             Some(answer.id().to_owned())
         }
     }
@@ -148,20 +197,35 @@ async fn ten_thousand_mixed_calls_are_on_the_ledger_as_the_provider_counted_them
 
 fn reconcile(gate: &Gate, made: &[(Kind, Option<String>)], counts: &[Count]) {
     let records = gate.records();
-    let by_id: HashMap<String, &CallRecord> =
-        records.iter().map(|record| (record.opening.id.to_string(), record)).collect();
+    let by_id: HashMap<String, &CallRecord> = records
+        .iter()
+        .map(|record| (record.opening.id.to_string(), record))
+        .collect();
     assert_eq!(by_id.len(), records.len(), "no call is there twice");
-    let left_early = made.iter().filter(|(kind, _)| *kind == Kind::LeftEarly).count();
+    let left_early = made
+        .iter()
+        .filter(|(kind, _)| *kind == Kind::LeftEarly)
+        .count();
     let silent = records.iter().filter(|record| record.status == 0).count();
-    assert!(silent <= left_early, "{silent} records of {left_early} calls that left early");
-    assert_eq!(records.len() - silent, made.len() - left_early, "one record for each answer");
+    assert!(
+        silent <= left_early,
+        "{silent} records of {left_early} calls that left early"
+    );
+    assert_eq!(
+        records.len() - silent,
+        made.len() - left_early,
+        "one record for each answer"
+    );
 
     let mut attempts: HashMap<&str, Vec<&Count>> = HashMap::new();
     for count in counts {
         attempts.entry(&count.request_id).or_default().push(count);
     }
     for id in attempts.keys() {
-        assert!(by_id.contains_key(*id), "the provider has a call that the ledger has not");
+        assert!(
+            by_id.contains_key(*id),
+            "the provider has a call that the ledger has not"
+        );
     }
     let counted = |id: &str| attempts.get(id).map_or(&[][..], Vec::as_slice);
     for (kind, id) in made {
@@ -176,9 +240,18 @@ fn reconcile(gate: &Gate, made: &[(Kind, Option<String>)], counts: &[Count]) {
     sums.check();
     let rows = gate.usage("outcome");
     let calls: u64 = rows.iter().map(|row| row["calls"].as_u64().unwrap()).sum();
-    let tokens: u64 = rows.iter().map(|row| row["total_tokens"].as_u64().unwrap()).sum();
+    let tokens: u64 = rows
+        .iter()
+        .map(|row| row["total_tokens"].as_u64().unwrap())
+        .sum();
     assert_eq!(calls, records.len() as u64);
-    assert_eq!(tokens, records.iter().map(|record| record.metered.usage().total()).sum::<u64>());
+    assert_eq!(
+        tokens,
+        records
+            .iter()
+            .map(|record| record.metered.usage().total())
+            .sum::<u64>()
+    );
 }
 
 /// One call's record against the provider's attempts.
@@ -192,7 +265,11 @@ fn check(kind: Kind, record: &CallRecord, counted: &[&Count]) {
         Kind::Refused => Outcome::Refused,
     };
     assert_eq!(record.outcome, outcome, "{kind:?}: {record:?} {counted:?}");
-    assert_eq!(record.attempts.len(), counted.len(), "{kind:?}: {record:?} {counted:?}");
+    assert_eq!(
+        record.attempts.len(),
+        counted.len(),
+        "{kind:?}: {record:?} {counted:?}"
+    );
     let attempts = match kind {
         Kind::Retried => 2,
         Kind::Exhausted => 3,
@@ -201,9 +278,17 @@ fn check(kind: Kind, record: &CallRecord, counted: &[&Count]) {
     };
     assert_eq!(counted.len(), attempts, "{kind:?}: {record:?}");
     let is_estimated = matches!(kind, Kind::Unreported | Kind::Cut | Kind::HungUp);
-    assert_eq!(record.metered.is_estimated(), is_estimated, "{kind:?}: {record:?}");
+    assert_eq!(
+        record.metered.is_estimated(),
+        is_estimated,
+        "{kind:?}: {record:?}"
+    );
     for (attempt, count) in record.attempts.iter().zip(counted) {
-        assert_eq!(attempt.status, count.status.unwrap_or(0), "{kind:?}: {attempt:?} {count:?}");
+        assert_eq!(
+            attempt.status,
+            count.status.unwrap_or(0),
+            "{kind:?}: {attempt:?} {count:?}"
+        );
     }
     if kind == Kind::Retried {
         assert!(record.attempts[0].failure.is_some() && record.attempts[1].failure.is_none());
@@ -212,7 +297,11 @@ fn check(kind: Kind, record: &CallRecord, counted: &[&Count]) {
     if let Metered::Reported(usage) = record.metered
         && let Some(count) = counted.last().filter(|_| record.outcome == Outcome::Ok)
     {
-        assert_eq!((usage.prompt, usage.completion), (count.prompt_tokens, count.completion_tokens), "{kind:?}");
+        assert_eq!(
+            (usage.prompt, usage.completion),
+            (count.prompt_tokens, count.completion_tokens),
+            "{kind:?}"
+        );
     }
 }
 
@@ -229,7 +318,12 @@ struct Sums {
 impl Sums {
     fn add(&mut self, record: &CallRecord, counted: &[&Count]) {
         let sent = |count: &Count| {
-            count.prompt_tokens + if count.complete { count.completion_tokens } else { count.sent_tokens }
+            count.prompt_tokens
+                + if count.complete {
+                    count.completion_tokens
+                } else {
+                    count.sent_tokens
+                }
         };
         for (attempt, count) in record.attempts.iter().zip(counted) {
             let metered = attempt.metered.usage().total();
@@ -247,11 +341,15 @@ impl Sums {
     }
 
     fn check(&self) {
-        assert!(self.reported > 100_000 && self.estimated > 10_000, "{self:?}");
+        assert!(
+            self.reported > 100_000 && self.estimated > 10_000,
+            "{self:?}"
+        );
         assert_eq!(self.reported, self.reported_at_provider, "to the token");
-        for (ours, theirs) in
-            [(self.estimated, self.estimated_at_provider), (self.failed, self.failed_at_provider)]
-        {
+        for (ours, theirs) in [
+            (self.estimated, self.estimated_at_provider),
+            (self.failed, self.failed_at_provider),
+        ] {
             assert!(ours.abs_diff(theirs) * 50 <= theirs, "within 2%: {self:?}");
         }
     }
@@ -265,7 +363,11 @@ async fn a_client_that_leaves_before_the_first_byte_pays_for_its_prompt() {
     let gate = Gate::start(config().backend("east", upstream.address)).await;
     let door = gate.door.clone();
     let mut client = JoinSet::new();
-    client.spawn(async move { door.try_open(chat("answer 40 words").stream()).await.is_ok() });
+    client.spawn(async move {
+        door.try_open(chat("answer 40 words").stream())
+            .await
+            .is_ok()
+    });
     let seen = eventually("the call at the upstream", async || upstream.seen().pop()).await;
     client.shutdown().await;
     let record = gate.record(seen.header("x-request-id")).await;
@@ -289,7 +391,11 @@ async fn every_form_of_usage_is_read() {
         ("null", true),
         ("missing", true),
     ] {
-        for call in [chat("answer 30 words"), chat("answer 30 words").stream(), chat("answer 30 words").stream().with_usage()] {
+        for call in [
+            chat("answer 30 words"),
+            chat("answer 30 words").stream(),
+            chat("answer 30 words").stream().with_usage(),
+        ] {
             let answer = gate.send(call.simulate(json!({ "usage": form }))).await;
             assert!(answer.is_whole && answer.status == 200, "{form}");
             let record = gate.record(answer.id()).await;

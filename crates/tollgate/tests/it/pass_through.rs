@@ -53,10 +53,17 @@ async fn usage_is_always_asked_of_upstreams_and_its_chunk_is_for_those_who_asked
     let gate = Gate::start(config().backend("east", upstream.address)).await;
     let stripped = [OPENING, DONE].concat();
     let kept = [OPENING, USAGE, DONE].concat();
-    let asked = |include: bool| chat("hi").stream().field("stream_options", json!({ "include_usage": include, "x_new": 1 }));
-    for (call, wanted) in
-        [(chat("hi").stream(), &stripped), (asked(false), &stripped), (asked(true), &kept)]
-    {
+    let asked = |include: bool| {
+        chat("hi").stream().field(
+            "stream_options",
+            json!({ "include_usage": include, "x_new": 1 }),
+        )
+    };
+    for (call, wanted) in [
+        (chat("hi").stream(), &stripped),
+        (asked(false), &stripped),
+        (asked(true), &kept),
+    ] {
         let answer = gate.send(call).await;
         assert_eq!(&answer.text(), wanted);
         let record = gate.record(answer.id()).await;
@@ -71,7 +78,8 @@ async fn usage_is_always_asked_of_upstreams_and_its_chunk_is_for_those_who_asked
 #[tokio::test(flavor = "multi_thread")]
 async fn azure_s_opening_chunk_without_choices_is_not_taken_for_the_usage_chunk() {
     let opening = "data: {\"choices\":[],\"id\":\"\",\"prompt_filter_results\":[]}\n\n";
-    let upstream = Upstream::start(move |_| Reply::events([opening, OPENING, USAGE, DONE].concat())).await;
+    let upstream =
+        Upstream::start(move |_| Reply::events([opening, OPENING, USAGE, DONE].concat())).await;
     let gate = Gate::start(config().azure_backend("east", upstream.address)).await;
     let answer = gate.send(chat("hi").stream()).await;
     assert_eq!(answer.text(), [opening, OPENING, DONE].concat());
@@ -107,7 +115,9 @@ async fn an_event_arrives_while_the_upstream_still_waits() {
     let upstream = Upstream::start(move |_| reply.lock().unwrap().take().unwrap()).await;
     let gate = Gate::start(config().backend("east", upstream.address)).await;
     let event = |word: &str| {
-        Bytes::from(format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{word}\"}}}}]}}\n\n"))
+        Bytes::from(format!(
+            "data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{word}\"}}}}]}}\n\n"
+        ))
     };
     sender.send(event("one")).await.unwrap();
     let mut stream = gate.open(chat("hi").stream()).await;
@@ -117,7 +127,10 @@ async fn an_event_arrives_while_the_upstream_still_waits() {
         sender.send(event(word)).await.unwrap();
         assert!(stream.event().await.unwrap().contains(word));
     }
-    sender.send(Bytes::from_static(b"data: [DONE]\n\n")).await.unwrap();
+    sender
+        .send(Bytes::from_static(b"data: [DONE]\n\n"))
+        .await
+        .unwrap();
     drop(sender);
     assert!(stream.rest().await.is_whole);
 }
@@ -134,7 +147,12 @@ async fn an_answer_larger_than_the_gateway_holds_comes_through_and_is_metered() 
     let upstream = Upstream::start(move |_| Reply::json(sent.clone())).await;
     let gate = Gate::start(config().backend("east", upstream.address)).await;
     let answer = gate.send(chat("hi")).await;
-    assert!(answer.body == body, "{} bytes of {}", answer.body.len(), body.len());
+    assert!(
+        answer.body == body,
+        "{} bytes of {}",
+        answer.body.len(),
+        body.len()
+    );
     let record = gate.record(answer.id()).await;
     assert_eq!(record.metered.usage().total(), 600_009);
     assert!(!record.metered.is_estimated());

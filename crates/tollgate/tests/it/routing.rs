@@ -18,7 +18,10 @@ fn backend(answer: &Answer) -> String {
 }
 
 fn failing(status: u16) -> Behaviour {
-    Behaviour { status: Some(status), ..Behaviour::default() }
+    Behaviour {
+        status: Some(status),
+        ..Behaviour::default()
+    }
 }
 
 /// A breaker that opens at the third failure.
@@ -29,13 +32,23 @@ fn touchy(config: Config) -> Config {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_standby_gets_nothing_while_the_first_is_well() {
-    let (east, west) = (provider(Behaviour::default()).await, provider(Behaviour::default()).await);
-    let gate =
-        Gate::start(config().backend("east", east.address()).standby("west", west.address())).await;
+    let (east, west) = (
+        provider(Behaviour::default()).await,
+        provider(Behaviour::default()).await,
+    );
+    let gate = Gate::start(
+        config()
+            .backend("east", east.address())
+            .standby("west", west.address()),
+    )
+    .await;
     for _ in 0..20 {
         assert_eq!(backend_of(&gate).await, "east");
     }
-    assert_eq!((east.counts().total.calls, west.counts().total.calls), (20, 0));
+    assert_eq!(
+        (east.counts().total.calls, west.counts().total.calls),
+        (20, 0)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -55,50 +68,91 @@ async fn weights_hold_exactly_over_every_window() {
     }
     for window in chosen.windows(8) {
         let share = |id: &str| window.iter().filter(|chosen| *chosen == id).count();
-        assert_eq!((share("east"), share("west"), share("north")), (5, 2, 1), "{window:?}");
+        assert_eq!(
+            (share("east"), share("west"), share("north")),
+            (5, 2, 1),
+            "{window:?}"
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn traffic_overflows_before_the_upstream_has_to_say_429() {
-    let small = Behaviour { requests_per_minute: Some(6), ..Behaviour::default() };
+    let small = Behaviour {
+        requests_per_minute: Some(6),
+        ..Behaviour::default()
+    };
     let (east, west) = (provider(small).await, provider(Behaviour::default()).await);
-    let gate =
-        Gate::start(config().backend("east", east.address()).standby("west", west.address())).await;
+    let gate = Gate::start(
+        config()
+            .backend("east", east.address())
+            .standby("west", west.address()),
+    )
+    .await;
     for _ in 0..6 {
         assert_eq!(backend_of(&gate).await, "east");
     }
     for _ in 0..6 {
         assert_eq!(backend_of(&gate).await, "west");
     }
-    assert_eq!(east.counts().total.answers.get(&429), None, "nobody had to be turned away");
+    assert_eq!(
+        east.counts().total.answers.get(&429),
+        None,
+        "nobody had to be turned away"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_is_larger_than_what_a_backend_has_left_goes_elsewhere() {
-    let small = Behaviour { tokens_per_minute: Some(1000), ..Behaviour::default() };
+    let small = Behaviour {
+        tokens_per_minute: Some(1000),
+        ..Behaviour::default()
+    };
     let (east, west) = (provider(small).await, provider(Behaviour::default()).await);
-    let gate =
-        Gate::start(config().backend("east", east.address()).standby("west", west.address())).await;
-    assert_eq!(backend(&gate.send(chat("answer 300 words").max_tokens(300)).await), "east");
+    let gate = Gate::start(
+        config()
+            .backend("east", east.address())
+            .standby("west", west.address()),
+    )
+    .await;
+    assert_eq!(
+        backend(&gate.send(chat("answer 300 words").max_tokens(300)).await),
+        "east"
+    );
     let large = chat(&"water ".repeat(900)).max_tokens(20);
     assert_eq!(backend(&gate.send(large).await), "west");
-    assert_eq!(backend(&gate.send(chat("answer 5 words").max_tokens(5)).await), "east", "a small one still fits");
+    assert_eq!(
+        backend(&gate.send(chat("answer 5 words").max_tokens(5)).await),
+        "east",
+        "a small one still fits"
+    );
     assert_eq!(east.counts().total.answers.get(&429), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_breaker_opens_after_its_failures_and_closes_after_a_good_probe() {
-    let (east, west) = (provider(failing(500)).await, provider(Behaviour::default()).await);
+    let (east, west) = (
+        provider(failing(500)).await,
+        provider(Behaviour::default()).await,
+    );
     let gate = Gate::start(touchy(
-        config().backend("east", east.address()).standby("west", west.address()),
+        config()
+            .backend("east", east.address())
+            .standby("west", west.address()),
     ))
     .await;
     for _ in 0..10 {
-        assert_eq!(backend_of(&gate).await, "west", "no client sees the failure");
+        assert_eq!(
+            backend_of(&gate).await,
+            "west",
+            "no client sees the failure"
+        );
     }
     let tried = east.counts().total.calls;
-    assert!((3..=5).contains(&tried), "{tried} calls reached a backend that only fails");
+    assert!(
+        (3..=5).contains(&tried),
+        "{tried} calls reached a backend that only fails"
+    );
     east.set(Behaviour::default());
     eventually("the first backend's return", async || {
         (backend_of(&gate).await == "east").then_some(())
@@ -133,15 +187,30 @@ async fn when_every_backend_is_open_clients_are_told_when_the_first_is_probed() 
         assert_eq!(gate.send(chat("hi")).await.code(), "upstream_failed");
     }
     let refusal = gate.send(chat("hi")).await;
-    assert_eq!((refusal.status, refusal.code()), (503, "no_healthy_backend".to_owned()));
-    assert!((15..=20).contains(&refusal.number("retry-after")), "{:?}", refusal.headers);
+    assert_eq!(
+        (refusal.status, refusal.code()),
+        (503, "no_healthy_backend".to_owned())
+    );
+    assert!(
+        (15..=20).contains(&refusal.number("retry-after")),
+        "{:?}",
+        refusal.headers
+    );
     assert_eq!(east.counts().total.calls, 3);
-    assert_eq!(gate.metrics().await.sum("tollgate_breaker_open", &["backend=\"east\""]), 1);
+    assert_eq!(
+        gate.metrics()
+            .await
+            .sum("tollgate_breaker_open", &["backend=\"east\""]),
+        1
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upstream_s_retry_after_keeps_its_breaker_open_for_longer_than_its_own_time() {
-    let busy = Behaviour { retry_after: Some(Duration::from_secs(25)), ..failing(503) };
+    let busy = Behaviour {
+        retry_after: Some(Duration::from_secs(25)),
+        ..failing(503)
+    };
     let east = provider(busy).await;
     let gate = Gate::start(touchy(config().backend("east", east.address())).retry(1, 0.0)).await;
     for _ in 0..3 {
@@ -149,20 +218,31 @@ async fn an_upstream_s_retry_after_keeps_its_breaker_open_for_longer_than_its_ow
     }
     let refusal = gate.send(chat("hi")).await;
     assert_eq!(refusal.code(), "no_healthy_backend");
-    assert!((20..=25).contains(&refusal.number("retry-after")), "{:?}", refusal.headers);
+    assert!(
+        (20..=25).contains(&refusal.number("retry-after")),
+        "{:?}",
+        refusal.headers
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_with_the_same_key_stay_together_while_their_backend_is_well() {
-    let regions = [provider(Behaviour::default()).await, provider(Behaviour::default()).await];
+    let regions = [
+        provider(Behaviour::default()).await,
+        provider(Behaviour::default()).await,
+    ];
     let sticky = touchy(
         config()
             .backend("east", regions[0].address())
             .backend("west", regions[1].address())
-            .with("/pools/0/affinity", json!("request.headers['x-session-id']")),
+            .with(
+                "/pools/0/affinity",
+                json!("request.headers['x-session-id']"),
+            ),
     );
     let gate = Gate::start(sticky).await;
-    let call = |session: u32| chat("answer 5 words").header("x-session-id", &format!("session-{session}"));
+    let call =
+        |session: u32| chat("answer 5 words").header("x-session-id", &format!("session-{session}"));
     let mut homes = HashMap::new();
     for session in 0..20 {
         homes.insert(session, backend(&gate.send(call(session)).await));

@@ -28,7 +28,11 @@ fn long() -> Call {
 
 /// Slow enough that all calls are in flight together.
 fn slow() -> Behaviour {
-    Behaviour { latency: Duration::from_millis(1500), jitter: Duration::from_millis(300), ..Behaviour::default() }
+    Behaviour {
+        latency: Duration::from_millis(1500),
+        jitter: Duration::from_millis(300),
+        ..Behaviour::default()
+    }
 }
 
 fn limited(config: Config) -> Config {
@@ -47,10 +51,16 @@ async fn crowd(door: &Door, manners: Manners) -> Vec<(u64, Answer)> {
     let mut calls = JoinSet::new();
     for number in 0..CALLS {
         let door = door.clone();
-        let (need, call) = if number % 2 == 0 { (SHORT_CALL, short()) } else { (LONG_CALL, long()) };
+        let (need, call) = if number % 2 == 0 {
+            (SHORT_CALL, short())
+        } else {
+            (LONG_CALL, long())
+        };
         let mut dice = Dice::new(number + 1);
         let call = if dice.chance(50) { call.stream() } else { call };
-        let patience = dice.chance(manners.hang_up).then(|| Duration::from_millis(dice.below(2500)));
+        let patience = dice
+            .chance(manners.hang_up)
+            .then(|| Duration::from_millis(dice.below(2500)));
         calls.spawn(async move {
             let answer = door.send(call);
             match patience {
@@ -59,14 +69,26 @@ async fn crowd(door: &Door, manners: Manners) -> Vec<(u64, Answer)> {
             }
         });
     }
-    in_time("500 calls", calls.join_all()).await.into_iter().flatten().collect()
+    in_time("500 calls", calls.join_all())
+        .await
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Nobody is refused while there is room: each refusal says so itself, and is checked.
 fn had_no_room(need: u64, refusal: &Answer) {
-    assert_eq!((refusal.status, refusal.code()), (429, "token_limit".to_owned()), "{:?}", refusal.body);
+    assert_eq!(
+        (refusal.status, refusal.code()),
+        (429, "token_limit".to_owned()),
+        "{:?}",
+        refusal.body
+    );
     let [used, reserved] = ["used", "reserved"].map(|field| refusal.why(field).as_u64().unwrap());
-    assert!(used + reserved + need > TOKENS_PER_MINUTE, "{need} refused with {used} used and {reserved} reserved");
+    assert!(
+        used + reserved + need > TOKENS_PER_MINUTE,
+        "{need} refused with {used} used and {reserved} reserved"
+    );
     assert_eq!(refusal.why("rule"), "team-tpm");
     assert_eq!(refusal.why("limit"), TOKENS_PER_MINUTE);
     assert!(refusal.number("retry-after") <= 61);
@@ -84,28 +106,48 @@ async fn fill(door: &Door) -> Answer {
 }
 
 fn charged(records: &[CallRecord]) -> u64 {
-    records.iter().map(|record| record.metered.usage().total()).sum()
+    records
+        .iter()
+        .map(|record| record.metered.usage().total())
+        .sum()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limit_that_fits_fifty_of_five_hundred_calls_is_filled_and_never_passed() {
-    assert_eq!(words::tokens(SHORT_PROMPT) + 7, 11, "three words, a number in two tokens, and the chat overhead");
+    assert_eq!(
+        words::tokens(SHORT_PROMPT) + 7,
+        11,
+        "three words, a number in two tokens, and the chat overhead"
+    );
     let region = provider(slow()).await;
     let gate = Gate::start(limited(config().backend("east", region.address()))).await;
     let answers = crowd(&gate.door, Manners { hang_up: 0 }).await;
-    let refused: Vec<_> = answers.iter().filter(|(_, answer)| answer.status != 200).collect();
+    let refused: Vec<_> = answers
+        .iter()
+        .filter(|(_, answer)| answer.status != 200)
+        .collect();
     for (need, refusal) in &refused {
         had_no_room(*need, refusal);
     }
     let records = gate.all_records(500).await;
     let admitted = charged(&records);
-    assert!(admitted <= TOKENS_PER_MINUTE, "{admitted} of {TOKENS_PER_MINUTE}");
-    assert!(admitted * 100 >= TOKENS_PER_MINUTE * 95, "{admitted} of {TOKENS_PER_MINUTE}");
+    assert!(
+        admitted <= TOKENS_PER_MINUTE,
+        "{admitted} of {TOKENS_PER_MINUTE}"
+    );
+    assert!(
+        admitted * 100 >= TOKENS_PER_MINUTE * 95,
+        "{admitted} of {TOKENS_PER_MINUTE}"
+    );
     let count = region.counts().total;
-    assert_eq!(admitted, count.complete_prompt_tokens + count.complete_completion_tokens);
+    assert_eq!(
+        admitted,
+        count.complete_prompt_tokens + count.complete_completion_tokens
+    );
     assert_eq!(refused.len() as u64 + count.complete, CALLS);
     let on_ledger = records.iter().filter(|record| {
-        record.outcome == Outcome::Refused && record.rule.as_deref() == Some("product/standard/team-tpm")
+        record.outcome == Outcome::Refused
+            && record.rule.as_deref() == Some("product/standard/team-tpm")
     });
     assert_eq!(on_ledger.count(), refused.len());
     nothing_is_reserved(&gate).await;
@@ -136,13 +178,19 @@ async fn clients_that_hang_up_at_random_leave_nothing_reserved() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn upstreams_that_fail_at_random_leave_nothing_reserved() {
-    let failing = Behaviour { error_rates: [(500, 0.2), (503, 0.2)].into(), ..slow() };
+    let failing = Behaviour {
+        error_rates: [(500, 0.2), (503, 0.2)].into(),
+        ..slow()
+    };
     fails_and_hangs_up(failing, Manners { hang_up: 0 }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_and_upstreams_that_fail_together_leave_nothing_reserved() {
-    let failing = Behaviour { error_rates: [(500, 0.2), (503, 0.2)].into(), ..slow() };
+    let failing = Behaviour {
+        error_rates: [(500, 0.2), (503, 0.2)].into(),
+        ..slow()
+    };
     fails_and_hangs_up(failing, Manners { hang_up: 60 }).await;
 }
 
@@ -150,9 +198,13 @@ async fn fails_and_hangs_up(failing: Behaviour, manners: Manners) {
     let east = provider(failing.clone()).await;
     let west = provider(failing).await;
     let never_trips = json!({ "failure_threshold": 1.0, "min_throughput": 1_000_000 });
-    let config = limited(config().backend("east", east.address()).backend("west", west.address()))
-        .with("/backends/0/breaker", never_trips.clone())
-        .with("/backends/1/breaker", never_trips);
+    let config = limited(
+        config()
+            .backend("east", east.address())
+            .backend("west", west.address()),
+    )
+    .with("/backends/0/breaker", never_trips.clone())
+    .with("/backends/1/breaker", never_trips);
     let gate = Gate::start(config).await;
     for (need, answer) in crowd(&gate.door, manners).await {
         match answer.status {
@@ -169,12 +221,31 @@ async fn fails_and_hangs_up(failing: Behaviour, manners: Manners) {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_answers_use_above_their_reservation_is_a_debt_that_later_calls_wait_for() {
     // Far more than anybody would expect of an application that never answered before.
-    let region = provider(Behaviour { reasoning_tokens: 30_000, ..Behaviour::default() }).await;
-    let gate = Gate::start(config().backend("east", region.address()).token_limit("team-tpm", 12_000)).await;
+    let region = provider(Behaviour {
+        reasoning_tokens: 30_000,
+        ..Behaviour::default()
+    })
+    .await;
+    let gate = Gate::start(
+        config()
+            .backend("east", region.address())
+            .token_limit("team-tpm", 12_000),
+    )
+    .await;
     let first = gate.send(chat("answer 10 words")).await;
     assert_eq!(first.status, 200);
     let refusal = gate.send(short()).await;
-    assert_eq!((refusal.status, refusal.code()), (429, "token_limit".to_owned()));
-    assert_eq!(refusal.why("used"), first.total_tokens(), "never clamped at the limit");
-    assert!(refusal.number("retry-after") > 61, "debt is paid from the next minute's room");
+    assert_eq!(
+        (refusal.status, refusal.code()),
+        (429, "token_limit".to_owned())
+    );
+    assert_eq!(
+        refusal.why("used"),
+        first.total_tokens(),
+        "never clamped at the limit"
+    );
+    assert!(
+        refusal.number("retry-after") > 61,
+        "debt is paid from the next minute's room"
+    );
 }

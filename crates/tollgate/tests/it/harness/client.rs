@@ -30,12 +30,14 @@ pub struct Call {
 
 pub fn chat(prompt: &str) -> Call {
     let message = json!({ "role": "user", "content": prompt });
-    Call::post("/v1/chat/completions", json!({ "model": "gpt-4o", "messages": [message] }))
+    Call::post(
+        "/v1/chat/completions",
+        json!({ "model": "gpt-4o", "messages": [message] }),
+    )
 }
 
 pub fn completion(prompt: &str) -> Call {
-    let fields =
-        json!({ "model": "gpt-3.5-turbo-instruct", "prompt": prompt, "max_tokens": 1000 });
+    let fields = json!({ "model": "gpt-3.5-turbo-instruct", "prompt": prompt, "max_tokens": 1000 });
     Call::post("/v1/completions", fields)
 }
 
@@ -46,7 +48,10 @@ pub fn embedding(input: &str) -> Call {
 
 pub fn get(path: &str) -> Call {
     let call = Call::post(path, Value::Null).bytes(Bytes::new());
-    Call { method: Method::GET, ..call }
+    Call {
+        method: Method::GET,
+        ..call
+    }
 }
 
 impl Call {
@@ -58,7 +63,8 @@ impl Call {
             fields,
             bytes: None,
         };
-        call.key(SEARCH_KEY).header("content-type", "application/json")
+        call.key(SEARCH_KEY)
+            .header("content-type", "application/json")
     }
 
     pub fn key(self, key: &str) -> Self {
@@ -66,7 +72,8 @@ impl Call {
     }
 
     pub fn bearer(self, credential: &str) -> Self {
-        self.without("api-key").header("authorization", &format!("Bearer {credential}"))
+        self.without("api-key")
+            .header("authorization", &format!("Bearer {credential}"))
     }
 
     pub fn method(self, method: Method) -> Self {
@@ -74,20 +81,25 @@ impl Call {
     }
 
     pub fn path(self, path: &str) -> Self {
-        Self { path: path.to_owned(), ..self }
+        Self {
+            path: path.to_owned(),
+            ..self
+        }
     }
 
     /// Sets a header, in place of any of that name.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         let name = HeaderName::try_from(name).unwrap();
-        self.headers.insert(name, HeaderValue::from_str(value).unwrap());
+        self.headers
+            .insert(name, HeaderValue::from_str(value).unwrap());
         self
     }
 
     /// Adds a header beside any of that name.
     pub fn another_header(mut self, name: &str, value: &str) -> Self {
         let name = HeaderName::try_from(name).unwrap();
-        self.headers.append(name, HeaderValue::from_str(value).unwrap());
+        self.headers
+            .append(name, HeaderValue::from_str(value).unwrap());
         self
     }
 
@@ -124,18 +136,27 @@ impl Call {
 
     /// These bytes as the body, whatever the fields say.
     pub fn bytes(self, bytes: impl Into<Bytes>) -> Self {
-        Self { bytes: Some(bytes.into()), ..self }
+        Self {
+            bytes: Some(bytes.into()),
+            ..self
+        }
     }
 
     /// The body that will be sent.
     pub fn body(&self) -> Bytes {
-        self.bytes.clone().unwrap_or_else(|| self.fields.to_string().into())
+        self.bytes
+            .clone()
+            .unwrap_or_else(|| self.fields.to_string().into())
     }
 
     fn into_request(self, address: SocketAddr) -> Request<Full<Bytes>> {
         let body = Full::new(self.body());
         let uri = format!("http://{address}{}", self.path);
-        let mut request = Request::builder().method(self.method).uri(uri).body(body).unwrap();
+        let mut request = Request::builder()
+            .method(self.method)
+            .uri(uri)
+            .body(body)
+            .unwrap();
         *request.headers_mut() = self.headers;
         request
     }
@@ -152,7 +173,10 @@ impl Door {
     pub fn at(address: SocketAddr) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
-        Self { address, connections: Client::builder(TokioExecutor::new()).build(connector) }
+        Self {
+            address,
+            connections: Client::builder(TokioExecutor::new()).build(connector),
+        }
     }
 
     /// The whole answer; panics if none began.
@@ -170,16 +194,23 @@ impl Door {
 
     /// Dropping what this returns, or the future before, hangs up.
     pub async fn try_open(&self, call: Call) -> Result<Opened, Error> {
-        let (head, body) =
-            self.connections.request(call.into_request(self.address)).await?.into_parts();
+        let (head, body) = self
+            .connections
+            .request(call.into_request(self.address))
+            .await?
+            .into_parts();
         let unread = BytesMut::new();
-        Ok(Opened { status: head.status.as_u16(), headers: head.headers, body, unread })
+        Ok(Opened {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body,
+            unread,
+        })
     }
 
     /// Writes bytes as they are and reads what comes back until the other side closes.
     pub async fn raw(&self, bytes: &[u8]) -> String {
-        let (mut reader, mut writer) =
-            TcpStream::connect(self.address).await.unwrap().into_split();
+        let (mut reader, mut writer) = TcpStream::connect(self.address).await.unwrap().into_split();
         let mut answer = Vec::new();
         let writing = async {
             // A server that has heard enough may close before it is all out.
@@ -217,7 +248,8 @@ impl Opened {
                     return Some(data_of(&event));
                 }
                 let frame = self.body.frame().await?.ok()?;
-                self.unread.extend_from_slice(frame.data_ref().unwrap_or(&Bytes::new()));
+                self.unread
+                    .extend_from_slice(frame.data_ref().unwrap_or(&Bytes::new()));
             }
         })
         .await
@@ -228,7 +260,8 @@ impl Opened {
         while let Some(frame) = in_time("the rest of an answer", self.body.frame()).await {
             match frame {
                 Ok(frame) => {
-                    self.unread.extend_from_slice(frame.data_ref().unwrap_or(&Bytes::new()));
+                    self.unread
+                        .extend_from_slice(frame.data_ref().unwrap_or(&Bytes::new()));
                     assert!(self.unread.len() <= ANSWER_BYTES_MAX);
                 }
                 Err(_) => {
@@ -238,7 +271,12 @@ impl Opened {
             }
         }
         let body = self.unread.freeze();
-        Answer { status: self.status, headers: self.headers, body, is_whole }
+        Answer {
+            status: self.status,
+            headers: self.headers,
+            body,
+            is_whole,
+        }
     }
 }
 
@@ -258,7 +296,9 @@ impl Answer {
     }
 
     pub fn number(&self, name: &str) -> u64 {
-        self.header(name).parse().unwrap_or_else(|_| panic!("`{name}` in {:?}", self.headers))
+        self.header(name)
+            .parse()
+            .unwrap_or_else(|_| panic!("`{name}` in {:?}", self.headers))
     }
 
     pub fn id(&self) -> &str {
@@ -276,11 +316,17 @@ impl Answer {
 
     /// Of an error.
     pub fn code(&self) -> String {
-        self.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
+        self.json()["error"]["code"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
     }
 
     pub fn message(&self) -> String {
-        self.json()["error"]["message"].as_str().unwrap_or_default().to_owned()
+        self.json()["error"]["message"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
     }
 
     /// Of a refusal by a rule: `rule`, `scope`, `limit`, `used`, `reserved`, `resets_at`.
@@ -295,28 +341,37 @@ impl Answer {
 
     /// A stream's events.
     pub fn events(&self) -> Vec<String> {
-        self.text().split_terminator("\n\n").map(|event| data_of(event.as_bytes())).collect()
+        self.text()
+            .split_terminator("\n\n")
+            .map(|event| data_of(event.as_bytes()))
+            .collect()
     }
 
     /// A chat stream's words, put together.
     pub fn streamed_words(&self) -> String {
         let events = self.events();
-        let chunks = events.iter().filter_map(|data| serde_json::from_str::<Value>(data).ok());
+        let chunks = events
+            .iter()
+            .filter_map(|data| serde_json::from_str::<Value>(data).ok());
         chunks
-            .filter_map(|chunk| {
-                Some(chunk["choices"][0]["delta"]["content"].as_str()?.to_owned())
-            })
+            .filter_map(|chunk| Some(chunk["choices"][0]["delta"]["content"].as_str()?.to_owned()))
             .collect()
     }
 
     /// A chat answer's words.
     pub fn words(&self) -> String {
-        self.json()["choices"][0]["message"]["content"].as_str().unwrap_or_default().to_owned()
+        self.json()["choices"][0]["message"]["content"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
     }
 }
 
 fn text_of<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
-    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
 }
 
 fn data_of(event: &[u8]) -> String {

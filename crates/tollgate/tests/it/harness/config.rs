@@ -140,4 +140,3 @@ fn place<'a>(root: &'a mut Value, pointer: &str) -> &'a mut Value {
     }
     place
 }
-

@@ -27,8 +27,13 @@ impl Gate {
     pub async fn start(config: Config) -> Self {
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let folder = tempfile::tempdir().unwrap();
-        let mut gate =
-            Self { door: Door::at(nowhere), admin: nowhere, folder, config, process: None };
+        let mut gate = Self {
+            door: Door::at(nowhere),
+            admin: nowhere,
+            folder,
+            config,
+            process: None,
+        };
         gate.launch().await;
         gate
     }
@@ -72,7 +77,10 @@ impl Gate {
 
     pub fn signal(&self, name: &str) {
         let id = self.process.as_ref().unwrap().id().to_string();
-        let sent = Command::new("kill").args(["-s", name, &id]).status().unwrap();
+        let sent = Command::new("kill")
+            .args(["-s", name, &id])
+            .status()
+            .unwrap();
         assert!(sent.success());
     }
 
@@ -97,7 +105,11 @@ impl Gate {
     /// `tollgate usage`, as rows.
     pub fn usage(&self, by: &str) -> Vec<Value> {
         let output = self.tollgate(&["usage", "--by", by, "--format", "json"]);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
@@ -109,7 +121,9 @@ impl Gate {
     /// The record of one call, by the `x-request-id` of its answer.
     pub async fn record(&self, id: &str) -> CallRecord {
         eventually("the call's record", async || {
-            self.records().into_iter().find(|record| record.opening.id.to_string() == id)
+            self.records()
+                .into_iter()
+                .find(|record| record.opening.id.to_string() == id)
         })
         .await
     }
@@ -150,14 +164,22 @@ impl Gate {
             if self.is_ready().await {
                 return;
             }
-            assert!(self.log().contains("in use"), "the gateway did not start:\n{}", self.log());
+            assert!(
+                self.log().contains("in use"),
+                "the gateway did not start:\n{}",
+                self.log()
+            );
         }
         panic!("no free port for the gateway");
     }
 
     fn spawn(&self) -> Child {
         let log_path = self.folder.path().join("log");
-        let log: File = OpenOptions::new().create(true).append(true).open(log_path).unwrap();
+        let log: File = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(log_path)
+            .unwrap();
         Command::new(env!("CARGO_BIN_EXE_tollgate"))
             .arg("serve")
             .arg("--config")
@@ -205,7 +227,10 @@ impl Drop for Gate {
 
 /// Runs the binary to its end.
 pub fn tollgate(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_tollgate")).args(arguments).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_tollgate"))
+        .args(arguments)
+        .output()
+        .unwrap()
 }
 
 fn free_addresses() -> (SocketAddr, SocketAddr) {

@@ -12,15 +12,18 @@ struct Sample {
 
 impl Metrics {
     pub fn read(text: &str) -> Self {
-        let samples = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
-            let (series, value) = line.rsplit_once(' ')?;
-            let (name, labels) = series.split_once('{').unwrap_or((series, ""));
-            Some(Sample {
-                name: name.to_owned(),
-                labels: labels.to_owned(),
-                value: value.parse().ok()?,
-            })
-        });
+        let samples = text
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .filter_map(|line| {
+                let (series, value) = line.rsplit_once(' ')?;
+                let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+                Some(Sample {
+                    name: name.to_owned(),
+                    labels: labels.to_owned(),
+                    value: value.parse().ok()?,
+                })
+            });
         Self(samples.collect())
     }
 

@@ -50,7 +50,10 @@ impl Seen {
     }
 
     pub fn header(&self, name: &str) -> &str {
-        self.head.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.head
+            .headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 }
 
@@ -84,7 +87,10 @@ impl Reply {
     /// An SSE answer that is sent as the test says; it ends when the sender is dropped.
     pub fn pieces() -> (Sender<Bytes>, Self) {
         let (sender, receiver) = channel(16);
-        (sender, Self::with_type("text/event-stream", Content::Pieces(receiver)))
+        (
+            sender,
+            Self::with_type("text/event-stream", Content::Pieces(receiver)),
+        )
     }
 
     pub fn status(self, status: u16) -> Self {
@@ -93,12 +99,18 @@ impl Reply {
 
     pub fn header(mut self, name: &'static str, value: &str) -> Self {
         let name = HeaderName::from_static(name);
-        self.headers.insert(name, HeaderValue::from_str(value).unwrap());
+        self.headers
+            .insert(name, HeaderValue::from_str(value).unwrap());
         self
     }
 
     fn with_type(content_type: &'static str, content: Content) -> Self {
-        Self { status: 200, headers: HeaderMap::new(), content }.header("content-type", content_type)
+        Self {
+            status: 200,
+            headers: HeaderMap::new(),
+            content,
+        }
+        .header("content-type", content_type)
     }
 }
 
@@ -109,7 +121,11 @@ impl Upstream {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let mut serving = JoinSet::new();
         serving.spawn(accept(listener, seen.clone(), Arc::new(answer)));
-        Self { address, seen, _serving: serving }
+        Self {
+            address,
+            seen,
+            _serving: serving,
+        }
     }
 
     pub fn seen(&self) -> Vec<Seen> {
@@ -136,13 +152,18 @@ async fn accept(listener: TcpListener, seen: Arc<Mutex<Vec<Seen>>>, answering: A
                 let (seen, answering) = (seen.clone(), answering.clone());
                 async move {
                     let (head, body) = request.into_parts();
-                    let one = Seen { head, body: whole(body).await };
+                    let one = Seen {
+                        head,
+                        body: whole(body).await,
+                    };
                     seen.lock().unwrap().push(one.clone());
                     Ok::<_, Infallible>(response(answering(&one)))
                 }
             });
             // The gateway may hang up at any time.
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+            let _ = http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
         });
     }
 }
@@ -177,6 +198,8 @@ impl Body for Pieces {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.0.poll_recv(context).map(|piece| piece.map(|bytes| Ok(Frame::data(bytes))))
+        self.0
+            .poll_recv(context)
+            .map(|piece| piece.map(|bytes| Ok(Frame::data(bytes))))
     }
 }
