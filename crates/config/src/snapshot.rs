@@ -71,6 +71,15 @@ pub enum KeySlot {
     Secondary,
 }
 
+impl std::fmt::Display for KeySlot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Primary => "primary",
+            Self::Secondary => "secondary",
+        })
+    }
+}
+
 #[derive(Debug)]
 pub struct Subscription {
     pub id: SubscriptionId,
@@ -217,6 +226,8 @@ impl Default for Timeouts {
 pub struct Issuer {
     pub name: Arc<str>,
     pub openid_config: url::Url,
+    /// What `iss` must be, if not what the discovery document says.
+    pub issuer: Option<String>,
     /// Any of these must be in `aud`.
     pub audiences: Vec<String>,
     pub required_claims: Vec<RequiredClaim>,

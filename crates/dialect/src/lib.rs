@@ -1,13 +1,17 @@
 //! Provider wire formats. Bytes in, bytes out: no sockets, no clocks, no async.
 
+pub mod answer;
+pub mod error_body;
+pub mod models;
+pub mod rate_limit_headers;
 pub mod request;
 pub mod route;
 pub mod stream;
 pub mod tokens;
-pub mod answer;
-pub mod error_body;
-pub mod rate_limit_headers;
-pub mod models;
+
+mod choice;
+mod json;
+mod usage;
 
 pub use request::{Request, RequestError};
 pub use route::{Route, RouteError};

@@ -1,4 +1,8 @@
 //! Rate-limit headers, theirs read and ours written.
+//!
+//! What a header says that makes no sense (a negative count, NaN, a century) counts as not said.
+
+mod http_date;
 
 use std::time::Duration;
 
@@ -13,26 +17,262 @@ pub struct RateLimits {
     pub tokens_reset: Option<Duration>,
 }
 
+/// No provider means to be left alone for longer; what says so is a mistake.
+const WAIT_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
 pub fn read(headers: &HeaderMap) -> RateLimits {
-    let _ = headers;
-    todo!()
+    let count = |name| text(headers, name)?.parse().ok();
+    let reset = |name| parse_reset(text(headers, name)?);
+    RateLimits {
+        requests_remaining: count("x-ratelimit-remaining-requests"),
+        requests_reset: reset("x-ratelimit-reset-requests"),
+        tokens_remaining: count("x-ratelimit-remaining-tokens"),
+        tokens_reset: reset("x-ratelimit-reset-tokens"),
+    }
 }
 
 /// `retry-after-ms`, else `Retry-After` in seconds or as an HTTP date, for which the wall clock is
 /// needed.
 pub fn retry_after(headers: &HeaderMap, wall: domain::Wall) -> Option<Duration> {
-    let _ = (headers, wall);
-    todo!()
+    let in_ms = || {
+        let ms: f64 = text(headers, "retry-after-ms")?.parse().ok()?;
+        within_reason(ms / 1000.0)
+    };
+    let in_seconds = || {
+        let value = text(headers, "retry-after")?;
+        if let Ok(seconds) = value.parse() {
+            return within_reason(seconds);
+        }
+        let at = domain::Wall(http_date::parse(value)?.checked_mul(1000)?);
+        Some(at.since(wall)).filter(|wait| *wait <= WAIT_MAX)
+    };
+    in_ms().or_else(in_seconds)
 }
 
 /// `3s`, `6m0s`, `250ms`, `1h2m3.5s` or plain seconds.
 pub fn parse_reset(text: &str) -> Option<Duration> {
-    let _ = text;
-    todo!()
+    if let Ok(seconds) = text.parse() {
+        return within_reason(seconds);
+    }
+    let mut seconds = 0.0;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let number_end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (number, after) = rest.split_at(number_end);
+        let unit_end = after
+            .find(|c: char| c.is_ascii_digit())
+            .unwrap_or(after.len());
+        let (unit, after) = after.split_at(unit_end);
+        let unit_s = match unit {
+            "d" => 86_400.0,
+            "h" => 3600.0,
+            "m" => 60.0,
+            "s" => 1.0,
+            "ms" => 1e-3,
+            "us" | "µs" => 1e-6,
+            "ns" => 1e-9,
+            _ => return None,
+        };
+        seconds += number.parse::<f64>().ok()? * unit_s;
+        rest = after;
+    }
+    if text.is_empty() {
+        None
+    } else {
+        within_reason(seconds)
+    }
 }
 
-/// As OpenAI writes it: `1.5s`, `6m0s`, `250ms`.
+/// As OpenAI writes it: `1.5s`, `6m0s`, `250ms`. A part of a millisecond counts as a whole one.
 pub fn format_reset(duration: Duration) -> String {
-    let _ = duration;
-    todo!()
+    let ms = duration.as_nanos().div_ceil(1_000_000);
+    let (total_seconds, ms) = (ms / 1000, ms % 1000);
+    if total_seconds == 0 && ms > 0 {
+        return format!("{ms}ms");
+    }
+    let (hours, minutes, seconds) = (
+        total_seconds / 3600,
+        total_seconds / 60 % 60,
+        total_seconds % 60,
+    );
+    let fraction = format!(".{ms:03}");
+    let seconds = format!(
+        "{seconds}{}s",
+        fraction.trim_end_matches('0').trim_end_matches('.')
+    );
+    match (hours, minutes) {
+        (0, 0) => seconds,
+        (0, _) => format!("{minutes}m{seconds}"),
+        _ => format!("{hours}h{minutes}m{seconds}"),
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok().map(str::trim)
+}
+
+fn within_reason(seconds: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|wait| *wait <= WAIT_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::Wall;
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    const MORNING: Wall = Wall::from_secs(784_111_777); // Sun, 06 Nov 1994 08:49:37 GMT
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|&(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)))
+            .collect()
+    }
+
+    #[test]
+    fn what_is_left_is_read_in_openais_and_azures_spelling() {
+        let openai = headers(&[
+            ("x-ratelimit-remaining-requests", "59"),
+            ("x-ratelimit-reset-requests", "1s"),
+            ("x-ratelimit-remaining-tokens", "149984"),
+            ("x-ratelimit-reset-tokens", "6m0s"),
+        ]);
+        let expected = RateLimits {
+            requests_remaining: Some(59),
+            requests_reset: Some(Duration::from_secs(1)),
+            tokens_remaining: Some(149_984),
+            tokens_reset: Some(Duration::from_secs(360)),
+        };
+        assert_eq!(read(&openai), expected);
+        let azure = headers(&[
+            ("x-ratelimit-remaining-tokens", "-1"),
+            ("x-ratelimit-reset-tokens", "12"),
+        ]);
+        let expected = RateLimits {
+            tokens_reset: Some(Duration::from_secs(12)),
+            ..RateLimits::default()
+        };
+        assert_eq!(read(&azure), expected);
+    }
+
+    #[test]
+    fn milliseconds_go_before_seconds_and_nonsense_before_nothing() {
+        let wait = |pairs: &[_]| retry_after(&headers(pairs), MORNING);
+        assert_eq!(
+            wait(&[("retry-after-ms", "250"), ("retry-after", "1")]),
+            Some(Duration::from_millis(250))
+        );
+        assert_eq!(
+            wait(&[("retry-after-ms", "NaN"), ("retry-after", "7")]),
+            Some(Duration::from_secs(7))
+        );
+        assert_eq!(
+            wait(&[("retry-after", "1.5")]),
+            Some(Duration::from_millis(1500))
+        );
+        for nonsense in [
+            "-1",
+            "inf",
+            "1e300",
+            "99999999999999999999",
+            "soon",
+            "",
+            "Sun, 99 Foo 1994 08:49:37 GMT",
+        ] {
+            assert_eq!(wait(&[("retry-after", nonsense)]), None, "{nonsense}");
+        }
+        assert_eq!(wait(&[]), None);
+    }
+
+    #[test]
+    fn a_date_is_the_time_until_it_and_a_past_one_is_now() {
+        for date in [
+            "Sun, 06 Nov 1994 08:50:07 GMT",
+            "Sunday, 06-Nov-94 08:50:07 GMT",
+            "Sun Nov  6 08:50:07 1994",
+        ] {
+            assert_eq!(
+                retry_after(&headers(&[("retry-after", date)]), MORNING),
+                Some(Duration::from_secs(30)),
+                "{date}"
+            );
+        }
+        let past = headers(&[("retry-after", "Sun, 06 Nov 1994 08:49:07 GMT")]);
+        assert_eq!(retry_after(&past, MORNING), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn resets_are_read_as_providers_write_them() {
+        for (text, ms) in [
+            ("3s", 3000),
+            ("6m0s", 360_000),
+            ("250ms", 250),
+            ("1h2m3.5s", 3_723_500),
+            ("7", 7000),
+            ("0.5", 500),
+            ("1d", 86_400_000),
+        ] {
+            assert_eq!(parse_reset(text), Some(Duration::from_millis(ms)), "{text}");
+        }
+        for text in [
+            "",
+            "s",
+            "3x",
+            "-3s",
+            "1.2.3s",
+            "NaN",
+            "9e99",
+            "999999999h",
+            "3s 4m",
+        ] {
+            assert_eq!(parse_reset(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn resets_are_written_as_openai_writes_them() {
+        for (ms, text) in [
+            (0, "0s"),
+            (250, "250ms"),
+            (1500, "1.5s"),
+            (1000, "1s"),
+            (360_000, "6m0s"),
+            (3_723_040, "1h2m3.04s"),
+            (3_600_000, "1h0m0s"),
+        ] {
+            assert_eq!(format_reset(Duration::from_millis(ms)), text);
+        }
+        assert_eq!(format_reset(Duration::from_micros(1)), "1ms");
+    }
+
+    proptest! {
+        #[test]
+        fn a_written_reset_is_read_back(ms in 0u64..100_000_000) {
+            let read = parse_reset(&format_reset(Duration::from_millis(ms))).unwrap();
+            prop_assert!(read.abs_diff(Duration::from_millis(ms)) < Duration::from_micros(1));
+        }
+
+        #[test]
+        fn no_header_is_too_odd(value in "[ -~]{0,40}", ms in any::<i64>()) {
+            let mut headers = HeaderMap::new();
+            for name in ["retry-after", "retry-after-ms", "x-ratelimit-reset-tokens", "x-ratelimit-remaining-tokens"] {
+                headers.insert(name, HeaderValue::from_str(&value).unwrap());
+            }
+            read(&headers);
+            retry_after(&headers, Wall(ms));
+            headers.remove("retry-after-ms");
+            retry_after(&headers, Wall(ms));
+        }
+
+        #[test]
+        fn no_date_is_too_odd(day in "[0-9]{1,4}", month in "(Jan|Feb|Foo)", year in "[0-9]{1,12}", time in "[0-9:]{1,10}") {
+            http_date::parse(&format!("Sun, {day} {month} {year} {time} GMT"));
+            http_date::parse(&format!("Sunday, {day}-{month}-{year} {time} GMT"));
+            http_date::parse(&format!("Sun {month} {day} {time} {year}"));
+        }
+    }
 }

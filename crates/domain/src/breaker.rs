@@ -37,7 +37,9 @@ impl Default for BreakerRule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Success,
-    Failure { retry_after: Option<Duration> },
+    Failure {
+        retry_after: Option<Duration>,
+    },
     /// The client left or was at fault: says nothing of the backend.
     Neutral,
 }
@@ -62,9 +64,13 @@ pub struct Breaker {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Closed,
-    Open { until: Mono },
+    Open {
+        until: Mono,
+    },
     /// One probe is out. Should its caller vanish without a word, another may go once this passes.
-    HalfOpen { probe_until: Mono },
+    HalfOpen {
+        probe_until: Mono,
+    },
 }
 
 /// Calls of one sixteenth of the interval.
@@ -80,14 +86,21 @@ const SLICES: u32 = 16;
 
 impl Breaker {
     pub fn new(rule: BreakerRule) -> Self {
-        Self { rule, state: State::Closed, generation: 0, slices: VecDeque::with_capacity(SLICES as usize + 1) }
+        Self {
+            rule,
+            state: State::Closed,
+            generation: 0,
+            slices: VecDeque::with_capacity(SLICES as usize + 1),
+        }
     }
 
     /// Until when no call is let through; `None` if one would be now. Changes nothing.
     pub fn open_until(&self, now: Mono) -> Option<Mono> {
         match self.state {
             State::Closed => None,
-            State::Open { until: end } | State::HalfOpen { probe_until: end } => (now < end).then_some(end),
+            State::Open { until: end } | State::HalfOpen { probe_until: end } => {
+                (now < end).then_some(end)
+            }
         }
     }
 
@@ -102,9 +115,13 @@ impl Breaker {
             return None;
         }
         if self.state != State::Closed {
-            self.enter(State::HalfOpen { probe_until: now + self.rule.trip_duration });
+            self.enter(State::HalfOpen {
+                probe_until: now + self.rule.trip_duration,
+            });
         }
-        Some(Ticket { generation: self.generation })
+        Some(Ticket {
+            generation: self.generation,
+        })
     }
 
     pub fn finish(&mut self, ticket: Ticket, verdict: Verdict, now: Mono) {
@@ -114,7 +131,9 @@ impl Breaker {
         }
         match (self.state, verdict) {
             (State::HalfOpen { .. }, Verdict::Success) => self.enter(State::Closed),
-            (State::HalfOpen { .. }, Verdict::Failure { retry_after }) => self.trip(retry_after, now),
+            (State::HalfOpen { .. }, Verdict::Failure { retry_after }) => {
+                self.trip(retry_after, now)
+            }
             // The place is free at once for another probe.
             (State::HalfOpen { .. }, Verdict::Neutral) => self.enter(State::Open { until: now }),
             (State::Closed, Verdict::Neutral) | (State::Open { .. }, _) => {}
@@ -132,7 +151,11 @@ impl Breaker {
 
     fn count(&mut self, failures: u32, now: Mono) {
         let interval = self.rule.interval;
-        while self.slices.front().is_some_and(|slice| now.since(slice.start) >= interval) {
+        while self
+            .slices
+            .front()
+            .is_some_and(|slice| now.since(slice.start) >= interval)
+        {
             self.slices.pop_front();
         }
         match self.slices.back_mut() {
@@ -140,19 +163,33 @@ impl Breaker {
                 slice.calls = slice.calls.saturating_add(1);
                 slice.failures = slice.failures.saturating_add(failures);
             }
-            _ => self.slices.push_back(Slice { start: now, calls: 1, failures }),
+            _ => self.slices.push_back(Slice {
+                start: now,
+                calls: 1,
+                failures,
+            }),
         }
     }
 
     fn counted(&self) -> (u32, u32) {
-        self.slices.iter().fold((0u32, 0u32), |(calls, failures), slice| {
-            (calls.saturating_add(slice.calls), failures.saturating_add(slice.failures))
-        })
+        self.slices
+            .iter()
+            .fold((0u32, 0u32), |(calls, failures), slice| {
+                (
+                    calls.saturating_add(slice.calls),
+                    failures.saturating_add(slice.failures),
+                )
+            })
     }
 
     fn trip(&mut self, retry_after: Option<Duration>, now: Mono) {
-        let asked = retry_after.filter(|_| self.rule.accept_retry_after).unwrap_or_default().min(RETRY_AFTER_MAX);
-        self.enter(State::Open { until: now + asked.max(self.rule.trip_duration) });
+        let asked = retry_after
+            .filter(|_| self.rule.accept_retry_after)
+            .unwrap_or_default()
+            .min(RETRY_AFTER_MAX);
+        self.enter(State::Open {
+            until: now + asked.max(self.rule.trip_duration),
+        });
     }
 
     fn enter(&mut self, state: State) {
@@ -190,7 +227,11 @@ mod tests {
     fn half_of_ten_failing_trips_for_thirty_seconds_then_one_probe_closes_it() {
         let mut breaker = Breaker::new(BreakerRule::default());
         for n in 0..10 {
-            call(&mut breaker, if n % 2 == 0 { Verdict::Success } else { FAILED }, at(0));
+            call(
+                &mut breaker,
+                if n % 2 == 0 { Verdict::Success } else { FAILED },
+                at(0),
+            );
         }
         assert_eq!(breaker.begin(at(29)), None);
         let probe = breaker.begin(at(30)).expect("the probe");
@@ -220,19 +261,44 @@ mod tests {
         for s in 0..9 {
             call(&mut breaker, FAILED, at(62 + s * 6));
         }
-        assert!(breaker.open_until(at(117)).is_some(), "ten within sixty seconds, however spread");
+        assert!(
+            breaker.open_until(at(117)).is_some(),
+            "ten within sixty seconds, however spread"
+        );
     }
 
     #[test]
     fn a_longer_retry_after_keeps_it_open_and_a_shorter_one_does_not_shorten_it() {
-        let rule = BreakerRule { min_throughput: 1, ..BreakerRule::default() };
+        let rule = BreakerRule {
+            min_throughput: 1,
+            ..BreakerRule::default()
+        };
         for (asked_s, open_s) in [(7, 30), (90, 90), (86_400, 600)] {
             let mut breaker = Breaker::new(rule);
-            call(&mut breaker, Verdict::Failure { retry_after: Some(Duration::from_secs(asked_s)) }, at(0));
-            assert_eq!(breaker.open_until(at(0)), Some(at(open_s)), "Retry-After: {asked_s}");
+            call(
+                &mut breaker,
+                Verdict::Failure {
+                    retry_after: Some(Duration::from_secs(asked_s)),
+                },
+                at(0),
+            );
+            assert_eq!(
+                breaker.open_until(at(0)),
+                Some(at(open_s)),
+                "Retry-After: {asked_s}"
+            );
         }
-        let mut deaf = Breaker::new(BreakerRule { accept_retry_after: false, ..rule });
-        call(&mut deaf, Verdict::Failure { retry_after: Some(Duration::from_secs(90)) }, at(0));
+        let mut deaf = Breaker::new(BreakerRule {
+            accept_retry_after: false,
+            ..rule
+        });
+        call(
+            &mut deaf,
+            Verdict::Failure {
+                retry_after: Some(Duration::from_secs(90)),
+            },
+            at(0),
+        );
         assert_eq!(deaf.open_until(at(0)), Some(at(30)));
     }
 
@@ -254,7 +320,10 @@ mod tests {
 
     #[test]
     fn a_late_result_from_before_the_trip_changes_nothing() {
-        let rule = BreakerRule { min_throughput: 1, ..BreakerRule::default() };
+        let rule = BreakerRule {
+            min_throughput: 1,
+            ..BreakerRule::default()
+        };
         let mut breaker = Breaker::new(rule);
         let slow = breaker.begin(at(0)).expect("closed");
         let slower = breaker.begin(at(0)).expect("closed");

@@ -38,7 +38,10 @@ struct ModelHistory {
 
 impl Default for ModelHistory {
     fn default() -> Self {
-        Self { answers: AnswerLengths::default(), bytes_per_token: BYTES_PER_TOKEN_DEFAULT }
+        Self {
+            answers: AnswerLengths::default(),
+            bytes_per_token: BYTES_PER_TOKEN_DEFAULT,
+        }
     }
 }
 
@@ -58,20 +61,36 @@ impl Estimates {
     pub fn answer_tokens(&self, application: Option<&ApplicationName>, model: &ModelName) -> u64 {
         let pair = application.and_then(|application| self.pairs.get(application)?.get(model));
         let all = self.models.get(model).map(|history| &history.answers);
-        let known = [pair, all].into_iter().flatten().find(|lengths| lengths.observations() >= OBSERVATIONS_MIN);
+        let known = [pair, all]
+            .into_iter()
+            .flatten()
+            .find(|lengths| lengths.observations() >= OBSERVATIONS_MIN);
         known.map_or(ANSWER_TOKENS_DEFAULT, AnswerLengths::quantile)
     }
 
     pub fn bytes_per_token(&self, model: &ModelName) -> f64 {
-        self.models.get(model).map_or(BYTES_PER_TOKEN_DEFAULT, |history| history.bytes_per_token)
+        self.models
+            .get(model)
+            .map_or(BYTES_PER_TOKEN_DEFAULT, |history| history.bytes_per_token)
     }
 
-    pub fn observe_answer(&mut self, application: Option<&ApplicationName>, model: &ModelName, tokens: u64) {
+    pub fn observe_answer(
+        &mut self,
+        application: Option<&ApplicationName>,
+        model: &ModelName,
+        tokens: u64,
+    ) {
         if let Some(history) = self.history(model) {
             history.answers.observe(tokens);
         }
-        let Some(application) = application else { return };
-        if let Some(lengths) = self.pairs.get_mut(application).and_then(|models| models.get_mut(model)) {
+        let Some(application) = application else {
+            return;
+        };
+        if let Some(lengths) = self
+            .pairs
+            .get_mut(application)
+            .and_then(|models| models.get_mut(model))
+        {
             lengths.observe(tokens);
         } else if self.pair_count < PAIRS_MAX {
             self.pair_count += 1;
@@ -85,16 +104,25 @@ impl Estimates {
         if tokens == 0 || text_bytes == 0 {
             return;
         }
-        let Some(history) = self.history(model) else { return };
-        let seen = (text_bytes as f64 / tokens as f64).clamp(BYTES_PER_TOKEN_MIN, BYTES_PER_TOKEN_MAX);
+        let Some(history) = self.history(model) else {
+            return;
+        };
+        let seen =
+            (text_bytes as f64 / tokens as f64).clamp(BYTES_PER_TOKEN_MIN, BYTES_PER_TOKEN_MAX);
         history.bytes_per_token += PROMPT_WEIGHT * (seen - history.bytes_per_token);
     }
 
     pub fn list(&self) -> impl Iterator<Item = Learned<'_>> {
         let pairs = self.pairs.iter().flat_map(|(application, models)| {
-            models.iter().map(move |(model, lengths)| lengths.shown(Some(application), model))
+            models
+                .iter()
+                .map(move |(model, lengths)| lengths.shown(Some(application), model))
         });
-        pairs.chain(self.models.iter().map(|(model, history)| history.answers.shown(None, model)))
+        pairs.chain(
+            self.models
+                .iter()
+                .map(|(model, history)| history.answers.shown(None, model)),
+        )
     }
 
     fn history(&mut self, model: &ModelName) -> Option<&mut ModelHistory> {
@@ -127,7 +155,11 @@ struct AnswerLengths {
 
 impl Default for AnswerLengths {
     fn default() -> Self {
-        Self { weights: Box::new([0.0; BUCKETS]), total: 0.0, unit: 1.0 }
+        Self {
+            weights: Box::new([0.0; BUCKETS]),
+            total: 0.0,
+            unit: 1.0,
+        }
     }
 }
 
@@ -139,7 +171,9 @@ impl AnswerLengths {
         self.weights[bucket_of(tokens)] += self.unit as f32;
         self.total += self.unit;
         if self.unit > Self::UNIT_MAX {
-            self.weights.iter_mut().for_each(|weight| *weight /= Self::UNIT_MAX as f32);
+            self.weights
+                .iter_mut()
+                .for_each(|weight| *weight /= Self::UNIT_MAX as f32);
             self.total = self.weights.iter().map(|weight| f64::from(*weight)).sum();
             self.unit /= Self::UNIT_MAX;
         }
@@ -163,8 +197,17 @@ impl AnswerLengths {
         bucket_end(BUCKETS - 1)
     }
 
-    fn shown<'a>(&self, application: Option<&'a ApplicationName>, model: &'a ModelName) -> Learned<'a> {
-        Learned { application, model, answer_tokens: self.quantile(), observations: self.observations() }
+    fn shown<'a>(
+        &self,
+        application: Option<&'a ApplicationName>,
+        model: &'a ModelName,
+    ) -> Learned<'a> {
+        Learned {
+            application,
+            model,
+            answer_tokens: self.quantile(),
+            observations: self.observations(),
+        }
     }
 }
 
@@ -193,7 +236,10 @@ mod tests {
     #[test]
     fn nothing_learned_means_the_default() {
         let (application, model) = names();
-        assert_eq!(Estimates::default().answer_tokens(Some(&application), &model), ANSWER_TOKENS_DEFAULT);
+        assert_eq!(
+            Estimates::default().answer_tokens(Some(&application), &model),
+            ANSWER_TOKENS_DEFAULT
+        );
     }
 
     #[test]
@@ -223,7 +269,11 @@ mod tests {
         let (_, model) = names();
         let mut learned = Estimates::default();
         for n in 0..PAIRS_MAX + 500 {
-            learned.observe_answer(Some(&ApplicationName(format!("app-{n}").into())), &model, 10);
+            learned.observe_answer(
+                Some(&ApplicationName(format!("app-{n}").into())),
+                &model,
+                10,
+            );
         }
         assert_eq!(learned.list().count(), PAIRS_MAX + 1);
     }

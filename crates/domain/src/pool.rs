@@ -42,8 +42,12 @@ impl Default for RetryRule {
 pub enum MemberState {
     Available,
     /// Full by its own word; taken only when nothing better is left.
-    Saturated { until: Mono },
-    Open { until: Mono },
+    Saturated {
+        until: Mono,
+    },
+    Open {
+        until: Mono,
+    },
     /// This call was there already.
     Tried,
 }
@@ -72,17 +76,25 @@ pub fn choose(pool: &Pool, states: &[MemberState], turn: Turn<'_>) -> Choice {
     let is_saturated = |index: usize| matches!(state(index), MemberState::Saturated { .. });
     let best = best_priority(pool, is_available)
         .map(|priority| (priority, MemberState::Available))
-        .or_else(|| best_priority(pool, is_saturated).map(|priority| (priority, MemberState::Tried)));
+        .or_else(|| {
+            best_priority(pool, is_saturated).map(|priority| (priority, MemberState::Tried))
+        });
     let Some((priority, kind)) = best else {
         let open = states.iter().filter_map(|state| match state {
             MemberState::Open { until } => Some(*until),
             MemberState::Available | MemberState::Saturated { .. } | MemberState::Tried => None,
         });
-        return Choice::None { soonest: open.min() };
+        return Choice::None {
+            soonest: open.min(),
+        };
     };
     let is_candidate = |index: usize| {
         pool.members[index].priority == priority
-            && if kind == MemberState::Available { is_available(index) } else { is_saturated(index) }
+            && if kind == MemberState::Available {
+                is_available(index)
+            } else {
+                is_saturated(index)
+            }
     };
     let chosen = match turn {
         Turn::Rotate(rotation) => rotation.next(pool, is_candidate),
@@ -92,7 +104,11 @@ pub fn choose(pool: &Pool, states: &[MemberState], turn: Turn<'_>) -> Choice {
 }
 
 fn best_priority(pool: &Pool, is_candidate: impl Fn(usize) -> bool) -> Option<u32> {
-    let candidates = pool.members.iter().enumerate().filter(|(index, _)| is_candidate(*index));
+    let candidates = pool
+        .members
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| is_candidate(*index));
     candidates.map(|(_, member)| member.priority).min()
 }
 
@@ -108,7 +124,12 @@ impl Rotation {
         self.credit.resize(pool.members.len(), 0);
         let mut total = 0;
         let mut best: Option<usize> = None;
-        for (index, member) in pool.members.iter().enumerate().filter(|(index, _)| is_candidate(*index)) {
+        for (index, member) in pool
+            .members
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| is_candidate(*index))
+        {
             let weight = i64::from(member.weight.max(1));
             total += weight;
             self.credit[index] += weight;
@@ -131,13 +152,21 @@ fn stickiest(pool: &Pool, key: u64, is_candidate: impl Fn(usize) -> bool) -> Opt
         let share = ((hash >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
         -f64::from(member.weight.max(1)) / share.ln()
     };
-    let candidates = pool.members.iter().enumerate().filter(|(index, _)| is_candidate(*index));
-    candidates.max_by(|(_, a), (_, b)| score(a).total_cmp(&score(b))).map(|(index, _)| index)
+    let candidates = pool
+        .members
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| is_candidate(*index));
+    candidates
+        .max_by(|(_, a), (_, b)| score(a).total_cmp(&score(b)))
+        .map(|(index, _)| index)
 }
 
 /// FNV-1a, mixed: the same on every machine and in every version.
 pub fn affinity_hash(key: &[u8]) -> u64 {
-    mixed(key.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)))
+    mixed(key.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    }))
 }
 
 fn mixed(mut z: u64) -> u64 {
@@ -156,12 +185,19 @@ mod tests {
     const LATER: Mono = Mono::from_secs(30);
 
     fn pool(members: &[(u32, u32)]) -> Pool {
-        let members = members.iter().enumerate().map(|(index, (priority, weight))| Member {
-            backend: BackendId(format!("backend-{index}").into()),
-            priority: *priority,
-            weight: *weight,
-        });
-        Pool { id: PoolId::from("pool"), members: members.collect(), retry: RetryRule::default() }
+        let members = members
+            .iter()
+            .enumerate()
+            .map(|(index, (priority, weight))| Member {
+                backend: BackendId(format!("backend-{index}").into()),
+                priority: *priority,
+                weight: *weight,
+            });
+        Pool {
+            id: PoolId::from("pool"),
+            members: members.collect(),
+            retry: RetryRule::default(),
+        }
     }
 
     fn rotate(pool: &Pool, states: &[MemberState]) -> Choice {
@@ -171,12 +207,21 @@ mod tests {
     #[test]
     fn a_lower_priority_gets_traffic_only_when_every_member_above_is_open_saturated_or_tried() {
         let pool = pool(&[(1, 50), (1, 50), (2, 100)]);
-        let above = [Available, Open { until: LATER }, Saturated { until: LATER }, Tried];
+        let above = [
+            Available,
+            Open { until: LATER },
+            Saturated { until: LATER },
+            Tried,
+        ];
         for first in above {
             for second in above {
                 let overflows = first != Available && second != Available;
                 let chosen = rotate(&pool, &[first, second, Available]);
-                assert_eq!(chosen == Choice::Member(2), overflows, "{first:?} {second:?}");
+                assert_eq!(
+                    chosen == Choice::Member(2),
+                    overflows,
+                    "{first:?} {second:?}"
+                );
             }
         }
     }
@@ -185,17 +230,32 @@ mod tests {
     fn a_saturated_member_is_taken_when_nothing_else_is_left_and_an_open_one_never() {
         let pool = pool(&[(1, 1), (1, 1), (2, 1)]);
         let open = Open { until: LATER };
-        assert_eq!(rotate(&pool, &[open, Saturated { until: LATER }, open]), Choice::Member(1));
-        assert_eq!(rotate(&pool, &[open, Tried, Saturated { until: LATER }]), Choice::Member(2));
-        let sooner = Open { until: Mono::from_secs(20) };
-        assert_eq!(rotate(&pool, &[open, sooner, Tried]), Choice::None { soonest: Some(Mono::from_secs(20)) });
+        assert_eq!(
+            rotate(&pool, &[open, Saturated { until: LATER }, open]),
+            Choice::Member(1)
+        );
+        assert_eq!(
+            rotate(&pool, &[open, Tried, Saturated { until: LATER }]),
+            Choice::Member(2)
+        );
+        let sooner = Open {
+            until: Mono::from_secs(20),
+        };
+        assert_eq!(
+            rotate(&pool, &[open, sooner, Tried]),
+            Choice::None {
+                soonest: Some(Mono::from_secs(20))
+            }
+        );
     }
 
     #[test]
     fn five_one_one_is_smooth() {
         let pool = pool(&[(1, 5), (1, 1), (1, 1)]);
         let mut rotation = Rotation::default();
-        let picks: Vec<_> = (0..7).map(|_| choose(&pool, &[Available; 3], Turn::Rotate(&mut rotation))).collect();
+        let picks: Vec<_> = (0..7)
+            .map(|_| choose(&pool, &[Available; 3], Turn::Rotate(&mut rotation)))
+            .collect();
         assert_eq!(picks, [0, 0, 1, 0, 2, 0, 0].map(Choice::Member));
     }
 
@@ -240,7 +300,15 @@ mod tests {
     fn sticky_keys_spread_by_weight() {
         let pool = pool(&[(1, 1), (1, 3)]);
         let heavy = (0u64..4_000)
-            .filter(|n| choose(&pool, &[Available; 2], Turn::Stick { key: affinity_hash(&n.to_le_bytes()) }) == Choice::Member(1))
+            .filter(|n| {
+                choose(
+                    &pool,
+                    &[Available; 2],
+                    Turn::Stick {
+                        key: affinity_hash(&n.to_le_bytes()),
+                    },
+                ) == Choice::Member(1)
+            })
             .count();
         assert!((2_850..3_150).contains(&heavy), "{heavy}");
     }

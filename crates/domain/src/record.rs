@@ -183,6 +183,8 @@ pub enum CacheOutcome {
 }
 
 impl CacheOutcome {
+    pub const ALL: [Self; 3] = [Self::Off, Self::Hit, Self::Miss];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Off => "off",

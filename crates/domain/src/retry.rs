@@ -33,10 +33,16 @@ impl RetryBudget {
     /// Takes one retry, if `share` of the last 10 s of calls, or three a second, leave one.
     pub fn take(&mut self, share: f64, now: Mono) -> bool {
         let tick = tick(now);
-        let recent = self.slices.iter().filter(|slice| tick.saturating_sub(slice.tick) < SLICES as u64);
-        let (calls, retries) = recent.fold((0, 0), |(calls, retries), slice| (calls + slice.calls, retries + slice.retries));
+        let recent = self
+            .slices
+            .iter()
+            .filter(|slice| tick.saturating_sub(slice.tick) < SLICES as u64);
+        let (calls, retries) = recent.fold((0, 0), |(calls, retries), slice| {
+            (calls + slice.calls, retries + slice.retries)
+        });
         let slice = self.slice(now);
-        let is_allowed = slice.retries < RETRIES_PER_SECOND_MIN || ((retries + 1) as f64) <= share * calls as f64;
+        let is_allowed = slice.retries < RETRIES_PER_SECOND_MIN
+            || ((retries + 1) as f64) <= share * calls as f64;
         if is_allowed {
             slice.retries += 1;
         }
@@ -47,7 +53,10 @@ impl RetryBudget {
         let tick = tick(now);
         let slice = &mut self.slices[(tick % SLICES as u64) as usize];
         if slice.tick != tick {
-            *slice = Slice { tick, ..Slice::default() };
+            *slice = Slice {
+                tick,
+                ..Slice::default()
+            };
         }
         slice
     }
@@ -60,7 +69,9 @@ fn tick(now: Mono) -> u64 {
 /// A pause before the same members are tried again: anywhere between nothing and a bound that
 /// doubles with each attempt ("full jitter", Brooker 2015). `attempt` counts from 1.
 pub fn backoff(attempt: u32, roll: u64) -> Duration {
-    let bound = BACKOFF_BASE.saturating_mul(1 << attempt.saturating_sub(1).min(10)).min(BACKOFF_MAX);
+    let bound = BACKOFF_BASE
+        .saturating_mul(1 << attempt.saturating_sub(1).min(10))
+        .min(BACKOFF_MAX);
     let share = roll as f64 / u64::MAX as f64;
     bound.mul_f64(share)
 }

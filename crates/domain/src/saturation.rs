@@ -26,7 +26,10 @@ struct Left {
 
 impl Left {
     fn new(remaining: u64, reset: Option<Duration>, now: Mono) -> Self {
-        Self { remaining, until: now + believed(reset) }
+        Self {
+            remaining,
+            until: now + believed(reset),
+        }
     }
 
     fn short_of(self, wanted: u64) -> Option<Mono> {
@@ -66,7 +69,11 @@ impl Saturation {
     pub fn until(&self, tokens: u64, now: Mono) -> Option<Mono> {
         let requests = self.requests.and_then(|left| left.short_of(1));
         let tokens = self.tokens.and_then(|left| left.short_of(tokens));
-        [requests, tokens, self.throttled].into_iter().flatten().max().filter(|until| *until > now)
+        [requests, tokens, self.throttled]
+            .into_iter()
+            .flatten()
+            .max()
+            .filter(|until| *until > now)
     }
 }
 
@@ -115,7 +122,10 @@ mod tests {
         let mut seen = Saturation::default();
         seen.observe_throttled(Some(Duration::from_secs(20)), NOW);
         seen.observe_requests(10, None, NOW);
-        assert_eq!(seen.until(1, NOW + Duration::from_secs(19)), Some(NOW + Duration::from_secs(20)));
+        assert_eq!(
+            seen.until(1, NOW + Duration::from_secs(19)),
+            Some(NOW + Duration::from_secs(20))
+        );
         assert_eq!(seen.until(1, NOW + Duration::from_secs(20)), None);
     }
 }

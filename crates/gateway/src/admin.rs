@@ -14,7 +14,11 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 pub fn probe<B>(request: &Request<B>, gateway: &Gateway, draining: bool) -> Option<Response<Body>> {
     match request.uri().path() {
         "/healthz" => Some(text(StatusCode::OK, TEXT, "ok\n".to_owned())),
-        "/readyz" if draining => Some(text(StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n".to_owned())),
+        "/readyz" if draining => Some(text(
+            StatusCode::SERVICE_UNAVAILABLE,
+            TEXT,
+            "draining\n".to_owned(),
+        )),
         "/readyz" => Some(readiness(gateway)),
         _ => None,
     }
@@ -25,7 +29,10 @@ pub fn probe<B>(request: &Request<B>, gateway: &Gateway, draining: bool) -> Opti
 fn readiness(gateway: &Gateway) -> Response<Body> {
     let health = gateway.ledger.health();
     let mut lines = String::from("ready\n");
-    for (part, fault) in [("journal", health.journal_fault), ("database", health.database_fault)] {
+    for (part, fault) in [
+        ("journal", health.journal_fault),
+        ("database", health.database_fault),
+    ] {
         if let Some(fault) = fault {
             lines.push_str(&format!("warning: {part}: {fault}\n"));
         }
@@ -35,17 +42,29 @@ fn readiness(gateway: &Gateway) -> Response<Body> {
 
 pub fn answer<B>(gateway: &Gateway, request: &Request<B>) -> Response<Body> {
     match (request.method(), request.uri().path()) {
-        (&Method::GET | &Method::HEAD, "/metrics") => {
-            text(StatusCode::OK, OPEN_METRICS, gateway.telemetry.expose(gateway))
-        }
-        (_, "/metrics") => text(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET\n".to_owned()),
-        _ => text(StatusCode::NOT_FOUND, TEXT, "here are /metrics, /healthz and /readyz\n".to_owned()),
+        (&Method::GET | &Method::HEAD, "/metrics") => text(
+            StatusCode::OK,
+            OPEN_METRICS,
+            gateway.telemetry.expose(gateway),
+        ),
+        (_, "/metrics") => text(
+            StatusCode::METHOD_NOT_ALLOWED,
+            TEXT,
+            "only GET\n".to_owned(),
+        ),
+        _ => text(
+            StatusCode::NOT_FOUND,
+            TEXT,
+            "here are /metrics, /healthz and /readyz\n".to_owned(),
+        ),
     }
 }
 
 fn text(status: StatusCode, kind: &'static str, text: String) -> Response<Body> {
     let mut response = Response::new(body::full(text));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }

@@ -16,8 +16,8 @@ use http::HeaderMap;
 use smallvec::SmallVec;
 use store::counters::{Ask, Level, Reservation, ReserveError, Reserved};
 
-use crate::identity::Caller;
 use crate::gateway::Gateway;
+use crate::identity::Caller;
 use crate::refusal::Refusal;
 
 /// Longer bodies are counted off the I/O threads: 32 KB of text take about a millisecond.
@@ -54,15 +54,34 @@ pub struct RateLevel {
 }
 
 /// Everything that applies to this caller and model.
-pub fn plan<'s>(snapshot: &'s Snapshot, caller: &'s Caller, call: &Request) -> Result<Plan<'s>, Refusal> {
-    snapshot.plan(&caller.subscription, caller.application.as_ref(), call.model.as_str()).map_err(|error| match error {
-        PlanError::UnknownModel => Refusal::UnknownModel { model: call.model.clone() },
-        PlanError::NotGranted => Refusal::ModelNotGranted { model: call.model.clone() },
-    })
+pub fn plan<'s>(
+    snapshot: &'s Snapshot,
+    caller: &'s Caller,
+    call: &Request,
+) -> Result<Plan<'s>, Refusal> {
+    snapshot
+        .plan(
+            &caller.subscription,
+            caller.application.as_ref(),
+            call.model.as_str(),
+        )
+        .map_err(|error| match error {
+            PlanError::UnknownModel => Refusal::UnknownModel {
+                model: call.model.clone(),
+            },
+            PlanError::NotGranted => Refusal::ModelNotGranted {
+                model: call.model.clone(),
+            },
+        })
 }
 
 /// What this call's expressions see.
-pub fn context<'a>(caller: &'a Caller, call: &'a Request, headers: &'a HeaderMap, ip: IpAddr) -> CallContext<'a> {
+pub fn context<'a>(
+    caller: &'a Caller,
+    call: &'a Request,
+    headers: &'a HeaderMap,
+    ip: IpAddr,
+) -> CallContext<'a> {
     CallContext {
         subscription: Some(&caller.subscription),
         product: Some(&caller.subscription.product),
@@ -89,16 +108,26 @@ pub async fn reserve(
     let encoding = encoding_of(plan.model);
     let mut keys: SmallVec<[(&KeyedLimit, Cow<'_, str>); LIMITS_INLINE]> = SmallVec::new();
     for keyed in plan.limits() {
-        let key = keyed.counter_key.text(context).map_err(|fault| Refusal::PolicyFault {
-            rule: keyed.limit.id.0.clone(),
-            message: fault.message,
-        })?;
+        let key = keyed
+            .counter_key
+            .text(context)
+            .map_err(|fault| Refusal::PolicyFault {
+                rule: keyed.limit.id.0.clone(),
+                message: fault.message,
+            })?;
         keys.push((keyed, key));
     }
-    let asks: SmallVec<[Ask<'_>; LIMITS_INLINE]> =
-        keys.iter().map(|(keyed, key)| Ask { limit: &keyed.limit, key }).collect();
+    let asks: SmallVec<[Ask<'_>; LIMITS_INLINE]> = keys
+        .iter()
+        .map(|(keyed, key)| Ask {
+            limit: &keyed.limit,
+            key,
+        })
+        .collect();
 
-    let mut demand = gateway.estimates.demand(context.application, plan.model, call);
+    let mut demand = gateway
+        .estimates
+        .demand(context.application, plan.model, call);
     loop {
         match gateway.counters.reserve(&asks, &demand, now).await {
             Ok(Reserved::Admitted(reservation)) => {
@@ -146,7 +175,11 @@ impl RateLevels {
                 Rule::RequestsPerMinute { .. } => &mut rates.requests,
                 Rule::Concurrency { .. } | Rule::TokenQuota { .. } => continue,
             };
-            let rate = RateLevel { limit: level.bound, remaining: level.remaining, reset: level.reset };
+            let rate = RateLevel {
+                limit: level.bound,
+                remaining: level.remaining,
+                reset: level.reset,
+            };
             if slot.is_none_or(|other| rate.share_left() < other.share_left()) {
                 *slot = Some(rate);
             }
@@ -166,8 +199,16 @@ impl RateLevel {
 pub struct Estimates(Mutex<estimate::Estimates>);
 
 impl Estimates {
-    fn demand(&self, application: Option<&ApplicationName>, model: &Arc<Model>, call: &Request) -> Demand {
-        let per_choice_max = call.answer_tokens_max.or(model.max_output_tokens).unwrap_or(ANSWER_TOKENS_MAX);
+    fn demand(
+        &self,
+        application: Option<&ApplicationName>,
+        model: &Arc<Model>,
+        call: &Request,
+    ) -> Demand {
+        let per_choice_max = call
+            .answer_tokens_max
+            .or(model.max_output_tokens)
+            .unwrap_or(ANSWER_TOKENS_MAX);
         let answer_max = match call.operation {
             Operation::Embeddings => 0,
             Operation::ChatCompletions | Operation::Completions => {
@@ -176,7 +217,9 @@ impl Estimates {
         };
         let prompt_bound = call.prompt_tokens_bound();
         let learned = self.lock();
-        let answer = learned.answer_tokens(application, &model.name).saturating_mul(call.choices);
+        let answer = learned
+            .answer_tokens(application, &model.name)
+            .saturating_mul(call.choices);
         let likely = call.prompt_text_bytes() as f64 / learned.bytes_per_token(&model.name);
         Demand {
             prompt_bound,
@@ -194,7 +237,11 @@ impl Estimates {
             let model = &record.opening.model;
             let mut learned = self.lock();
             if call.operation != Operation::Embeddings {
-                learned.observe_answer(application, model, usage.completion.div_ceil(call.choices.max(1)));
+                learned.observe_answer(
+                    application,
+                    model,
+                    usage.completion.div_ceil(call.choices.max(1)),
+                );
             }
             learned.observe_prompt(model, call.prompt_text_bytes(), usage.prompt);
         }

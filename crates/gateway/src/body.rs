@@ -22,7 +22,9 @@ pub type Body = UnsyncBoxBody<Bytes, Cut>;
 pub struct Cut;
 
 pub fn full(bytes: impl Into<Bytes>) -> Body {
-    Full::new(bytes.into()).map_err(|never: Infallible| match never {}).boxed_unsync()
+    Full::new(bytes.into())
+        .map_err(|never: Infallible| match never {})
+        .boxed_unsync()
 }
 
 /// What a request's body may be, decompressed or not.
@@ -34,7 +36,10 @@ pub struct Bounds {
 
 impl Bounds {
     pub fn of(settings: &Settings) -> Self {
-        Self { bytes_max: settings.body_bytes_max, timeout: settings.body_timeout }
+        Self {
+            bytes_max: settings.body_bytes_max,
+            timeout: settings.body_timeout,
+        }
     }
 }
 
@@ -45,9 +50,13 @@ where
     B: http_body::Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
 {
-    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let announced = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > bounds.bytes_max) {
-        return Err(Refusal::BodyTooLarge { bytes_max: bounds.bytes_max });
+        return Err(Refusal::BodyTooLarge {
+            bytes_max: bounds.bytes_max,
+        });
     }
     let raw = tokio::time::timeout(bounds.timeout, gather(body, bounds.bytes_max))
         .await
@@ -56,7 +65,8 @@ where
     if encodings.is_empty() {
         return Ok(raw);
     }
-    let mut decoder = Decoder::new(&encodings).map_err(|unknown| Refusal::UnsupportedEncoding { encoding: unknown })?;
+    let mut decoder = Decoder::new(&encodings)
+        .map_err(|unknown| Refusal::UnsupportedEncoding { encoding: unknown })?;
     decoder.decode_whole(&raw, bounds.bytes_max)
 }
 
@@ -69,8 +79,12 @@ where
     let mut joined = BytesMut::new();
     let mut length = 0u64;
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Refusal::BodyBroken { reason: error.to_string() })?;
-        let Ok(data) = frame.into_data() else { continue };
+        let frame = frame.map_err(|error| Refusal::BodyBroken {
+            reason: error.to_string(),
+        })?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
         length += data.len() as u64;
         if length > bytes_max {
             return Err(Refusal::BodyTooLarge { bytes_max });

@@ -11,7 +11,9 @@ const HEADSTART: Duration = Duration::from_secs(48 * 3600);
 
 #[derive(Clone, Debug)]
 pub enum Clock {
-    System { started: Instant },
+    System {
+        started: Instant,
+    },
     /// Moves only when told to, so that a test can cross a month's end without sleeping.
     Manual(Arc<ManualClock>),
 }
@@ -25,12 +27,17 @@ pub struct ManualClock {
 impl Clock {
     #[expect(clippy::disallowed_methods, reason = "the one reader of time")]
     pub fn system() -> Self {
-        Self::System { started: Instant::now() }
+        Self::System {
+            started: Instant::now(),
+        }
     }
 
     pub fn manual(wall: Wall) -> Self {
         let mono_ns = AtomicU64::new(Mono::default().0 + HEADSTART.as_nanos() as u64);
-        Self::Manual(Arc::new(ManualClock { mono_ns, wall_ms: AtomicI64::new(wall.0) }))
+        Self::Manual(Arc::new(ManualClock {
+            mono_ns,
+            wall_ms: AtomicI64::new(wall.0),
+        }))
     }
 
     #[expect(clippy::disallowed_methods, reason = "the one reader of time")]
@@ -39,8 +46,13 @@ impl Clock {
             Self::System { started } => {
                 let wall = SystemTime::now()
                     .duration_since(SystemTime::UNIX_EPOCH)
-                    .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
-                Now { mono: Mono::default() + HEADSTART + started.elapsed(), wall: Wall(wall) }
+                    .map_or(0, |since| {
+                        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+                    });
+                Now {
+                    mono: Mono::default() + HEADSTART + started.elapsed(),
+                    wall: Wall(wall),
+                }
             }
             Self::Manual(manual) => Now {
                 mono: Mono(manual.mono_ns.load(Ordering::Acquire)),
@@ -52,8 +64,12 @@ impl Clock {
     /// Moves a manual clock; the system's cannot be moved.
     pub fn advance(&self, by: Duration) {
         if let Self::Manual(manual) = self {
-            manual.mono_ns.fetch_add(by.as_nanos() as u64, Ordering::AcqRel);
-            manual.wall_ms.fetch_add(by.as_millis() as i64, Ordering::AcqRel);
+            manual
+                .mono_ns
+                .fetch_add(by.as_nanos() as u64, Ordering::AcqRel);
+            manual
+                .wall_ms
+                .fetch_add(by.as_millis() as i64, Ordering::AcqRel);
         }
     }
 }
@@ -67,7 +83,9 @@ pub struct Chance {
 
 impl Chance {
     pub fn seeded(seed: u64) -> Self {
-        Self { state: AtomicU64::new(seed) }
+        Self {
+            state: AtomicU64::new(seed),
+        }
     }
 
     /// Falls back to the clock where the system has no randomness to give.
@@ -82,13 +100,19 @@ impl Chance {
     /// SplitMix64 (Steele, Lea, Flood 2014): every value once in 2^64 calls.
     pub fn roll(&self) -> u64 {
         const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mut z = self.state.fetch_add(GAMMA, Ordering::Relaxed).wrapping_add(GAMMA);
+        let mut z = self
+            .state
+            .fetch_add(GAMMA, Ordering::Relaxed)
+            .wrapping_add(GAMMA);
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
     }
 
     pub fn call_id(&self, now: Wall) -> CallId {
-        CallId::new(now, (u128::from(self.roll()) << 64) | u128::from(self.roll()))
+        CallId::new(
+            now,
+            (u128::from(self.roll()) << 64) | u128::from(self.roll()),
+        )
     }
 }

@@ -47,7 +47,10 @@ impl Decoder {
         let stage = match encoding.as_str() {
             "gzip" | "x-gzip" => Stage::Gzip(flate2::write::MultiGzDecoder::new(Vec::new())),
             "deflate" => Stage::Deflate(flate2::write::ZlibDecoder::new(Vec::new())),
-            "br" => Stage::Brotli(Box::new(brotli::DecompressorWriter::new(Vec::new(), BROTLI_BUFFER_BYTES))),
+            "br" => Stage::Brotli(Box::new(brotli::DecompressorWriter::new(
+                Vec::new(),
+                BROTLI_BUFFER_BYTES,
+            ))),
             "zstd" => match zstd::stream::write::Decoder::new(Vec::new()) {
                 Ok(decoder) => Stage::Zstd(decoder),
                 Err(_) => return Err(encoding.clone()),
@@ -88,7 +91,9 @@ impl Decoder {
         const STEP_BYTES: usize = 16 * 1024;
         let mut whole = Vec::new();
         for piece in input.chunks(STEP_BYTES) {
-            let readable = self.push(piece).map_err(|error| Refusal::BodyBroken { reason: error.to_string() })?;
+            let readable = self.push(piece).map_err(|error| Refusal::BodyBroken {
+                reason: error.to_string(),
+            })?;
             if (whole.len() + readable.len()) as u64 > bytes_max {
                 return Err(Refusal::BodyTooLarge { bytes_max });
             }
@@ -141,6 +146,9 @@ mod tests {
 
     #[test]
     fn an_unknown_encoding_is_named() {
-        assert_eq!(Decoder::new(&["compress".to_owned()]).err().as_deref(), Some("compress"));
+        assert_eq!(
+            Decoder::new(&["compress".to_owned()]).err().as_deref(),
+            Some("compress")
+        );
     }
 }

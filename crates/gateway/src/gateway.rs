@@ -39,7 +39,12 @@ pub enum StartError {
 
 impl Gateway {
     /// `counters` come restored, `ledger` open.
-    pub fn new(snapshot: Snapshot, counters: Counters, ledger: Ledger, clock: Clock) -> Result<Arc<Self>, StartError> {
+    pub fn new(
+        snapshot: Snapshot,
+        counters: Counters,
+        ledger: Ledger,
+        clock: Clock,
+    ) -> Result<Arc<Self>, StartError> {
         let chance = Arc::new(Chance::from_system(clock.now()));
         let gateway = Arc::new(Self {
             authenticator: Authenticator::new(Fetch::default()),
@@ -69,15 +74,24 @@ impl Gateway {
     fn prepare(&self, snapshot: &Snapshot) -> Result<(), StartError> {
         self.router.sync(snapshot)?;
         let spread = self.chance.roll() as f64 / u64::MAX as f64;
-        self.authenticator.sync(snapshot, &self.tasks, &self.stop, spread);
+        self.authenticator
+            .sync(snapshot, &self.tasks, &self.stop, spread);
         Ok(())
     }
 
     /// After the listeners stopped: waits for what still runs, then for the ledger's database.
-    pub async fn close(&self) {
+    pub async fn close(self: Arc<Self>) {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
-        self.ledger.close();
+        let Some(gateway) = Arc::into_inner(self) else {
+            // Nothing is lost: the journal keeps what the database lacks.
+            tracing::warn!("something still uses the gateway: the next start completes its ledger");
+            return;
+        };
+        let closed = tokio::task::spawn_blocking(move || gateway.ledger.close()).await;
+        if closed.is_err() {
+            tracing::error!("closing the ledger failed: the next start completes it");
+        }
     }
 }

@@ -5,13 +5,24 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_TYPE, USER_AG
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 const REQUEST: [HeaderName; 3] = [CONTENT_TYPE, ACCEPT, USER_AGENT];
-const REQUEST_NAMES: [&str; 6] =
-    ["openai-beta", "idempotency-key", "x-ms-client-request-id", "traceparent", "tracestate", "x-session-id"];
+const REQUEST_NAMES: [&str; 6] = [
+    "openai-beta",
+    "idempotency-key",
+    "x-ms-client-request-id",
+    "traceparent",
+    "tracestate",
+    "x-session-id",
+];
 const REQUEST_PREFIXES: [&str; 1] = ["x-stainless-"];
 
 const RESPONSE: [HeaderName; 2] = [CONTENT_TYPE, CACHE_CONTROL];
-const RESPONSE_NAMES: [&str; 5] =
-    ["openai-processing-ms", "openai-version", "openai-model", "retry-after", "retry-after-ms"];
+const RESPONSE_NAMES: [&str; 5] = [
+    "openai-processing-ms",
+    "openai-version",
+    "openai-model",
+    "retry-after",
+    "retry-after-ms",
+];
 const RESPONSE_PREFIXES: [&str; 2] = ["x-ms-", "azureml-"];
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -19,7 +30,8 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What an upstream is told of the client's request.
 pub fn to_upstream(client: &HeaderMap, request_id: &HeaderValue) -> HeaderMap {
     let mut out = chosen(client, &REQUEST, &REQUEST_NAMES, &REQUEST_PREFIXES);
-    out.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+    out.entry(CONTENT_TYPE)
+        .or_insert(HeaderValue::from_static("application/json"));
     out.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     out.insert(REQUEST_ID, request_id.clone());
     out
@@ -34,7 +46,10 @@ fn chosen(from: &HeaderMap, names: &[HeaderName], others: &[&str], prefixes: &[&
     let mut out = HeaderMap::with_capacity(12);
     for (name, value) in from {
         let text = name.as_str();
-        if names.contains(name) || others.contains(&text) || prefixes.iter().any(|prefix| text.starts_with(prefix)) {
+        if names.contains(name)
+            || others.contains(&text)
+            || prefixes.iter().any(|prefix| text.starts_with(prefix))
+        {
             out.append(name.clone(), value.clone());
         }
     }
@@ -46,7 +61,15 @@ mod tests {
     use super::*;
 
     fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| {
+                (
+                    HeaderName::from_static(name),
+                    HeaderValue::from_static(value),
+                )
+            })
+            .collect()
     }
 
     #[test]
@@ -62,7 +85,10 @@ mod tests {
             ("openai-beta", "assistants=v2"),
         ]);
         let sent = to_upstream(&client, &HeaderValue::from_static("id"));
-        assert!(sent.values().all(|value| value != "s" && value != "Bearer s"));
+        assert!(
+            sent.values()
+                .all(|value| value != "s" && value != "Bearer s")
+        );
         assert_eq!(sent["openai-beta"], "assistants=v2");
         assert_eq!(sent["accept-encoding"], "identity");
     }

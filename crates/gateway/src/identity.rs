@@ -198,7 +198,7 @@ impl Authenticator {
         let algorithm = algorithm.ok_or(TokenFault::AlgorithmNotAllowed)?;
         let set = keys.verify(set, &token, algorithm, now.mono).await?;
         // Keys fetched meanwhile may come with another issuer name.
-        if !token::is_from(&set.issuer, &token.claims) {
+        if !token::is_from(expected_issuer(&issuer, &set), &token.claims) {
             return Err(TokenFault::WrongIssuer.into());
         }
         let validity = Validity::of(&token.claims)?;
@@ -262,7 +262,7 @@ impl Authenticator {
                         }
                     },
                 };
-                if !token::is_from(&set.issuer, &token.claims) {
+                if !token::is_from(expected_issuer(issuer, &set), &token.claims) {
                     continue;
                 }
                 let found = (issuer.clone(), keys.clone(), set);
@@ -283,4 +283,9 @@ impl Authenticator {
             None => TokenFault::WrongIssuer.into(),
         })
     }
+}
+
+/// What `iss` must read: the configuration's word before the discovery document's.
+fn expected_issuer<'a>(issuer: &'a Issuer, set: &'a KeySet) -> &'a str {
+    issuer.issuer.as_deref().unwrap_or(&set.issuer)
 }

@@ -57,14 +57,37 @@ struct Watch {
 
 impl MeteredBody {
     /// `first` was read already, to know that the answer had begun.
-    pub fn new(mut upstream: AnswerBody, first: Bytes, tally: Tally, serving: Serving, trail: Trail) -> Self {
+    pub fn new(
+        mut upstream: AnswerBody,
+        first: Bytes,
+        tally: Tally,
+        serving: Serving,
+        trail: Trail,
+    ) -> Self {
         let now = trail.gateway().clock.now();
         let timeouts = serving.backend.definition().timeouts;
-        let deadline = Now { mono: serving.sent_at.mono + timeouts.total, wall: now.wall };
-        let timer = Box::pin(tokio::time::sleep(timeouts.idle.min(deadline.mono.since(now.mono))));
+        let deadline = Now {
+            mono: serving.sent_at.mono + timeouts.total,
+            wall: now.wall,
+        };
+        let timer = Box::pin(tokio::time::sleep(
+            timeouts.idle.min(deadline.mono.since(now.mono)),
+        ));
         upstream.unread(first);
-        let watch = Watch { timer, heard: now, idle: timeouts.idle, deadline };
-        Self { upstream, tally, trail, serving, watch, state: State::Flowing }
+        let watch = Watch {
+            timer,
+            heard: now,
+            idle: timeouts.idle,
+            deadline,
+        };
+        Self {
+            upstream,
+            tally,
+            trail,
+            serving,
+            watch,
+            state: State::Flowing,
+        }
     }
 
     /// Everything that is readable now, metered; empty when all of it is held back.
@@ -80,7 +103,9 @@ impl MeteredBody {
                         return Poll::Ready(Some(Ok(out)));
                     }
                 }
-                Poll::Ready(Some(Err(failure))) if out.is_empty() => return Poll::Ready(Some(Err(failure))),
+                Poll::Ready(Some(Err(failure))) if out.is_empty() => {
+                    return Poll::Ready(Some(Err(failure)));
+                }
                 Poll::Ready(None) if out.is_empty() => return Poll::Ready(None),
                 // The next poll finds the break or the end again.
                 Poll::Ready(_) => return Poll::Ready(Some(Ok(out))),
@@ -107,9 +132,13 @@ impl MeteredBody {
     fn settle(&mut self, outcome: Outcome, failure: Option<AttemptFailure>) {
         let now = self.trail.gateway().clock.now();
         let facts = self.trail.facts();
-        let (Some(held), Some(call)) = (&mut facts.held, &facts.call) else { return };
+        let (Some(held), Some(call)) = (&mut facts.held, &facts.call) else {
+            return;
+        };
         let encoding = held.encoding;
-        let metered = self.tally.metered(call.operation, encoding, || held.count_prompt(call));
+        let metered = self
+            .tally
+            .metered(call.operation, encoding, || held.count_prompt(call));
         held.attempts.push(AttemptRecord {
             backend: self.serving.backend.id().clone(),
             status: self.serving.status.as_u16(),
@@ -155,7 +184,11 @@ impl MeteredBody {
             self.settle(Outcome::Ok, None);
         }
         self.state = State::Ended;
-        if rest.is_empty() { Poll::Ready(None) } else { Poll::Ready(Some(Ok(Frame::data(rest)))) }
+        if rest.is_empty() {
+            Poll::Ready(None)
+        } else {
+            Poll::Ready(Some(Ok(Frame::data(rest))))
+        }
     }
 }
 
@@ -163,7 +196,10 @@ impl Body for MeteredBody {
     type Data = Bytes;
     type Error = Cut;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let this = &mut *self;
         loop {
             match this.state {
@@ -237,7 +273,12 @@ impl Tally {
         }
     }
 
-    fn metered(&mut self, operation: Operation, encoding: Encoding, prompt: impl FnOnce() -> u64) -> Metered {
+    fn metered(
+        &mut self,
+        operation: Operation,
+        encoding: Encoding,
+        prompt: impl FnOnce() -> u64,
+    ) -> Metered {
         let reported = match self {
             Self::Stream(meter) => meter.reported(),
             Self::Large(answer) => answer.reported(operation),
@@ -249,7 +290,11 @@ impl Tally {
             Self::Stream(meter) => meter.completion_tokens(encoding),
             Self::Large(answer) => answer.completion_tokens(operation, encoding),
         };
-        Metered::Estimated(Usage { prompt: prompt(), completion, ..Usage::default() })
+        Metered::Estimated(Usage {
+            prompt: prompt(),
+            completion,
+            ..Usage::default()
+        })
     }
 }
 
@@ -278,7 +323,9 @@ fn joined(first: Bytes, second: Bytes) -> Bytes {
         (false, true) => first,
         (false, false) => {
             // The first piece's buffer grows in place where it can.
-            let mut both = first.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
+            let mut both = first
+                .try_into_mut()
+                .unwrap_or_else(|shared| BytesMut::from(&shared[..]));
             both.extend_from_slice(&second);
             both.freeze()
         }
@@ -297,7 +344,11 @@ impl LargeAnswer {
     const TAIL_BYTES: usize = 8 * 1024;
 
     pub fn new(head: &[u8]) -> Self {
-        Self { head: head.into(), tail: Vec::new(), passed: 0 }
+        Self {
+            head: head.into(),
+            tail: Vec::new(),
+            passed: 0,
+        }
     }
 
     fn see(&mut self, data: &[u8]) {

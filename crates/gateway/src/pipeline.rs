@@ -34,14 +34,21 @@ impl Gateway {
             Ok(reply) => reply::send(reply, trail),
             Err(refusal) => {
                 if trail.facts().caller.is_none() {
-                    self.telemetry.count_unauthenticated(refusal.row().code, ip, self.clock.now());
+                    self.telemetry
+                        .count_unauthenticated(refusal.row().code, ip, self.clock.now());
                 }
                 reply::refuse(&refusal, trail)
             }
         }
     }
 
-    async fn run<B>(&self, head: &Parts, body: B, ip: IpAddr, facts: &mut Facts) -> Result<Reply, Refusal>
+    async fn run<B>(
+        &self,
+        head: &Parts,
+        body: B,
+        ip: IpAddr,
+        facts: &mut Facts,
+    ) -> Result<Reply, Refusal>
     where
         B: http_body::Body<Data = Bytes> + Unpin,
         B::Error: std::fmt::Display,
@@ -52,26 +59,48 @@ impl Gateway {
 
         // Authenticate: who calls, and who pays.
         let now = self.clock.now();
-        let caller = self.authenticator.authenticate(&snapshot, &head.headers, Some(ip), now).await?;
+        let caller = self
+            .authenticator
+            .authenticate(&snapshot, &head.headers, Some(ip), now)
+            .await?;
         let caller = facts.caller.insert(caller);
         let (operation, deployment) = match route {
-            Route::Call { operation, deployment, .. } => (operation, deployment),
+            Route::Call {
+                operation,
+                deployment,
+                ..
+            } => (operation, deployment),
             Route::Models { .. } => return Ok(Reply::models(&snapshot, caller)),
             Route::Model { id, .. } => return Reply::model(&snapshot, caller, &id),
         };
 
         // Read the call, and look up everything that applies to it.
         let bytes = body::read(body, &head.headers, body::Bounds::of(&snapshot.settings)).await?;
-        let call = facts.call.insert(dialect::request::read(operation, bytes, deployment.as_deref())?);
+        let call = facts.call.insert(dialect::request::read(
+            operation,
+            bytes,
+            deployment.as_deref(),
+        )?);
         let plan = admission::plan(&snapshot, caller, call)?;
 
         // Limit: reserve in every counter or in none. `settle` trues it up.
         let context = admission::context(caller, call, &head.headers, ip);
         let admitted = admission::reserve(self, &plan, &context, call, self.clock.now()).await?;
-        let held = facts.held.insert(Held::open(&facts.origin, caller, call, admitted, &self.ledger));
+        let held = facts.held.insert(Held::open(
+            &facts.origin,
+            caller,
+            call,
+            admitted,
+            &self.ledger,
+        ));
 
         // Route and forward: priority, weight, breaker; retry until the first byte, never after.
-        let errand = Errand { plan: &plan, context: &context, call, headers: &head.headers };
+        let errand = Errand {
+            plan: &plan,
+            context: &context,
+            call,
+            headers: &head.headers,
+        };
         let answer = self.router.forward(&errand, held, &facts.origin).await?;
         Ok(Reply::Answered(answer))
     }
@@ -79,9 +108,15 @@ impl Gateway {
     /// Once per call, however it ended, before its last byte is sent: true up, learn, write down.
     pub(crate) fn settle(&self, facts: Facts, metered: Metered) {
         let now = self.clock.now();
-        let Settlement { record, call, reservation, entry } = facts.into_settlement(metered, now);
+        let Settlement {
+            record,
+            call,
+            reservation,
+            entry,
+        } = facts.into_settlement(metered, now);
         if let Some(reservation) = reservation {
-            self.counters.settle(reservation, metered.usage().total(), now);
+            self.counters
+                .settle(reservation, metered.usage().total(), now);
         }
         let Some(record) = record else { return };
         if let Some(call) = call {

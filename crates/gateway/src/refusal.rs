@@ -27,11 +27,15 @@ pub enum Refusal {
     BodyTimeout,
     #[error("the request body is damaged: {reason}")]
     BodyBroken { reason: String },
-    #[error("content encoding `{encoding}` is not supported: send identity, gzip, br, zstd or deflate")]
+    #[error(
+        "content encoding `{encoding}` is not supported: send identity, gzip, br, zstd or deflate"
+    )]
     UnsupportedEncoding { encoding: String },
     #[error("the model `{model}` does not exist: GET /v1/models lists what you may use")]
     UnknownModel { model: ModelName },
-    #[error("the model `{model}` is not in the product of this subscription: GET /v1/models lists what you may use")]
+    #[error(
+        "the model `{model}` is not in the product of this subscription: GET /v1/models lists what you may use"
+    )]
     ModelNotGranted { model: ModelName },
     #[error("the rule `{rule}` could not be evaluated for this call: {message}")]
     PolicyFault { rule: Arc<str>, message: String },
@@ -72,47 +76,101 @@ const SERVER: &str = "server_error";
 impl Refusal {
     pub fn row(&self) -> Row {
         use Outcome::{GatewayError, Refused, UpstreamFailed};
-        let row = |status, code, kind, outcome| Row { status, code, kind, outcome };
+        let row = |status, code, kind, outcome| Row {
+            status,
+            code,
+            kind,
+            outcome,
+        };
         match self {
             Self::Auth(error) => {
                 let (status, code) = error.describe();
                 row(status, code, kind_of(status), Refused)
             }
-            Self::Route(RouteError::NotFound) => row(StatusCode::NOT_FOUND, "unknown_route", INVALID, Refused),
-            Self::Route(RouteError::MethodNotAllowed { .. }) => {
-                row(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", INVALID, Refused)
+            Self::Route(RouteError::NotFound) => {
+                row(StatusCode::NOT_FOUND, "unknown_route", INVALID, Refused)
             }
+            Self::Route(RouteError::MethodNotAllowed { .. }) => row(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                INVALID,
+                Refused,
+            ),
             Self::Route(RouteError::NoApiVersion) | Self::Request(_) | Self::BodyBroken { .. } => {
-                row(StatusCode::BAD_REQUEST, "invalid_request_error", INVALID, Refused)
+                row(
+                    StatusCode::BAD_REQUEST,
+                    "invalid_request_error",
+                    INVALID,
+                    Refused,
+                )
             }
-            Self::BodyTooLarge { .. } => {
-                row(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request_error", INVALID, Refused)
+            Self::BodyTooLarge { .. } => row(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "invalid_request_error",
+                INVALID,
+                Refused,
+            ),
+            Self::BodyTimeout => row(
+                StatusCode::REQUEST_TIMEOUT,
+                "request_timeout",
+                INVALID,
+                Refused,
+            ),
+            Self::UnsupportedEncoding { .. } => row(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "invalid_request_error",
+                INVALID,
+                Refused,
+            ),
+            Self::UnknownModel { .. } => {
+                row(StatusCode::NOT_FOUND, "model_not_found", INVALID, Refused)
             }
-            Self::BodyTimeout => row(StatusCode::REQUEST_TIMEOUT, "request_timeout", INVALID, Refused),
-            Self::UnsupportedEncoding { .. } => {
-                row(StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request_error", INVALID, Refused)
+            Self::ModelNotGranted { .. } => {
+                row(StatusCode::FORBIDDEN, "not_permitted", PERMISSION, Refused)
             }
-            Self::UnknownModel { .. } => row(StatusCode::NOT_FOUND, "model_not_found", INVALID, Refused),
-            Self::ModelNotGranted { .. } => row(StatusCode::FORBIDDEN, "not_permitted", PERMISSION, Refused),
-            Self::PolicyFault { .. } => row(StatusCode::BAD_REQUEST, "policy_fault", INVALID, Refused),
+            Self::PolicyFault { .. } => {
+                row(StatusCode::BAD_REQUEST, "policy_fault", INVALID, Refused)
+            }
             Self::Limit(refusal) => {
                 let (status, code, kind) = limit_row(refusal);
                 row(status, code, kind, Refused)
             }
-            Self::CountersFull => row(StatusCode::SERVICE_UNAVAILABLE, "counters_full", SERVER, GatewayError),
-            Self::NoHealthyBackend { .. } => {
-                row(StatusCode::SERVICE_UNAVAILABLE, "no_healthy_backend", SERVER, UpstreamFailed)
-            }
-            Self::UpstreamFailed | Self::UpstreamCut => {
-                row(StatusCode::BAD_GATEWAY, "upstream_failed", SERVER, UpstreamFailed)
-            }
-            Self::UpstreamAuthFailed => {
-                row(StatusCode::BAD_GATEWAY, "upstream_auth_failed", SERVER, UpstreamFailed)
-            }
-            Self::UpstreamRateLimited { .. } => {
-                row(StatusCode::TOO_MANY_REQUESTS, "upstream_rate_limited", RATE, UpstreamFailed)
-            }
-            Self::UpstreamTimeout => row(StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", SERVER, UpstreamFailed),
+            Self::CountersFull => row(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "counters_full",
+                SERVER,
+                GatewayError,
+            ),
+            Self::NoHealthyBackend { .. } => row(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "no_healthy_backend",
+                SERVER,
+                UpstreamFailed,
+            ),
+            Self::UpstreamFailed | Self::UpstreamCut => row(
+                StatusCode::BAD_GATEWAY,
+                "upstream_failed",
+                SERVER,
+                UpstreamFailed,
+            ),
+            Self::UpstreamAuthFailed => row(
+                StatusCode::BAD_GATEWAY,
+                "upstream_auth_failed",
+                SERVER,
+                UpstreamFailed,
+            ),
+            Self::UpstreamRateLimited { .. } => row(
+                StatusCode::TOO_MANY_REQUESTS,
+                "upstream_rate_limited",
+                RATE,
+                UpstreamFailed,
+            ),
+            Self::UpstreamTimeout => row(
+                StatusCode::GATEWAY_TIMEOUT,
+                "upstream_timeout",
+                SERVER,
+                UpstreamFailed,
+            ),
         }
     }
 
@@ -128,7 +186,9 @@ impl Refusal {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Limit(refusal) => refusal.retry_after,
-            Self::NoHealthyBackend { retry_after } | Self::UpstreamRateLimited { retry_after } => *retry_after,
+            Self::NoHealthyBackend { retry_after } | Self::UpstreamRateLimited { retry_after } => {
+                *retry_after
+            }
             Self::CountersFull => Some(Duration::from_secs(1)),
             Self::Auth(error) => error.retry_after(),
             Self::Route(_)
@@ -180,7 +240,11 @@ impl Refusal {
         self.written(request_id, |error| error_body::error_event(dialect, error))
     }
 
-    fn written(&self, request_id: &str, write: impl FnOnce(&ErrorBody<'_>) -> bytes::Bytes) -> bytes::Bytes {
+    fn written(
+        &self,
+        request_id: &str,
+        write: impl FnOnce(&ErrorBody<'_>) -> bytes::Bytes,
+    ) -> bytes::Bytes {
         let row = self.row();
         let message = self.to_string();
         let scope;
@@ -198,7 +262,10 @@ impl Refusal {
                     resets_at: resets_at.as_deref(),
                 })
             }
-            Self::PolicyFault { rule, .. } => Some(Why { rule, ..Why::default() }),
+            Self::PolicyFault { rule, .. } => Some(Why {
+                rule,
+                ..Why::default()
+            }),
             _ => None,
         };
         write(&ErrorBody {
@@ -216,7 +283,10 @@ impl Refusal {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(wait) = self.retry_after() {
             // Whole seconds, rounded up: who waits that long is let in.
-            headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_millis().div_ceil(1000) as u64));
+            headers.insert(
+                RETRY_AFTER,
+                HeaderValue::from(wait.as_millis().div_ceil(1000) as u64),
+            );
             headers.insert("retry-after-ms", HeaderValue::from(ceil_millis(wait)));
         }
         if let Self::Route(RouteError::MethodNotAllowed { allow }) = self {
@@ -253,7 +323,15 @@ fn limit_row(refusal: &LimitRefusal) -> (StatusCode, &'static str, &'static str)
 }
 
 fn limit_message(refusal: &LimitRefusal) -> String {
-    let LimitRefusal { limit, bound, used, reserved, wanted, retry_after, .. } = refusal;
+    let LimitRefusal {
+        limit,
+        bound,
+        used,
+        reserved,
+        wanted,
+        retry_after,
+        ..
+    } = refusal;
     let what = match limit.rule {
         Rule::TokensPerMinute { .. } => "tokens a minute",
         Rule::RequestsPerMinute { .. } => "requests a minute",
@@ -262,7 +340,9 @@ fn limit_message(refusal: &LimitRefusal) -> String {
     };
     let head = format!("`{}` of {} allows {bound} {what}", limit.name, limit.scope);
     match retry_after {
-        None => format!("{head}, and this call alone needs {wanted}: shorten the prompt or lower max_tokens"),
+        None => format!(
+            "{head}, and this call alone needs {wanted}: shorten the prompt or lower max_tokens"
+        ),
         Some(wait) => format!(
             "{head}: {used} used, {reserved} reserved by calls in flight, this call needs {wanted}; try again in {} s",
             wait.as_millis().div_ceil(1000)

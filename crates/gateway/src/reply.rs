@@ -26,14 +26,18 @@ pub enum Reply {
 
 impl Reply {
     pub fn models(snapshot: &Snapshot, caller: &Caller) -> Self {
-        Self::Own(dialect::models::list(&snapshot.granted_models(&caller.subscription)))
+        Self::Own(dialect::models::list(
+            &snapshot.granted_models(&caller.subscription),
+        ))
     }
 
     pub fn model(snapshot: &Snapshot, caller: &Caller, id: &str) -> Result<Self, Refusal> {
         let granted = snapshot.granted_models(&caller.subscription);
         match granted.into_iter().find(|model| model.as_str() == id) {
             Some(model) => Ok(Self::Own(dialect::models::one(model))),
-            None => Err(Refusal::UnknownModel { model: ModelName::from(id) }),
+            None => Err(Refusal::UnknownModel {
+                model: ModelName::from(id),
+            }),
         }
     }
 }
@@ -48,7 +52,11 @@ pub fn send(reply: Reply, mut trail: Trail) -> Response<Body> {
         Reply::Answered(answered) => answered,
         Reply::Own(bytes) => return own(bytes, trail),
     };
-    let Answered { serving, headers: upstream_headers, content } = answered;
+    let Answered {
+        serving,
+        headers: upstream_headers,
+        content,
+    } = answered;
     let mut out = headers::to_client(&upstream_headers);
     out.insert(CACHE, HeaderValue::from_static("off"));
     if let Ok(name) = HeaderValue::from_str(serving.backend.id().as_str()) {
@@ -56,7 +64,9 @@ pub fn send(reply: Reply, mut trail: Trail) -> Response<Body> {
     }
     let facts = trail.facts();
     common_headers(facts, &mut out);
-    let (Some(held), Some(call)) = (&mut facts.held, &facts.call) else { return bare(StatusCode::INTERNAL_SERVER_ERROR) };
+    let (Some(held), Some(call)) = (&mut facts.held, &facts.call) else {
+        return bare(StatusCode::INTERNAL_SERVER_ERROR);
+    };
     out.insert(ATTEMPTS, HeaderValue::from(held.attempts.len() + 1));
     let status = serving.status;
     let body = match content {
@@ -66,7 +76,11 @@ pub fn send(reply: Reply, mut trail: Trail) -> Response<Body> {
                 Some(usage) => Metered::Reported(usage),
                 None => Metered::Estimated(Usage {
                     prompt: held.count_prompt(call),
-                    completion: dialect::answer::completion_tokens(call.operation, &bytes, held.encoding),
+                    completion: dialect::answer::completion_tokens(
+                        call.operation,
+                        &bytes,
+                        held.encoding,
+                    ),
                     ..Usage::default()
                 }),
             };
@@ -78,12 +92,21 @@ pub fn send(reply: Reply, mut trail: Trail) -> Response<Body> {
                 metered,
                 latency: held.first_byte.unwrap_or_default(),
             });
-            facts.end(status, if status.is_success() { Outcome::Ok } else { Outcome::ClientError });
+            facts.end(
+                status,
+                if status.is_success() {
+                    Outcome::Ok
+                } else {
+                    Outcome::ClientError
+                },
+            );
             trail.settle(metered);
             body::full(bytes)
         }
         Content::Stream { first, body } => {
-            let tally = Tally::Stream(StreamMeter::new(call.operation, !call.wants_usage));
+            let tally = Tally::Stream(
+                StreamMeter::new(call.operation, !call.wants_usage).counting(held.encoding),
+            );
             MeteredBody::new(body, first, tally, serving, trail).boxed_unsync()
         }
         Content::Large { head, body } => {
@@ -135,15 +158,31 @@ fn common_headers(facts: &Facts, out: &mut HeaderMap) {
 
 /// The tightest limits that apply, as OpenAI writes them.
 fn rate_headers(rates: &RateLevels, out: &mut HeaderMap) {
-    const TOKENS: [&str; 3] =
-        ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"];
-    const REQUESTS: [&str; 3] =
-        ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"];
-    for (level, [limit_name, remaining_name, reset_name]) in [(rates.tokens, TOKENS), (rates.requests, REQUESTS)] {
-        let Some(RateLevel { limit, remaining, reset }) = level else { continue };
+    const TOKENS: [&str; 3] = [
+        "x-ratelimit-limit-tokens",
+        "x-ratelimit-remaining-tokens",
+        "x-ratelimit-reset-tokens",
+    ];
+    const REQUESTS: [&str; 3] = [
+        "x-ratelimit-limit-requests",
+        "x-ratelimit-remaining-requests",
+        "x-ratelimit-reset-requests",
+    ];
+    for (level, [limit_name, remaining_name, reset_name]) in
+        [(rates.tokens, TOKENS), (rates.requests, REQUESTS)]
+    {
+        let Some(RateLevel {
+            limit,
+            remaining,
+            reset,
+        }) = level
+        else {
+            continue;
+        };
         out.insert(limit_name, HeaderValue::from(limit));
         out.insert(remaining_name, HeaderValue::from(remaining));
-        if let Ok(reset) = HeaderValue::from_str(&dialect::rate_limit_headers::format_reset(reset)) {
+        if let Ok(reset) = HeaderValue::from_str(&dialect::rate_limit_headers::format_reset(reset))
+        {
             out.insert(reset_name, reset);
         }
     }

@@ -109,7 +109,11 @@ pub struct Router {
 
 impl Router {
     pub fn new(clock: Clock, chance: Arc<Chance>) -> Self {
-        Self { backends: Backends::default(), clock, chance }
+        Self {
+            backends: Backends::default(),
+            clock,
+            chance,
+        }
     }
 
     /// After a load: what is new gets its state, what is gone loses it, the rest keeps its own.
@@ -122,10 +126,20 @@ impl Router {
     }
 
     /// Tries members until one begins to answer, attempts run out, or waiting would take too long.
-    pub async fn forward(&self, errand: &Errand<'_>, held: &mut Held, origin: &Origin) -> Result<Answered, Refusal> {
+    pub async fn forward(
+        &self,
+        errand: &Errand<'_>,
+        held: &mut Held,
+        origin: &Origin,
+    ) -> Result<Answered, Refusal> {
         let model = errand.plan.model;
         let pool = self.backends.pool(&model.pool);
-        let members: Vec<_> = model.pool.members.iter().map(|member| self.backends.get(&member.backend)).collect();
+        let members: Vec<_> = model
+            .pool
+            .members
+            .iter()
+            .map(|member| self.backends.get(&member.backend))
+            .collect();
         let favourite = self.favourite(errand)?;
         pool.note_call(self.clock.now().mono);
 
@@ -135,8 +149,17 @@ impl Router {
             if attempt > 0 && !pool.may_retry(model.pool.retry.budget, self.clock.now().mono) {
                 break;
             }
-            let pick = Pick { errand, pool: &pool, members: &members, favourite, tokens: held.reserved_tokens };
-            let Some((backend, probe)) = self.pick_or_wait(&pick, &mut tried, attempt, last.as_ref()).await? else {
+            let pick = Pick {
+                errand,
+                pool: &pool,
+                members: &members,
+                favourite,
+                tokens: held.reserved_tokens,
+            };
+            let Some((backend, probe)) = self
+                .pick_or_wait(&pick, &mut tried, attempt, last.as_ref())
+                .await?
+            else {
                 break;
             };
             match self.attempt(errand, backend.clone(), held, origin).await {
@@ -145,7 +168,9 @@ impl Router {
                     return Ok(answered);
                 }
                 Err(failure) => {
-                    probe.finish(Verdict::Failure { retry_after: failure.retry_after });
+                    probe.finish(Verdict::Failure {
+                        retry_after: failure.retry_after,
+                    });
                     tracing::warn!(
                         backend = %backend.id(),
                         failure = failure.kind.as_str(),
@@ -158,7 +183,10 @@ impl Router {
                 }
             }
         }
-        Err(last.map_or(Refusal::NoHealthyBackend { retry_after: None }, Failure::into_refusal))
+        Err(last.map_or(
+            Refusal::NoHealthyBackend { retry_after: None },
+            Failure::into_refusal,
+        ))
     }
 
     /// The next member, after a pause if the only ones left were tried already. `None`: give up.
@@ -173,12 +201,16 @@ impl Router {
             Choice::Member(index) => return Ok(self.take(pick, tried, index)),
             Choice::None { soonest } if last.is_none() => {
                 let now = self.clock.now().mono;
-                return Err(Refusal::NoHealthyBackend { retry_after: soonest.map(|at| at.since(now)) });
+                return Err(Refusal::NoHealthyBackend {
+                    retry_after: soonest.map(|at| at.since(now)),
+                });
             }
             Choice::None { .. } => {}
         }
         // Everyone was tried: once more, after a pause.
-        let asked = last.and_then(|failure| failure.retry_after).unwrap_or_default();
+        let asked = last
+            .and_then(|failure| failure.retry_after)
+            .unwrap_or_default();
         let pause = domain::retry::backoff(attempt, self.chance.roll()).max(asked);
         if pause > RETRY_WAIT_MAX {
             return Ok(None);
@@ -203,10 +235,16 @@ impl Router {
                 None => MemberState::Open { until: now },
             })
             .collect();
-        pick.pool.choose(&pick.errand.plan.model.pool, &states, pick.favourite)
+        pick.pool
+            .choose(&pick.errand.plan.model.pool, &states, pick.favourite)
     }
 
-    fn take(&self, pick: &Pick<'_>, tried: &mut Tried, index: usize) -> Option<(Arc<BackendState>, Probe)> {
+    fn take(
+        &self,
+        pick: &Pick<'_>,
+        tried: &mut Tried,
+        index: usize,
+    ) -> Option<(Arc<BackendState>, Probe)> {
         tried.insert(index);
         let backend = pick.members.get(index)?.clone()?;
         let probe = backend.begin(pick.tokens, &self.clock)?;
@@ -215,7 +253,9 @@ impl Router {
 
     /// The hash of the call's affinity key, if its pool has one.
     fn favourite(&self, errand: &Errand<'_>) -> Result<Option<u64>, Refusal> {
-        let Some(expression) = &errand.plan.model.affinity else { return Ok(None) };
+        let Some(expression) = &errand.plan.model.affinity else {
+            return Ok(None);
+        };
         match expression.text(errand.context) {
             Ok(key) => Ok(Some(pool::affinity_hash(key.as_bytes()))),
             Err(fault) => Err(Refusal::PolicyFault {
@@ -234,7 +274,8 @@ impl Router {
     ) -> Result<Answered, Failure> {
         let sent_at = self.clock.now();
         held.at_upstream = Some((backend.id().clone(), sent_at));
-        let request_id = HeaderValue::from_str(&origin.id.to_string()).unwrap_or(HeaderValue::from_static(""));
+        let request_id =
+            HeaderValue::from_str(&origin.id.to_string()).unwrap_or(HeaderValue::from_static(""));
         let headers = headers::to_upstream(errand.headers, &request_id);
         let begun = attempt::send(&backend, errand, headers, &self.clock).await;
         held.at_upstream = None;
@@ -243,8 +284,17 @@ impl Router {
             Ok(begun) => {
                 held.answered = Some(backend.id().clone());
                 held.first_byte = Some(now.mono.since(origin.started.mono));
-                let serving = Serving { backend, status: begun.status, sent_at, clock: self.clock.clone() };
-                Ok(Answered { serving, headers: begun.headers, content: begun.content })
+                let serving = Serving {
+                    backend,
+                    status: begun.status,
+                    sent_at,
+                    clock: self.clock.clone(),
+                };
+                Ok(Answered {
+                    serving,
+                    headers: begun.headers,
+                    content: begun.content,
+                })
             }
             Err(failure) => {
                 held.attempts.push(AttemptRecord {

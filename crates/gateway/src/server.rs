@@ -37,10 +37,17 @@ pub enum Face {
 
 /// Accepts until `shutdown`, then lets open calls finish for as long as the configuration says.
 /// What is cut off after that settles all the same.
-pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, face: Face, shutdown: CancellationToken) {
+pub async fn serve(
+    gateway: Arc<Gateway>,
+    listener: TcpListener,
+    face: Face,
+    shutdown: CancellationToken,
+) {
     let settings = gateway.snapshot.load().settings.clone();
     let mut builder = Builder::new(TokioExecutor::new());
-    let header_bytes_max = usize::try_from(settings.headers_bytes_max).unwrap_or(usize::MAX).max(HEADER_BYTES_MIN);
+    let header_bytes_max = usize::try_from(settings.headers_bytes_max)
+        .unwrap_or(usize::MAX)
+        .max(HEADER_BYTES_MIN);
     builder
         .http1()
         .timer(TokioTimer::new())
@@ -56,7 +63,9 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, face: Face, shu
     let cut = CancellationToken::new();
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
-        let Ok(place) = places.clone().acquire_owned().await else { break };
+        let Ok(place) = places.clone().acquire_owned().await else {
+            break;
+        };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = shutdown.cancelled() => break,
@@ -70,10 +79,19 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, face: Face, shu
             }
         };
         let watcher = open.watcher();
-        let (gateway, builder, cut, shutdown) = (gateway.clone(), builder.clone(), cut.clone(), shutdown.clone());
+        let (gateway, builder, cut, shutdown) = (
+            gateway.clone(),
+            builder.clone(),
+            cut.clone(),
+            shutdown.clone(),
+        );
         gateway.tasks.clone().spawn(async move {
-            let service = service_fn(move |request| answer(gateway.clone(), request, face, peer, shutdown.clone()));
-            let connection = builder.serve_connection(without_delay(stream), service).into_owned();
+            let service = service_fn(move |request| {
+                answer(gateway.clone(), request, face, peer, shutdown.clone())
+            });
+            let connection = builder
+                .serve_connection(without_delay(stream), service)
+                .into_owned();
             tokio::select! {
                 // A client that breaks off is no news: its call settled by itself.
                 _ = watcher.watch(connection) => {}
@@ -83,8 +101,14 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, face: Face, shu
         });
     }
     drop(listener);
-    if tokio::time::timeout(settings.drain, open.shutdown()).await.is_err() {
-        tracing::warn!(drain_s = settings.drain.as_secs(), "calls still open after the drain time were cut off");
+    if tokio::time::timeout(settings.drain, open.shutdown())
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            drain_s = settings.drain.as_secs(),
+            "calls still open after the drain time were cut off"
+        );
     }
     cut.cancel();
 }

@@ -72,13 +72,25 @@ impl Default for Telemetry {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("tollgate");
         let calls = Family::default();
-        registry.register("calls", "Calls of authenticated callers, by how they ended", calls.clone());
+        registry.register(
+            "calls",
+            "Calls of authenticated callers, by how they ended",
+            calls.clone(),
+        );
         let tokens = Family::default();
         registry.register("tokens", "Tokens metered, by kind", tokens.clone());
         let attempts = Family::default();
-        registry.register("attempts", "Attempts at backends; failure is `none` for those that answered", attempts.clone());
+        registry.register(
+            "attempts",
+            "Attempts at backends; failure is `none` for those that answered",
+            attempts.clone(),
+        );
         let unauthenticated = Family::default();
-        registry.register("unauthenticated", "Requests refused before their caller was known", unauthenticated.clone());
+        registry.register(
+            "unauthenticated",
+            "Requests refused before their caller was known",
+            unauthenticated.clone(),
+        );
         let learned_answer = Family::default();
         registry.register(
             "learned_answer_tokens",
@@ -92,9 +104,17 @@ impl Default for Telemetry {
             learned_observations.clone(),
         );
         let breaker_open = Family::default();
-        registry.register("breaker_open", "1 while a backend's breaker lets no ordinary call through", breaker_open.clone());
+        registry.register(
+            "breaker_open",
+            "1 while a backend's breaker lets no ordinary call through",
+            breaker_open.clone(),
+        );
         let ledger_behind_bytes = Gauge::default();
-        registry.register("ledger_behind_bytes", "Journal that the database does not have yet", ledger_behind_bytes.clone());
+        registry.register(
+            "ledger_behind_bytes",
+            "Journal that the database does not have yet",
+            ledger_behind_bytes.clone(),
+        );
         let ledger_records_in_memory = Gauge::default();
         registry.register(
             "ledger_records_in_memory",
@@ -102,11 +122,23 @@ impl Default for Telemetry {
             ledger_records_in_memory.clone(),
         );
         let ledger_folded = Gauge::default();
-        registry.register("ledger_folded", "Calls whose detail was folded into sums", ledger_folded.clone());
+        registry.register(
+            "ledger_folded",
+            "Calls whose detail was folded into sums",
+            ledger_folded.clone(),
+        );
         let ledger_faults = Gauge::default();
-        registry.register("ledger_faults", "Parts of the ledger that are failing now: journal, database", ledger_faults.clone());
+        registry.register(
+            "ledger_faults",
+            "Parts of the ledger that are failing now: journal, database",
+            ledger_faults.clone(),
+        );
         let config_revision = Gauge::default();
-        registry.register("config_revision", "Revision of the configuration in force", config_revision.clone());
+        registry.register(
+            "config_revision",
+            "Revision of the configuration in force",
+            config_revision.clone(),
+        );
         Self {
             registry,
             calls,
@@ -130,32 +162,64 @@ impl Telemetry {
     pub fn count(&self, record: &CallRecord) {
         let subscription = record.opening.who.subscription.as_str();
         // A name that was refused is the client's invention: it is no label.
-        let model = if record.rule.as_deref() == Some("model_not_found") { "" } else { record.opening.model.as_str() };
+        let model = if record.rule.as_deref() == Some("model_not_found") {
+            ""
+        } else {
+            record.opening.model.as_str()
+        };
         let outcome = record.outcome.as_str();
-        self.calls.get_or_create(&CallLabels { subscription: subscription.into(), model: model.into(), outcome }).inc();
+        self.calls
+            .get_or_create(&CallLabels {
+                subscription: subscription.into(),
+                model: model.into(),
+                outcome,
+            })
+            .inc();
         let usage = record.metered.usage();
         let kinds = [
             ("prompt", usage.prompt),
             ("completion", usage.completion),
             ("cached_prompt", usage.cached_prompt),
             ("reasoning", usage.reasoning),
-            ("estimated", if record.metered.is_estimated() { usage.total() } else { 0 }),
+            (
+                "estimated",
+                if record.metered.is_estimated() {
+                    usage.total()
+                } else {
+                    0
+                },
+            ),
         ];
         for (kind, amount) in kinds.into_iter().filter(|(_, amount)| *amount > 0) {
             self.tokens
-                .get_or_create(&TokenLabels { subscription: subscription.into(), model: model.into(), kind })
+                .get_or_create(&TokenLabels {
+                    subscription: subscription.into(),
+                    model: model.into(),
+                    kind,
+                })
                 .inc_by(amount);
         }
         for attempt in &record.attempts {
             let failure = attempt.failure.map_or("none", |failure| failure.as_str());
-            self.attempts.get_or_create(&AttemptLabels { backend: attempt.backend.to_string(), failure }).inc();
+            self.attempts
+                .get_or_create(&AttemptLabels {
+                    backend: attempt.backend.to_string(),
+                    failure,
+                })
+                .inc();
         }
     }
 
     /// Never on the ledger: a metric, and a line in a log that cannot be flooded.
     pub fn count_unauthenticated(&self, code: &'static str, ip: IpAddr, now: Now) {
-        self.unauthenticated.get_or_create(&CodeLabels { code }).inc();
-        let admitted = self.security.lock().unwrap_or_else(std::sync::PoisonError::into_inner).admits(now.mono);
+        self.unauthenticated
+            .get_or_create(&CodeLabels { code })
+            .inc();
+        let admitted = self
+            .security
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .admits(now.mono);
         if let Some(suppressed) = admitted {
             tracing::warn!(target: "security", code, %ip, suppressed, "request refused before its caller was known");
         }
@@ -163,25 +227,41 @@ impl Telemetry {
 
     /// The exposition text. Gauges are read from their owners here, not kept up to date meanwhile.
     pub fn expose(&self, gateway: &Gateway) -> String {
-        self.config_revision.set(gateway.snapshot.load().revision as i64);
+        self.config_revision
+            .set(gateway.snapshot.load().revision as i64);
         let health = gateway.ledger.health();
         self.ledger_behind_bytes.set(health.behind_bytes as i64);
-        self.ledger_records_in_memory.set(health.records_in_memory as i64);
+        self.ledger_records_in_memory
+            .set(health.records_in_memory as i64);
         self.ledger_folded.set(health.folded as i64);
         let faults = [&health.journal_fault, &health.database_fault];
-        self.ledger_faults.set(faults.iter().filter(|fault| fault.is_some()).count() as i64);
+        self.ledger_faults
+            .set(faults.iter().filter(|fault| fault.is_some()).count() as i64);
         self.learned_answer.clear();
         self.learned_observations.clear();
         for learned in gateway.estimates.lock().list() {
-            let application = learned.application.map_or_else(String::new, ToString::to_string);
-            let labels = LearnedLabels { application, model: learned.model.to_string() };
-            self.learned_answer.get_or_create(&labels).set(learned.answer_tokens as f64);
-            self.learned_observations.get_or_create(&labels).set(learned.observations as i64);
+            let application = learned
+                .application
+                .map_or_else(String::new, ToString::to_string);
+            let labels = LearnedLabels {
+                application,
+                model: learned.model.to_string(),
+            };
+            self.learned_answer
+                .get_or_create(&labels)
+                .set(learned.answer_tokens as f64);
+            self.learned_observations
+                .get_or_create(&labels)
+                .set(learned.observations as i64);
         }
         self.breaker_open.clear();
         for backend in gateway.router.backends().all() {
             let open = i64::from(backend.is_tripped());
-            self.breaker_open.get_or_create(&BackendLabels { backend: backend.id().to_string() }).set(open);
+            self.breaker_open
+                .get_or_create(&BackendLabels {
+                    backend: backend.id().to_string(),
+                })
+                .set(open);
         }
         let mut text = String::new();
         match prometheus_client::encoding::text::encode(&mut text, &self.registry) {
@@ -225,7 +305,9 @@ mod tests {
     #[test]
     fn a_flood_of_bad_keys_writes_ten_lines_a_second_and_says_what_it_left_out() {
         let mut log = SecurityLog::default();
-        let written = (0..1000).filter(|_| log.admits(Mono::from_secs(5)).is_some()).count();
+        let written = (0..1000)
+            .filter(|_| log.admits(Mono::from_secs(5)).is_some())
+            .count();
         assert_eq!(written, 10);
         assert_eq!(log.admits(Mono::from_secs(6)), Some(990));
     }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dialect::{Dialect, Encoding, Request};
-use domain::record::{AttemptFailure, AttemptRecord, CacheOutcome, CallRecord, Opening, Outcome, Who};
+use domain::record::{
+    AttemptFailure, AttemptRecord, CacheOutcome, CallRecord, Opening, Outcome, Who,
+};
 use domain::{BackendId, CallId, Metered, ModelName, Now, Usage};
 use http::StatusCode;
 use store::Ledger;
@@ -12,8 +14,8 @@ use store::counters::Reservation;
 use store::ledger::Entry;
 
 use crate::admission::{Admitted, RateLevels};
-use crate::identity::Caller;
 use crate::gateway::Gateway;
+use crate::identity::Caller;
 
 /// Facts fill in as the pipeline learns them. They are optional because a call may be refused
 /// before any of them is known; code that decides takes them as arguments instead.
@@ -64,8 +66,21 @@ pub struct Held {
 
 impl Held {
     /// Opens the call's ledger entry: from here on a crash leaves a trace of it.
-    pub fn open(origin: &Origin, caller: &Caller, call: &Request, admitted: Admitted, ledger: &Ledger) -> Self {
-        let Admitted { encoding, prompt_tokens, prompt_is_exact, reserved_tokens, rates, reservation } = admitted;
+    pub fn open(
+        origin: &Origin,
+        caller: &Caller,
+        call: &Request,
+        admitted: Admitted,
+        ledger: &Ledger,
+    ) -> Self {
+        let Admitted {
+            encoding,
+            prompt_tokens,
+            prompt_is_exact,
+            reserved_tokens,
+            rates,
+            reservation,
+        } = admitted;
         let opening = Opening {
             prompt_tokens,
             charges: reservation.charges(),
@@ -99,7 +114,10 @@ impl Held {
 
     /// The backend has the prompt, and nobody stayed to hear the answer.
     pub fn prompt_only(&mut self, call: &Request) -> Metered {
-        Metered::Estimated(Usage { prompt: self.count_prompt(call), ..Usage::default() })
+        Metered::Estimated(Usage {
+            prompt: self.count_prompt(call),
+            ..Usage::default()
+        })
     }
 
     /// Tells the journal how much of the answer passed, before it does.
@@ -110,39 +128,94 @@ impl Held {
 
 impl Facts {
     fn new(origin: Origin) -> Self {
-        Self { origin, caller: None, call: None, held: None, ending: None }
+        Self {
+            origin,
+            caller: None,
+            call: None,
+            held: None,
+            ending: None,
+        }
     }
 
     pub fn end(&mut self, status: StatusCode, outcome: Outcome) {
-        self.ending = Some(Ending { status, outcome, rule: None });
+        self.ending = Some(Ending {
+            status,
+            outcome,
+            rule: None,
+        });
     }
 
     /// Takes the facts apart for settling. No record without a caller: who is not authenticated is
     /// counted elsewhere, never on the ledger.
     pub fn into_settlement(self, metered: Metered, now: Now) -> Settlement {
-        let Self { origin, caller, call, held, ending } = self;
-        let Ending { status, outcome, rule } = ending.unwrap_or(Ending {
+        let Self {
+            origin,
+            caller,
+            call,
+            held,
+            ending,
+        } = self;
+        let Ending {
+            status,
+            outcome,
+            rule,
+        } = ending.unwrap_or(Ending {
             status: StatusCode::default(),
-            outcome: if std::thread::panicking() { Outcome::GatewayError } else { Outcome::HungUp },
+            outcome: if std::thread::panicking() {
+                Outcome::GatewayError
+            } else {
+                Outcome::HungUp
+            },
             rule: None,
         });
-        let status = if outcome == Outcome::HungUp && held.as_ref().is_none_or(|held| held.answered.is_none()) {
+        let status = if outcome == Outcome::HungUp
+            && held.as_ref().is_none_or(|held| held.answered.is_none())
+        {
             0
         } else {
             status.as_u16()
         };
         let Some(caller) = caller else {
-            return Settlement { record: None, call: None, reservation: None, entry: None };
+            return Settlement {
+                record: None,
+                call: None,
+                reservation: None,
+                entry: None,
+            };
         };
         let (opening, reservation, entry, attempts, backend, first_byte) = match held {
             Some(held) => {
-                let Held { opening, reservation, entry, attempts, answered, first_byte, .. } = held;
-                (opening, Some(reservation), Some(entry), attempts, answered, first_byte)
+                let Held {
+                    opening,
+                    reservation,
+                    entry,
+                    attempts,
+                    answered,
+                    first_byte,
+                    ..
+                } = held;
+                (
+                    opening,
+                    Some(reservation),
+                    Some(entry),
+                    attempts,
+                    answered,
+                    first_byte,
+                )
             }
             None => {
-                let (model, stream) =
-                    call.as_ref().map_or_else(|| (ModelName::from(""), false), |call| (call.model.clone(), call.stream));
-                (opening(&origin, &caller, model, stream), None, None, Vec::new(), None, None)
+                let (model, stream) = call.as_ref().map_or_else(
+                    || (ModelName::from(""), false),
+                    |call| (call.model.clone(), call.stream),
+                );
+                (
+                    opening(&origin, &caller, model, stream),
+                    None,
+                    None,
+                    Vec::new(),
+                    None,
+                    None,
+                )
             }
         };
         let record = CallRecord {
@@ -157,7 +230,12 @@ impl Facts {
             first_byte,
             attempts,
         };
-        Settlement { record: Some(record), call, reservation, entry }
+        Settlement {
+            record: Some(record),
+            call,
+            reservation,
+            entry,
+        }
     }
 }
 
@@ -198,8 +276,17 @@ pub struct Trail {
 impl Trail {
     pub fn open(gateway: Arc<Gateway>, dialect: Dialect) -> Self {
         let started = gateway.clock.now();
-        let origin = Origin { id: gateway.chance.call_id(started.wall), started, dialect, revision: 0 };
-        Self { gateway, facts: Box::new(Facts::new(origin)), settled: false }
+        let origin = Origin {
+            id: gateway.chance.call_id(started.wall),
+            started,
+            dialect,
+            revision: 0,
+        };
+        Self {
+            gateway,
+            facts: Box::new(Facts::new(origin)),
+            settled: false,
+        }
     }
 
     pub fn gateway(&self) -> &Arc<Gateway> {

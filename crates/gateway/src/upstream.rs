@@ -64,15 +64,27 @@ impl Connections {
 
     /// Sends, and waits for the answer's head.
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer, AttemptFailure> {
-        let answer = self.client.request(request).await.map_err(|error| failure_of(&error))?;
+        let answer = self
+            .client
+            .request(request)
+            .await
+            .map_err(|error| failure_of(&error))?;
         let (head, incoming) = answer.into_parts();
         let encodings = encoding::named(&head.headers, &CONTENT_ENCODING);
         let decoder = match encodings.as_slice() {
             [] => None,
             named => Some(Decoder::new(named).map_err(|_| AttemptFailure::Cut)?),
         };
-        let body = AnswerBody { incoming, decoder, unread: VecDeque::new() };
-        Ok(Answer { status: head.status, headers: head.headers, body })
+        let body = AnswerBody {
+            incoming,
+            decoder,
+            unread: VecDeque::new(),
+        };
+        Ok(Answer {
+            status: head.status,
+            headers: head.headers,
+            body,
+        })
     }
 }
 
@@ -87,7 +99,9 @@ fn failure_of(error: &hyper_util::client::legacy::Error) -> AttemptFailure {
         }
         // rustls reports through an `io::Error`, whose `source` skips the error that it wraps.
         if let Some(io) = cause.downcast_ref::<std::io::Error>()
-            && io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
+            && io
+                .get_ref()
+                .is_some_and(|inner| inner.is::<rustls::Error>())
         {
             return AttemptFailure::Tls;
         }
@@ -115,9 +129,17 @@ pub fn uri(backend: &Backend, operation: Operation, deployment: &str) -> Result<
 
 /// The request of one attempt. `headers` are those that may cross; the gateway's credential for the
 /// backend is added here and nowhere else.
-pub fn request(backend: &Backend, uri: Uri, mut headers: HeaderMap, body: Bytes) -> Result<Request<Full<Bytes>>, http::Error> {
+pub fn request(
+    backend: &Backend,
+    uri: Uri,
+    mut headers: HeaderMap,
+    body: Bytes,
+) -> Result<Request<Full<Bytes>>, http::Error> {
     authorise(backend, &mut headers)?;
-    let mut request = Request::builder().method(Method::POST).uri(uri).body(Full::new(body))?;
+    let mut request = Request::builder()
+        .method(Method::POST)
+        .uri(uri)
+        .body(Full::new(body))?;
     *request.headers_mut() = headers;
     Ok(request)
 }
@@ -146,7 +168,10 @@ pub struct AnswerBody {
 
 impl AnswerBody {
     /// The next piece; an error means that the answer was cut.
-    pub fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, AttemptFailure>>> {
+    pub fn poll_data(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, AttemptFailure>>> {
         if let Some(piece) = self.unread.pop_front() {
             return Poll::Ready(Some(Ok(piece)));
         }
@@ -156,7 +181,9 @@ impl AnswerBody {
                 Some(Err(_)) => return Poll::Ready(Some(Err(AttemptFailure::Cut))),
                 Some(Ok(frame)) => frame,
             };
-            let Ok(data) = frame.into_data() else { continue };
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
             let readable = match &mut self.decoder {
                 None => data,
                 Some(decoder) => match decoder.push(&data) {

@@ -4,6 +4,7 @@
 //! maps and files.
 
 pub mod counters;
+mod directory;
 pub mod ledger;
 pub mod registry;
 

@@ -1,11 +1,41 @@
 //! Keys that `tollgate keys` made: hashed, in SQLite under the data directory.
+//!
+//! The commands and a running gateway open it side by side; SQLite orders them.
 
+use std::fmt;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use domain::SubscriptionId;
+use domain::{SubscriptionId, Wall};
+use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
+use sha2::{Digest, Sha256};
+
+use crate::directory::{create_private_directory, open_private};
+
+const VERSION: i64 = 1;
+
+const LAYOUT: &str = "
+    CREATE TABLE keys (
+        id TEXT PRIMARY KEY,
+        subscription TEXT NOT NULL,
+        slot TEXT NOT NULL,
+        hash BLOB NOT NULL,
+        application TEXT,
+        created_at INTEGER NOT NULL,
+        revoked_at INTEGER
+    );
+    CREATE UNIQUE INDEX keys_live ON keys (subscription, slot) WHERE revoked_at IS NULL;
+    -- One row.
+    CREATE TABLE revision (number INTEGER NOT NULL);
+    INSERT INTO revision VALUES (0);
+    PRAGMA user_version = 1;
+";
 
 #[derive(Debug)]
-pub struct Registry {}
+pub struct Registry {
+    connection: Mutex<Connection>,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredKey {
@@ -16,8 +46,25 @@ pub struct StoredKey {
     /// SHA-256 of the whole key text.
     pub hash: [u8; 32],
     pub application: Option<String>,
-    pub created_at: domain::Wall,
-    pub revoked_at: Option<domain::Wall>,
+    pub created_at: Wall,
+    pub revoked_at: Option<Wall>,
+}
+
+/// A key that was just made. Its secret is stored nowhere.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NewKey {
+    pub stored: StoredKey,
+    /// The whole key text, shown once.
+    pub secret: String,
+}
+
+impl fmt::Debug for NewKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { stored, secret: _ } = self;
+        f.debug_struct("NewKey")
+            .field("stored", stored)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,30 +73,460 @@ pub enum Slot {
     Secondary,
 }
 
+impl Slot {
+    pub const ALL: [Self; 2] = [Self::Primary, Self::Secondary];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Secondary => "secondary",
+        }
+    }
+}
+
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
     #[error("{0}")]
     Database(String),
     /// The slot has a live key; rotate or revoke it first.
-    #[error("subscription `{subscription}` already has a {slot:?} key `{id}`")]
-    SlotTaken { subscription: SubscriptionId, slot: Slot, id: String },
+    #[error("subscription `{subscription}` already has a {slot} key `{id}`")]
+    SlotTaken {
+        subscription: SubscriptionId,
+        slot: Slot,
+        id: String,
+    },
     #[error("no live key `{0}`")]
     NoSuchKey(String),
+    #[error("subscription `{subscription}` has no {slot} key to rotate")]
+    NoKeyInSlot {
+        subscription: SubscriptionId,
+        slot: Slot,
+    },
+}
+
+impl From<rusqlite::Error> for RegistryError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(format!("cannot use the key registry: {error}"))
+    }
 }
 
 impl Registry {
     pub fn open(dir: &Path) -> Result<Self, RegistryError> {
-        let _ = dir;
-        todo!()
+        let path = dir.join("registry.sqlite");
+        let failed = |error: &dyn fmt::Display| {
+            RegistryError::Database(format!("cannot open {}: {error}", path.display()))
+        };
+        create_private_directory(dir).map_err(|error| failed(&error))?;
+        open_private(&path).map_err(|error| failed(&error))?;
+        let mut connection = Connection::open(&path).map_err(|error| failed(&error))?;
+        let version = set_up(&mut connection).map_err(|error| failed(&error))?;
+        if version > VERSION {
+            return Err(failed(&format!(
+                "it has layout {version}, and this version of Tollgate knows layouts up to {VERSION}"
+            )));
+        }
+        Ok(Self {
+            connection: Mutex::new(connection),
+        })
     }
 
     /// All keys, revoked ones too.
     pub fn keys(&self) -> Result<Vec<StoredKey>, RegistryError> {
-        todo!()
+        let connection = self.connection();
+        let mut select = connection.prepare("SELECT * FROM keys ORDER BY created_at, id")?;
+        let keys = select.query_map([], stored)?.collect::<Result<_, _>>()?;
+        Ok(keys)
     }
 
     /// Grows with every change, in whichever process it was made: poll it to know when to reload.
     pub fn revision(&self) -> Result<u64, RegistryError> {
-        todo!()
+        let number: i64 =
+            self.connection()
+                .query_row("SELECT number FROM revision", [], |row| row.get(0))?;
+        Ok(number.cast_unsigned())
+    }
+
+    /// Fills an empty slot. `entropy` is the key's: fresh from the system's generator.
+    pub fn create(
+        &self,
+        subscription: &SubscriptionId,
+        slot: Slot,
+        application: Option<&str>,
+        now: Wall,
+        entropy: [u8; 40],
+    ) -> Result<NewKey, RegistryError> {
+        let new = new_key(subscription, slot, application, now, entropy);
+        self.change(|connection| {
+            if let Some(live) = live_in(connection, subscription, slot)? {
+                return Err(RegistryError::SlotTaken {
+                    subscription: subscription.clone(),
+                    slot,
+                    id: live.id,
+                });
+            }
+            insert(connection, &new.stored)?;
+            Ok(())
+        })?;
+        Ok(new)
+    }
+
+    /// Replaces the slot's key by one for the same application. The other slot's key goes on
+    /// working, so that clients can move over one by one.
+    pub fn rotate(
+        &self,
+        subscription: &SubscriptionId,
+        slot: Slot,
+        now: Wall,
+        entropy: [u8; 40],
+    ) -> Result<NewKey, RegistryError> {
+        self.change(|connection| {
+            let Some(old) = live_in(connection, subscription, slot)? else {
+                return Err(RegistryError::NoKeyInSlot {
+                    subscription: subscription.clone(),
+                    slot,
+                });
+            };
+            let new = new_key(subscription, slot, old.application.as_deref(), now, entropy);
+            set_revoked(connection, &old.id, now)?;
+            insert(connection, &new.stored)?;
+            Ok(new)
+        })
+    }
+
+    pub fn revoke(&self, key_id: &str, now: Wall) -> Result<StoredKey, RegistryError> {
+        self.change(|connection| {
+            let mut select =
+                connection.prepare("SELECT * FROM keys WHERE id = ? AND revoked_at IS NULL")?;
+            let Some(mut key) = select.query_row([key_id], stored).optional()? else {
+                return Err(RegistryError::NoSuchKey(key_id.to_owned()));
+            };
+            set_revoked(connection, key_id, now)?;
+            key.revoked_at = Some(now);
+            Ok(key)
+        })
+    }
+
+    /// All of it or nothing, and a new revision.
+    fn change<T>(
+        &self,
+        change: impl FnOnce(&Connection) -> Result<T, RegistryError>,
+    ) -> Result<T, RegistryError> {
+        let mut connection = self.connection();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let changed = change(&transaction)?;
+        transaction.execute("UPDATE revision SET number = number + 1", [])?;
+        transaction.commit()?;
+        Ok(changed)
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What `StoredKey::hash` holds for this key text.
+pub fn hash(key: &str) -> [u8; 32] {
+    Sha256::digest(key.as_bytes()).into()
+}
+
+/// The id in `tg_<id>_<secret>`; `None` for keys of another form.
+pub fn id_of(key: &str) -> Option<&str> {
+    let (id, secret) = key.strip_prefix("tg_")?.split_once('_')?;
+    let is_ours = |text: &str, len: usize| {
+        text.len() == len && text.bytes().all(|byte| ALPHABET.contains(&byte))
+    };
+    (is_ours(id, ID_CHARS) && is_ours(secret, SECRET_CHARS)).then_some(id)
+}
+
+const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+const ID_CHARS: usize = 12;
+/// 256 bits.
+const SECRET_CHARS: usize = 52;
+
+/// Base 32: a double click selects the whole key, and the parts cannot hold the `_` between them.
+fn new_key(
+    subscription: &SubscriptionId,
+    slot: Slot,
+    application: Option<&str>,
+    now: Wall,
+    entropy: [u8; 40],
+) -> NewKey {
+    let (for_id, for_secret) = entropy.split_at(8);
+    let id = base32(for_id, ID_CHARS);
+    let secret = format!("tg_{id}_{}", base32(for_secret, SECRET_CHARS));
+    let stored = StoredKey {
+        id,
+        subscription: subscription.clone(),
+        slot,
+        hash: hash(&secret),
+        application: application.map(str::to_owned),
+        created_at: now,
+        revoked_at: None,
+    };
+    NewKey { stored, secret }
+}
+
+/// The first `chars` characters, five bits each, past the end zeros.
+fn base32(bytes: &[u8], chars: usize) -> String {
+    let bit = |at: usize| {
+        bytes
+            .get(at / 8)
+            .is_some_and(|byte| byte >> (7 - at % 8) & 1 == 1)
+    };
+    let digit = |number: usize| {
+        (number * 5..number * 5 + 5).fold(0, |digit, at| digit << 1 | usize::from(bit(at)))
+    };
+    (0..chars)
+        .map(|number| char::from(ALPHABET[digit(number)]))
+        .collect()
+}
+
+fn set_up(connection: &mut Connection) -> rusqlite::Result<i64> {
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // A key that was shown must not vanish with the power.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let version = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version == 0 {
+        transaction.execute_batch(LAYOUT)?;
+    }
+    transaction.commit()?;
+    Ok(version)
+}
+
+fn live_in(
+    connection: &Connection,
+    subscription: &SubscriptionId,
+    slot: Slot,
+) -> rusqlite::Result<Option<StoredKey>> {
+    let mut select = connection
+        .prepare("SELECT * FROM keys WHERE subscription = ? AND slot = ? AND revoked_at IS NULL")?;
+    select
+        .query_row([subscription.as_str(), slot.as_str()], stored)
+        .optional()
+}
+
+fn set_revoked(connection: &Connection, id: &str, now: Wall) -> rusqlite::Result<()> {
+    connection.execute(
+        "UPDATE keys SET revoked_at = ? WHERE id = ?",
+        params![now.0, id],
+    )?;
+    Ok(())
+}
+
+fn insert(connection: &Connection, key: &StoredKey) -> rusqlite::Result<()> {
+    let StoredKey {
+        id,
+        subscription,
+        slot,
+        hash,
+        application,
+        created_at,
+        revoked_at,
+    } = key;
+    connection.execute(
+        "INSERT INTO keys VALUES (?,?,?,?,?,?,?)",
+        params![
+            id,
+            subscription.as_str(),
+            slot.as_str(),
+            hash,
+            application,
+            created_at.0,
+            revoked_at.map(|at| at.0)
+        ],
+    )?;
+    Ok(())
+}
+
+fn stored(row: &Row<'_>) -> rusqlite::Result<StoredKey> {
+    let subscription: String = row.get("subscription")?;
+    let slot: String = row.get("slot")?;
+    Ok(StoredKey {
+        id: row.get("id")?,
+        subscription: subscription.as_str().into(),
+        slot: if slot == Slot::Primary.as_str() {
+            Slot::Primary
+        } else {
+            Slot::Secondary
+        },
+        hash: row.get("hash")?,
+        application: row.get("application")?,
+        created_at: Wall(row.get("created_at")?),
+        revoked_at: row.get::<_, Option<i64>>("revoked_at")?.map(Wall),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Wall = Wall(1_795_348_800_000);
+    const LATER: Wall = Wall(1_795_348_860_000);
+
+    fn registry() -> (tempfile::TempDir, Registry, SubscriptionId) {
+        let dir = tempfile::tempdir().unwrap();
+        let registry = Registry::open(dir.path()).unwrap();
+        (dir, registry, SubscriptionId::from("search"))
+    }
+
+    #[test]
+    fn a_key_is_stored_by_its_hash_alone() {
+        let (dir, registry, search) = registry();
+        let key = registry
+            .create(&search, Slot::Primary, Some("chat-ui"), NOW, [0xA7; 40])
+            .unwrap();
+
+        assert_eq!(id_of(&key.secret), Some(key.stored.id.as_str()));
+        assert_eq!(hash(&key.secret), key.stored.hash);
+        assert_eq!(registry.keys().unwrap(), std::slice::from_ref(&key.stored));
+        let secret = key.secret.rsplit('_').next().unwrap();
+        assert!(!format!("{key:?}").contains(secret));
+        drop(registry);
+        for file in std::fs::read_dir(dir.path()).unwrap() {
+            let bytes = std::fs::read(file.unwrap().path()).unwrap();
+            assert!(
+                !bytes
+                    .windows(secret.len())
+                    .any(|window| window == secret.as_bytes())
+            );
+        }
+    }
+
+    #[test]
+    fn rotation_keeps_the_other_key_working() {
+        let (_dir, registry, search) = registry();
+        let primary = registry
+            .create(&search, Slot::Primary, Some("chat-ui"), NOW, [1; 40])
+            .unwrap();
+        let secondary = registry
+            .create(&search, Slot::Secondary, None, NOW, [2; 40])
+            .unwrap();
+
+        let rotated = registry
+            .rotate(&search, Slot::Primary, LATER, [3; 40])
+            .unwrap();
+
+        assert_eq!(rotated.stored.application.as_deref(), Some("chat-ui"));
+        let keys = registry.keys().unwrap();
+        let revoked_at = |key: &NewKey| {
+            keys.iter()
+                .find(|stored| stored.id == key.stored.id)
+                .unwrap()
+                .revoked_at
+        };
+        assert_eq!(revoked_at(&primary), Some(LATER));
+        assert_eq!(revoked_at(&secondary), None);
+        assert_eq!(revoked_at(&rotated), None);
+    }
+
+    #[test]
+    fn a_taken_slot_names_its_key() {
+        let (_dir, registry, search) = registry();
+        let first = registry
+            .create(&search, Slot::Primary, None, NOW, [1; 40])
+            .unwrap();
+        let before = registry.revision().unwrap();
+
+        let refused = registry
+            .create(&search, Slot::Primary, None, NOW, [2; 40])
+            .unwrap_err();
+
+        assert!(
+            matches!(&refused, RegistryError::SlotTaken { id, .. } if *id == first.stored.id),
+            "{refused}"
+        );
+        assert_eq!(registry.revision().unwrap(), before);
+    }
+
+    #[test]
+    fn a_revoked_key_frees_its_slot_and_cannot_be_revoked_again() {
+        let (_dir, registry, search) = registry();
+        let key = registry
+            .create(&search, Slot::Primary, None, NOW, [1; 40])
+            .unwrap();
+
+        assert_eq!(
+            registry.revoke(&key.stored.id, LATER).unwrap().revoked_at,
+            Some(LATER)
+        );
+        assert!(matches!(
+            registry.revoke(&key.stored.id, LATER),
+            Err(RegistryError::NoSuchKey(_))
+        ));
+        assert!(matches!(
+            registry.rotate(&search, Slot::Primary, LATER, [2; 40]),
+            Err(RegistryError::NoKeyInSlot { .. })
+        ));
+        registry
+            .create(&search, Slot::Primary, None, LATER, [3; 40])
+            .unwrap();
+    }
+
+    #[test]
+    fn another_process_sees_changes_by_the_revision() {
+        let (dir, gateway, search) = registry();
+        let command = Registry::open(dir.path()).unwrap();
+        let before = gateway.revision().unwrap();
+
+        command
+            .create(&search, Slot::Primary, None, NOW, [1; 40])
+            .unwrap();
+
+        assert_eq!(gateway.revision().unwrap(), before + 1);
+        assert_eq!(gateway.keys().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn only_the_owner_can_read_the_files() {
+        use std::os::unix::fs::PermissionsExt;
+        let parent = tempfile::tempdir().unwrap();
+        let dir = parent.path().join("data");
+        let registry = Registry::open(&dir).unwrap();
+        let key = registry.create(&"search".into(), Slot::Primary, None, NOW, [1; 40]);
+        assert!(key.is_ok());
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&dir), 0o700);
+        for file in std::fs::read_dir(&dir).unwrap() {
+            assert_eq!(mode(&file.unwrap().path()), 0o600);
+        }
+    }
+
+    #[test]
+    fn other_forms_are_not_our_keys() {
+        let ours = format!("tg_{}_{}", "a".repeat(12), "7".repeat(52));
+        assert_eq!(id_of(&ours), Some("aaaaaaaaaaaa"));
+        for other in [
+            "",
+            "tg_",
+            "tg_abc",
+            "tg__x",
+            "sk-0123456789abcdef",
+            &ours[..ours.len() - 1],
+            &format!("{ours}_a"),
+        ] {
+            assert_eq!(id_of(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_newer_layout_is_refused() {
+        let (dir, registry, _) = registry();
+        registry
+            .connection()
+            .pragma_update(None, "user_version", VERSION + 1)
+            .unwrap();
+        drop(registry);
+        let error = Registry::open(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("layout 2"), "{error}");
     }
 }

@@ -110,7 +110,7 @@ impl<'a> Proof<'a> {
     fn mapped<'s>(
         &'s self,
         token: &'s VerifiedToken,
-        expression: &Expression,
+        expression: &'s Expression,
         field: &str,
         subscription: Option<&'s Subscription>,
     ) -> Result<Cow<'s, str>, AuthError> {

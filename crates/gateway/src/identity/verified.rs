@@ -115,6 +115,7 @@ mod tests {
             issuer: Arc::new(Issuer {
                 name: "entra".into(),
                 openid_config: url,
+                issuer: None,
                 audiences: Vec::new(),
                 required_claims: Vec::new(),
                 subscription: Expression::compile("claims.azp").unwrap(),

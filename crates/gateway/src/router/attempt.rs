@@ -37,7 +37,11 @@ pub struct Failure {
 
 impl Failure {
     fn of(kind: AttemptFailure) -> Self {
-        Self { kind, status: None, retry_after: None }
+        Self {
+            kind,
+            status: None,
+            retry_after: None,
+        }
     }
 
     /// What the client is told when this was the last attempt.
@@ -45,11 +49,13 @@ impl Failure {
         match self.kind {
             AttemptFailure::Credential => Refusal::UpstreamAuthFailed,
             AttemptFailure::Status if self.status == Some(StatusCode::TOO_MANY_REQUESTS) => {
-                Refusal::UpstreamRateLimited { retry_after: self.retry_after }
+                Refusal::UpstreamRateLimited {
+                    retry_after: self.retry_after,
+                }
             }
-            AttemptFailure::FirstByteTimeout | AttemptFailure::IdleTimeout | AttemptFailure::TotalTimeout => {
-                Refusal::UpstreamTimeout
-            }
+            AttemptFailure::FirstByteTimeout
+            | AttemptFailure::IdleTimeout
+            | AttemptFailure::TotalTimeout => Refusal::UpstreamTimeout,
             AttemptFailure::Status
             | AttemptFailure::Connect
             | AttemptFailure::Tls
@@ -65,12 +71,14 @@ impl Failure {
             | AttemptFailure::IdleTimeout
             | AttemptFailure::TotalTimeout
             | AttemptFailure::Cut
-            | AttemptFailure::HungUp => {
-                Metered::Estimated(Usage { prompt: held.prompt_tokens, ..Usage::default() })
-            }
-            AttemptFailure::Connect | AttemptFailure::Tls | AttemptFailure::Credential | AttemptFailure::Status => {
-                Metered::NOTHING
-            }
+            | AttemptFailure::HungUp => Metered::Estimated(Usage {
+                prompt: held.prompt_tokens,
+                ..Usage::default()
+            }),
+            AttemptFailure::Connect
+            | AttemptFailure::Tls
+            | AttemptFailure::Credential
+            | AttemptFailure::Status => Metered::NOTHING,
         }
     }
 }
@@ -87,11 +95,18 @@ pub async fn send(
     let timeouts = definition.timeouts;
     let deployment = errand.plan.model.deployment_at(&definition.id);
     let request = upstream::uri(&definition, errand.call.operation, deployment)
-        .and_then(|uri| upstream::request(&definition, uri, headers, errand.call.body_for(deployment)))
+        .and_then(|uri| {
+            upstream::request(&definition, uri, headers, errand.call.body_for(deployment))
+        })
         .map_err(|_| Failure::of(AttemptFailure::Connect))?;
 
     let sent_at = clock.now().mono;
-    let answer = within(timeouts.first_byte, AttemptFailure::FirstByteTimeout, backend.connections().send(request)).await?;
+    let answer = within(
+        timeouts.first_byte,
+        AttemptFailure::FirstByteTimeout,
+        backend.connections().send(request),
+    )
+    .await?;
     let now = clock.now();
     let waited = now.mono.since(sent_at);
     backend.note_limits(&rate_limit_headers::read(&answer.headers), now.mono);
@@ -100,27 +115,53 @@ pub async fn send(
         if answer.status == StatusCode::TOO_MANY_REQUESTS {
             backend.note_throttled(retry_after, now.mono);
         }
-        return Err(Failure { kind, status: Some(answer.status), retry_after });
+        return Err(Failure {
+            kind,
+            status: Some(answer.status),
+            retry_after,
+        });
     }
 
-    let Answer { status, headers, mut body } = answer;
+    let Answer {
+        status,
+        headers,
+        mut body,
+    } = answer;
     let content = if status.is_success() && is_event_stream(&headers) {
-        match within(timeouts.first_byte.saturating_sub(waited), AttemptFailure::FirstByteTimeout, first_piece(&mut body)).await? {
+        match within(
+            timeouts.first_byte.saturating_sub(waited),
+            AttemptFailure::FirstByteTimeout,
+            first_piece(&mut body),
+        )
+        .await?
+        {
             Some(first) => Content::Stream { first, body },
             None => return Err(Failure::of(AttemptFailure::Cut)),
         }
     } else {
         let left = timeouts.total.saturating_sub(waited);
-        let held = within(left, AttemptFailure::TotalTimeout, hold(&mut body, timeouts)).await?;
+        let held = within(
+            left,
+            AttemptFailure::TotalTimeout,
+            hold(&mut body, timeouts),
+        )
+        .await?;
         match held {
-            Hold::Whole(bytes) if status.is_success() && !dialect::answer::read(errand.call.operation, &bytes).is_whole => {
+            Hold::Whole(bytes)
+                if status.is_success()
+                    && !dialect::answer::read(errand.call.operation, &bytes).is_whole =>
+            {
                 return Err(Failure::of(AttemptFailure::Cut));
             }
             Hold::Whole(bytes) => Content::Whole(bytes),
             Hold::Part(head) => Content::Large { head, body },
         }
     };
-    Ok(Begun { status, headers, content })
+    Ok(Begun {
+        status,
+        headers,
+        content,
+    })
 }
 
 /// Statuses that are the backend's failure and not the client's. 401 and 403 are about our own
@@ -135,7 +176,9 @@ fn failure_of(status: StatusCode) -> Option<AttemptFailure> {
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
+    headers
+        .get(CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
 }
 
 async fn first_piece(body: &mut AnswerBody) -> Result<Option<Bytes>, AttemptFailure> {
@@ -152,7 +195,9 @@ async fn hold(body: &mut AnswerBody, timeouts: Timeouts) -> Result<Hold, Attempt
     let mut first: Option<Bytes> = None;
     let mut joined = BytesMut::new();
     loop {
-        let piece = tokio::time::timeout(timeouts.idle, body.data()).await.map_err(|_| AttemptFailure::IdleTimeout)?;
+        let piece = tokio::time::timeout(timeouts.idle, body.data())
+            .await
+            .map_err(|_| AttemptFailure::IdleTimeout)?;
         match (piece.transpose()?, first.take()) {
             (None, Some(only)) => return Ok(Hold::Whole(only)),
             (None, None) => return Ok(Hold::Whole(joined.freeze())),

@@ -67,11 +67,20 @@ impl BackendState {
         let ticket = health.breaker.begin(clock.now().mono)?;
         health.saturation.spend(tokens);
         drop(health);
-        Some(Probe { backend: self.clone(), ticket: Some(ticket), clock: clock.clone() })
+        Some(Probe {
+            backend: self.clone(),
+            ticket: Some(ticket),
+            clock: clock.clone(),
+        })
     }
 
     pub fn note_limits(&self, limits: &RateLimits, now: Mono) {
-        let RateLimits { requests_remaining, requests_reset, tokens_remaining, tokens_reset } = *limits;
+        let RateLimits {
+            requests_remaining,
+            requests_reset,
+            tokens_remaining,
+            tokens_reset,
+        } = *limits;
         let saturation = &mut self.health().saturation;
         if let Some(remaining) = requests_remaining {
             saturation.observe_requests(remaining, requests_reset, now);
@@ -90,7 +99,9 @@ impl BackendState {
     pub fn note_cut(&self, now: Mono) {
         let mut health = self.health();
         if let Some(ticket) = health.breaker.begin(now) {
-            health.breaker.finish(ticket, Verdict::Failure { retry_after: None }, now);
+            health
+                .breaker
+                .finish(ticket, Verdict::Failure { retry_after: None }, now);
         }
     }
 
@@ -114,7 +125,9 @@ impl Probe {
     }
 
     fn conclude(&mut self, verdict: Verdict) {
-        let Some(ticket) = self.ticket.take() else { return };
+        let Some(ticket) = self.ticket.take() else {
+            return;
+        };
         let now = self.clock.now().mono;
         let mut health = self.backend.health();
         let was_tripped = health.breaker.is_tripped();
@@ -152,7 +165,11 @@ pub struct PoolState {
 
 impl PoolState {
     fn new(pool: &Pool) -> Self {
-        Self { members: pool.members.clone(), rotation: Mutex::default(), retries: Mutex::default() }
+        Self {
+            members: pool.members.clone(),
+            rotation: Mutex::default(),
+            retries: Mutex::default(),
+        }
     }
 
     fn fits(&self, pool: &Pool) -> bool {
@@ -168,12 +185,18 @@ impl PoolState {
     }
 
     pub fn note_call(&self, now: Mono) {
-        self.retries.lock().unwrap_or_else(PoisonError::into_inner).note_call(now);
+        self.retries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .note_call(now);
     }
 
     /// Takes one retry from the budget, if it has one.
     pub fn may_retry(&self, budget: f64, now: Mono) -> bool {
-        self.retries.lock().unwrap_or_else(PoisonError::into_inner).take(budget, now)
+        self.retries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take(budget, now)
     }
 }
 
@@ -203,13 +226,19 @@ impl Backends {
                 _ => Connections::new(definition.timeouts.connect)?,
             };
             let health = match known {
-                Some(known) if known.definition.breaker == definition.breaker => known.health.clone(),
+                Some(known) if known.definition.breaker == definition.breaker => {
+                    known.health.clone()
+                }
                 _ => Arc::new(Mutex::new(Health {
                     breaker: Breaker::new(definition.breaker),
                     saturation: Saturation::default(),
                 })),
             };
-            let state = BackendState { definition: definition.clone(), connections, health };
+            let state = BackendState {
+                definition: definition.clone(),
+                connections,
+                health,
+            };
             table.backends.insert(id.clone(), Arc::new(state));
         }
         for model in snapshot.models.values() {
@@ -217,7 +246,11 @@ impl Backends {
             if table.pools.contains_key(&pool.id) {
                 continue;
             }
-            let kept = old.pools.get(&pool.id).filter(|kept| kept.fits(pool)).cloned();
+            let kept = old
+                .pools
+                .get(&pool.id)
+                .filter(|kept| kept.fits(pool))
+                .cloned();
             let state = kept.unwrap_or_else(|| Arc::new(PoolState::new(pool)));
             table.pools.insert(pool.id.clone(), state);
         }
@@ -231,7 +264,13 @@ impl Backends {
 
     /// A pool that the newest snapshot no longer has (this call began before it) gets a state of its own.
     pub fn pool(&self, pool: &Pool) -> Arc<PoolState> {
-        match self.all.load().pools.get(&pool.id).filter(|state| state.fits(pool)) {
+        match self
+            .all
+            .load()
+            .pools
+            .get(&pool.id)
+            .filter(|state| state.fits(pool))
+        {
             Some(state) => state.clone(),
             None => Arc::new(PoolState::new(pool)),
         }

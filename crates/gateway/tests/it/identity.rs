@@ -173,6 +173,7 @@ fn trusted(issuer: &TestIssuer) -> Issuer {
     Issuer {
         name: "entra".into(),
         openid_config: issuer.discovery(),
+        issuer: None,
         audiences: vec!["api://gateway".into()],
         required_claims: vec![RequiredClaim {
             name: "roles".into(),

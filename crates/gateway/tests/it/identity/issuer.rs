@@ -19,6 +19,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use url::Url;
 
@@ -122,6 +123,8 @@ impl SigningKey {
     }
 }
 
+const KEYS: &str = "/keys";
+
 pub fn encode(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
@@ -146,6 +149,7 @@ struct Published {
     keys: Mutex<Bytes>,
     is_down: AtomicBool,
     key_fetches: AtomicUsize,
+    is_held: watch::Sender<bool>,
 }
 
 impl TestIssuer {
@@ -154,11 +158,12 @@ impl TestIssuer {
         let address = format!("http://{}", listener.local_addr().unwrap());
         let published = Arc::new(Published {
             discovery: Mutex::new(
-                json!({"issuer": address, "jwks_uri": format!("{address}/keys")}),
+                json!({"issuer": address, "jwks_uri": format!("{address}{KEYS}")}),
             ),
             keys: Mutex::default(),
             is_down: AtomicBool::new(false),
             key_fetches: AtomicUsize::new(0),
+            is_held: watch::Sender::new(false),
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(serve(listener, published.clone()));
@@ -194,6 +199,11 @@ impl TestIssuer {
         self.published.is_down.store(is_down, Ordering::SeqCst);
     }
 
+    /// Holds back the keys, read already, until they are let go.
+    pub fn hold_keys(&self, is_held: bool) {
+        self.published.is_held.send_replace(is_held);
+    }
+
     pub fn key_fetches(&self) -> usize {
         self.published.key_fetches.load(Ordering::SeqCst)
     }
@@ -204,8 +214,17 @@ async fn serve(listener: TcpListener, published: Arc<Published>) {
     while let Ok((stream, _)) = listener.accept().await {
         let published = published.clone();
         connections.spawn(async move {
-            let answer = service_fn(move |request| {
-                std::future::ready(Ok::<_, Infallible>(published.answer(&request)))
+            let answer = service_fn(async |request: Request<Incoming>| {
+                let is_keys = request.uri().path() == KEYS;
+                let response = published.answer(is_keys);
+                let _let_go = !is_keys
+                    || published
+                        .is_held
+                        .subscribe()
+                        .wait_for(|is_held| !is_held)
+                        .await
+                        .is_ok();
+                Ok::<_, Infallible>(response)
             });
             let connection = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), answer);
@@ -215,8 +234,7 @@ async fn serve(listener: TcpListener, published: Arc<Published>) {
 }
 
 impl Published {
-    fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-        let is_keys = request.uri().path() == "/keys";
+    fn answer(&self, is_keys: bool) -> Response<Full<Bytes>> {
         if is_keys {
             self.key_fetches.fetch_add(1, Ordering::SeqCst);
         }

@@ -15,6 +15,13 @@ use super::{Gate, NOW_S, at, good_claims, with};
 
 const UNKNOWN: AuthError = AuthError::BadToken(TokenFault::UnknownKeyId);
 
+/// Fails a test that would else hang.
+async fn in_time<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(30), future)
+        .await
+        .expect("nothing to wait for")
+}
+
 #[tokio::test]
 async fn a_new_key_is_fetched_when_a_token_first_names_it() {
     let (old, new) = (SigningKey::ec("old"), SigningKey::ec("new"));
@@ -206,21 +213,47 @@ async fn an_issuer_that_is_down_holds_up_no_other() {
         TestIssuer::start(&[&key]).await,
         TestIssuer::start(&[&key]).await,
     );
-    dead.set_down(true);
-    let gate = Gate::trusting(Require::Jwt, &[&dead, &alive]);
+    let warm = key.token(&with(good_claims(&alive), &json!({"jti": "1"})));
+    let token = key.token(&good_claims(&alive));
+    let mut gate = Gate::trusting(Require::Jwt, &[&alive]);
+    assert!(gate.bearer(&warm, at(NOW_S)).await.is_ok());
+    dead.hold_keys(true);
+    gate.snapshot
+        .issuers
+        .insert(0, super::trusted(&dead).into());
+    gate.sync();
+    let answer = tokio::time::timeout(Duration::from_secs(4), gate.bearer(&token, at(NOW_S))).await;
+    assert!(answer.expect("no wait").is_ok());
+}
+
+#[tokio::test]
+async fn keys_that_were_read_before_a_call_asked_do_not_answer_it() {
+    let (old, new) = (SigningKey::ec("old"), SigningKey::ec("new"));
+    let issuer = TestIssuer::start(&[&old]).await;
+    let gate = Gate::trusting(Require::Jwt, &[&issuer]);
     assert!(
-        gate.bearer(&key.token(&good_claims(&alive)), at(NOW_S))
+        gate.bearer(&old.token(&good_claims(&issuer)), at(NOW_S))
             .await
             .is_ok()
     );
-    let refused = gate
-        .bearer(&key.token(&good_claims(&dead)), at(NOW_S))
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(refused, AuthError::IssuerUnavailable { .. }),
-        "{refused:?}"
-    );
+    issuer.hold_keys(true);
+    let stranger = SigningKey::ec("made-up").token(&good_claims(&issuer));
+    let of_new = new.token(&good_claims(&issuer));
+    let ask_after_rotation = async {
+        in_time(async {
+            while issuer.key_fetches() < 2 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        issuer.publish(&[&new]);
+        let let_go = async { issuer.hold_keys(false) };
+        tokio::join!(gate.bearer(&of_new, at(NOW_S + 300)), let_go).0
+    };
+    let (refused, caller) = tokio::join!(gate.bearer(&stranger, at(NOW_S)), ask_after_rotation);
+    assert_eq!(refused.unwrap_err(), UNKNOWN);
+    assert!(caller.is_ok());
+    assert_eq!(issuer.key_fetches(), 3);
 }
 
 #[tokio::test]
@@ -243,9 +276,12 @@ async fn keys_are_fetched_again_by_themselves() {
     assert_eq!(gate.bearer(&of_new, at(NOW_S)).await.unwrap_err(), UNKNOWN);
     assert!(gate.bearer(&of_old, at(NOW_S)).await.is_ok());
     issuer.publish(&[&new]);
-    while gate.bearer(&of_old, at(NOW_S)).await.is_ok() {
-        tokio::task::yield_now().await;
-    }
+    let refreshed = async {
+        while gate.bearer(&of_old, at(NOW_S)).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    in_time(refreshed).await;
     assert!(gate.bearer(&of_new, at(NOW_S)).await.is_ok());
 }
 
@@ -357,7 +393,7 @@ async fn while_shutting_down_nobody_waits_for_keys_that_will_not_come() {
     gate.tasks.wait().await;
     let stranger = SigningKey::ec("made-up").token(&good_claims(&issuer));
     let answer =
-        tokio::time::timeout(Duration::from_secs(5), gate.bearer(&stranger, at(NOW_S))).await;
+        tokio::time::timeout(Duration::from_secs(9), gate.bearer(&stranger, at(NOW_S))).await;
     assert_eq!(answer.expect("no wait").unwrap_err(), UNKNOWN);
     assert!(
         gate.bearer(&key.token(&good_claims(&issuer)), at(NOW_S))

@@ -1,0 +1,35 @@
+# What you can do here: `make help`.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint
+
+CARGO ?= cargo
+
+# Stops with a sentence instead of a shell's "not found".
+need = @command -v $(1) >/dev/null 2>&1 || { echo "make $@: $(1) is missing: $(2)" >&2; exit 1; }
+
+help:
+	@echo "make demo   build and run everything with simulated providers; no account needed"
+	@echo "            (make demo ARGS='--duration 60s'; options: cargo run -- demo --help)"
+	@echo "make test   every test, with the official SDKs too; fetches what they need"
+	@echo "make lint   format, clippy"
+
+demo:
+	$(call need,$(CARGO),install Rust from https://rustup.rs)
+	$(call need,cc,install a C compiler: gcc or clang)
+	$(CARGO) build --release --locked --package tollgate
+	@$(CARGO) run --quiet --release --locked --package tollgate -- demo $(ARGS)
+
+test:
+	$(call need,$(CARGO),install Rust from https://rustup.rs)
+	$(call need,cc,install a C compiler: gcc or clang)
+	$(call need,python3,install Python 3.9 or newer: the official SDKs are tested)
+	$(call need,node,install Node.js 20 or newer: the official SDKs are tested)
+	$(call need,npm,install npm: it comes with Node.js)
+	$(CARGO) test --workspace --locked
+	.ci/sdk
+
+lint:
+	$(call need,$(CARGO),install Rust from https://rustup.rs)
+	$(CARGO) fmt --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings

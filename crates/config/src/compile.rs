@@ -1,0 +1,159 @@
+//! From what was read to a [`Snapshot`]: rules that take more than one field to see.
+//!
+//! Whatever could not be read is reported already and left out here, so nothing is reported twice.
+
+mod backend;
+mod identity;
+mod key;
+mod limit;
+mod model;
+mod product;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use domain::{ApplicationName, Scope, SubscriptionId};
+
+use self::limit::LimitCompiler;
+use crate::RegistryKey;
+use crate::file::subscription;
+use crate::file::{Admin, Counters, File, RequestBounds, Store};
+use crate::problem::Problems;
+use crate::read::Placed;
+use crate::snapshot::{Settings, Snapshot, Subscription};
+
+pub(crate) fn compile(
+    file: File,
+    registry: &[RegistryKey],
+    revision: u64,
+    problems: &mut Problems,
+) -> Snapshot {
+    let settings = settings(&file, problems);
+    let File {
+        // Of the process: `settings` has read these.
+        listen: _,
+        admin: _,
+        limits: _,
+        data_dir: _,
+        time_zone: _,
+        store: Store,
+        counters: Counters,
+        identity,
+        backends,
+        pools,
+        models,
+        products,
+        subscriptions,
+        applications,
+        limit_lists,
+    } = file;
+
+    let backends = backend::backends(backends.items, problems);
+    let models = model::models(pools.items, models.items, &backends, problems);
+
+    let mut limits = LimitCompiler::new(&settings.time_zone, problems);
+    let every_model: Vec<_> = models.values().map(|model| &**model).collect();
+    let global = limits.compile(&Scope::Global, limit_lists, &every_model);
+    let application_limits: HashMap<ApplicationName, _> = applications
+        .items
+        .into_iter()
+        .map(|application| {
+            let name = application.name.id;
+            let scope = Scope::Application(name.clone());
+            (
+                name,
+                limits.compile(&scope, application.limit_lists, &every_model),
+            )
+        })
+        .collect();
+    let issuers_are_declared = !identity.jwt.items.is_empty() || !identity.jwt.is_whole;
+    let products = product::products(products.items, &models, issuers_are_declared, &mut limits);
+
+    let mut written = Vec::new();
+    let mut compiled: HashMap<SubscriptionId, Arc<Subscription>> = HashMap::new();
+    for section in subscriptions.items {
+        let subscription::Subscription {
+            id,
+            name,
+            product,
+            owner,
+            state,
+            keys,
+            limit_lists,
+        } = section;
+        // A product that is none is reported where it is named.
+        if let Some(granted) = products.get(&product.id) {
+            let subscription = Subscription {
+                id: id.id.clone(),
+                name: name.map_or_else(|| id.id.to_string(), |name| name.text),
+                owner: owner.map(|owner| owner.text),
+                state,
+                product: granted.product.clone(),
+                limits: limits.compile_with(
+                    &Scope::Subscription(id.id.clone()),
+                    limit_lists,
+                    &granted.unbounded,
+                ),
+            };
+            compiled.insert(id.id.clone(), Arc::new(subscription));
+        }
+        written.push((id, keys));
+    }
+    let keys = key::keys(&written, registry, &compiled, problems);
+    let issuers = identity::issuers(identity.jwt.items, problems);
+    let products = products
+        .into_iter()
+        .map(|(id, product)| (id, product.product))
+        .collect();
+    Snapshot {
+        revision,
+        settings,
+        issuers,
+        subscriptions: compiled,
+        keys,
+        products,
+        models,
+        backends,
+        limits: global,
+        application_limits,
+    }
+}
+
+fn settings(file: &File, problems: &mut Problems) -> Settings {
+    let RequestBounds {
+        body,
+        headers,
+        header_timeout,
+        body_timeout,
+        drain,
+    } = &file.limits;
+    let admin_listen = file.admin.as_ref().map(
+        |Admin {
+             listen: Placed {
+                 value: listen,
+                 place,
+             },
+         }| {
+            if *listen == file.listen && listen.port() != 0 {
+                problems.error(
+                    *place,
+                    "admin.listen",
+                    "the same address as `listen`",
+                    "give the admin listener another port",
+                );
+            }
+            *listen
+        },
+    );
+    Settings {
+        listen: file.listen,
+        admin_listen,
+        data_dir: file.data_dir.0.clone(),
+        body_bytes_max: body.0,
+        headers_bytes_max: headers.0,
+        header_timeout: header_timeout.0,
+        body_timeout: body_timeout.0,
+        drain: drain.0,
+        time_zone: file.time_zone.clone(),
+    }
+}

@@ -1,0 +1,116 @@
+//! Products.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use domain::{ModelName, ProductId, Scope};
+
+use super::limit::{LimitCompiler, unbounded};
+use crate::file::product::{self, Credential};
+use crate::read::{List, Placed};
+use crate::snapshot::{Model, Product, Require};
+
+/// A product, and those of its models whose answers have no bound.
+pub(super) struct Granted {
+    pub product: Arc<Product>,
+    pub unbounded: Vec<ModelName>,
+}
+
+pub(super) fn products(
+    sections: Vec<product::Product>,
+    models: &HashMap<ModelName, Arc<Model>>,
+    issuers_are_declared: bool,
+    limits: &mut LimitCompiler<'_>,
+) -> HashMap<ProductId, Granted> {
+    let mut products = HashMap::new();
+    for section in sections {
+        let product::Product {
+            id,
+            name,
+            models: granted,
+            require,
+            application,
+            limit_lists,
+        } = section;
+        let id = id.id;
+        let require = required(&id, require.as_ref(), issuers_are_declared, limits);
+        let mut names: Vec<ModelName> = Vec::with_capacity(granted.items.len());
+        let mut seen = HashSet::new();
+        for model in granted.items {
+            if seen.insert(model.id.clone()) {
+                names.push(model.id);
+                continue;
+            }
+            let problem = format!("`{}` is listed twice", model.id);
+            limits.problems.error(
+                model.place,
+                &format!("products[{id}].models"),
+                problem,
+                "list it once",
+            );
+        }
+        let within_reach: Vec<&Model> = names
+            .iter()
+            .filter_map(|name| models.get(name))
+            .map(|model| &**model)
+            .collect();
+        let unbounded = unbounded(&within_reach);
+        let product = Product {
+            name: name.map_or_else(|| id.to_string(), |name| name.text),
+            models: names,
+            require,
+            application_header: application.map(|application| application.from_header),
+            limits: limits.compile_with(&Scope::Product(id.clone()), limit_lists, &unbounded),
+            id: id.clone(),
+        };
+        products.insert(
+            id,
+            Granted {
+                product: Arc::new(product),
+                unbounded,
+            },
+        );
+    }
+    products
+}
+
+fn required(
+    product: &ProductId,
+    credentials: Option<&Placed<List<Credential>>>,
+    issuers_are_declared: bool,
+    limits: &mut LimitCompiler<'_>,
+) -> Require {
+    let Some(Placed {
+        value: credentials,
+        place,
+    }) = credentials
+    else {
+        return Require::Either;
+    };
+    let field = format!("products[{product}].require");
+    let wants = |credential| credentials.items.contains(&credential);
+    if wants(Credential::Jwt) && !issuers_are_declared {
+        let problem = "it requires a token, but no issuer is trusted";
+        limits.problems.error(
+            *place,
+            &field,
+            problem,
+            "add an issuer under `identity.jwt`",
+        );
+    }
+    match (wants(Credential::SubscriptionKey), wants(Credential::Jwt)) {
+        (true, true) => Require::Both,
+        (true, false) => Require::SubscriptionKey,
+        (false, true) => Require::Jwt,
+        (false, false) => {
+            if credentials.is_whole {
+                let fix =
+                    "write [subscription_key], [jwt] or both; leave it out if either one will do";
+                limits
+                    .problems
+                    .error(*place, &field, "it requires nothing", fix);
+            }
+            Require::Either
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What an operator writes, section by section. Doc comments here are the schema and the reference.
+
+pub(crate) mod backend;
+pub(crate) mod identity;
+pub(crate) mod limit;
+pub(crate) mod model;
+pub(crate) mod pool;
+pub(crate) mod product;
+pub(crate) mod subscription;
+
+use std::net::SocketAddr;
+
+use jiff::tz::TimeZone;
+
+use self::backend::Backend;
+use self::identity::Identity;
+use self::limit::LimitLists;
+use self::model::Model;
+use self::pool::Pool;
+use self::product::Product;
+use self::subscription::{Application, Subscription};
+use crate::read::{List, Path, Placed, Size, Span, section, words};
+
+section! {
+    /// One Tollgate configuration. `${env:NAME}` and `${file:/path}` stand for their value in any
+    /// text (a file's last line break aside); `$${` stands for `${` itself. Several files are merged:
+    /// lists are joined, and a value that two of them set is an error.
+    pub struct File {
+        /// Where clients call. Needs a restart to change.
+        pub listen: SocketAddr = "127.0.0.1:8080",
+        /// The admin listener. Off when absent.
+        pub admin: Option<Admin>,
+        /// Bounds of a client's request, and how long a stopping gateway waits.
+        pub limits: RequestBounds = "{}",
+        /// The folder of the ledger and the key registry. Needs a restart to change.
+        pub data_dir: Path = "./data",
+        /// Where usage records and keys are kept.
+        pub store: Store = "sqlite",
+        /// Where limits count.
+        pub counters: Counters = "memory",
+        /// The time zone whose midnight starts calendar periods: a name of the IANA database.
+        pub time_zone: TimeZone = "UTC",
+        /// Who may prove a caller besides subscription keys.
+        pub identity: Identity = "{}",
+        /// Where models are hosted.
+        pub backends: List<Backend> = "[]",
+        /// Backends that share calls.
+        pub pools: List<Pool> = "[]",
+        /// The names that clients ask for.
+        pub models: List<Model> = "[]",
+        /// Bundles of models and limits that subscriptions are granted.
+        pub products: List<Product> = "[]",
+        /// Who pays: one for each team.
+        pub subscriptions: List<Subscription> = "[]",
+        /// Limits of single applications, whichever subscription calls for them.
+        pub applications: List<Application> = "[]",
+        ..limit_lists: LimitLists,
+    }
+}
+
+section! {
+    /// The listener for operators.
+    pub struct Admin {
+        /// Where the admin API and `/metrics` are. Needs a restart to change.
+        pub listen: Placed<SocketAddr>,
+    }
+}
+
+section! {
+    /// Bounds of every client's request.
+    pub struct RequestBounds {
+        /// The largest request body, after decompression.
+        pub body: Size<1, 1_073_741_824> = "32MiB",
+        /// The largest request head.
+        pub headers: Size<1_024, 1_048_576> = "64KiB",
+        /// How long a client may take to send its request's head.
+        pub header_timeout: Span = "10s",
+        /// How long a client may take to send its request's body.
+        pub body_timeout: Span = "60s",
+        /// How long a gateway that is told to stop waits for calls in flight.
+        pub drain: Span = "30s",
+    }
+}
+
+/// Where usage records and keys are kept. Only one so far, so nothing is remembered of it.
+#[derive(Debug)]
+pub(crate) struct Store;
+
+words! { Store, "store":
+    /// SQLite behind a crash-safe journal, in `data_dir`.
+    "sqlite" => Store,
+}
+
+/// Where limits count. Only one so far, so nothing is remembered of it.
+#[derive(Debug)]
+pub(crate) struct Counters;
+
+words! { Counters, "kind of counters":
+    /// In this process, restored from the ledger at start.
+    "memory" => Counters,
+}

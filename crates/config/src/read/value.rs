@@ -1,0 +1,277 @@
+//! Numbers, shares, durations, sizes, booleans, addresses and time zones.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use schemars::{Schema, SchemaGenerator, json_schema};
+
+use super::{Field, Reader, quoted};
+use crate::tree::Node;
+
+/// A whole number within bounds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Whole<const MIN: u64, const MAX: u64>(pub u64);
+
+impl<const MIN: u64, const MAX: u64> Field for Whole<MIN, MAX> {
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let range = format!("write a whole number from {MIN} to {MAX}");
+        let text = plain(node, reader, "a whole number", &range)?;
+        let number = text
+            .filled
+            .text
+            .parse::<u64>()
+            .ok()
+            .filter(|number| (MIN..=MAX).contains(number));
+        text.checked(number.map(Self), "a whole number in range", &range, reader)
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        // Text is a number that comes from outside.
+        json_schema!({ "type": ["integer", "string"], "minimum": MIN, "maximum": MAX, "pattern": "\\$\\{" })
+    }
+}
+
+impl<const MIN: u64, const MAX: u64> Whole<MIN, MAX> {
+    /// For fields whose bounds fit.
+    pub fn as_u32(self) -> u32 {
+        const { assert!(MAX <= u32::MAX as u64, "the bound must fit") }
+        u32::try_from(self.0).unwrap_or(u32::MAX)
+    }
+}
+
+/// A share of a whole, up to 1: from 0, or above it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Share<const FROM_ZERO: bool>(pub f64);
+
+impl<const FROM_ZERO: bool> Field for Share<FROM_ZERO> {
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let range = if FROM_ZERO {
+            "write a number from 0 to 1"
+        } else {
+            "write a number above 0, up to 1"
+        };
+        let text = plain(node, reader, "a number", range)?;
+        let share = text.filled.text.parse::<f64>().ok();
+        let share =
+            share.filter(|share| (0.0..=1.0).contains(share) && (FROM_ZERO || *share > 0.0));
+        text.checked(share.map(Self), "a share", range, reader)
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        let lowest = if FROM_ZERO {
+            "minimum"
+        } else {
+            "exclusiveMinimum"
+        };
+        let mut schema =
+            json_schema!({ "type": ["number", "string"], "maximum": 1, "pattern": "\\$\\{" });
+        schema.insert(lowest.to_owned(), 0.into());
+        schema
+    }
+}
+
+impl Field for bool {
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let fix = "write `true` or `false`";
+        let text = plain(node, reader, "true or false", fix)?;
+        let value = match &*text.filled.text {
+            "true" => Some(true),
+            "false" => Some(false),
+            _ => None,
+        };
+        text.checked(value, "true or false", fix, reader)
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["boolean", "string"], "pattern": "\\$\\{" })
+    }
+}
+
+/// From 1 ms to a day: `250ms`, `30s`, `2m`, `1h`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span(pub Duration);
+
+impl Field for Span {
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let fix = "write a number and its unit, from `1ms` to `24h`: `250ms`, `30s`, `2m`, `1h`";
+        let (_, filled) = reader.scalar(node, "a duration", fix)?;
+        let milliseconds = with_unit(
+            &filled.text,
+            &[("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)],
+        );
+        let milliseconds = milliseconds.filter(|ms| (1..=86_400_000).contains(ms));
+        if milliseconds.is_none() {
+            reader.error(
+                node.place,
+                format!("{} is not a duration", quoted(&filled)),
+                fix,
+            );
+        }
+        milliseconds.map(|ms| Self(Duration::from_millis(ms)))
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[0-9]+(ms|s|m|h)$|\\$\\{" })
+    }
+}
+
+/// Bytes, with a unit and up to a bound: `512B`, `64KiB`, `8MiB`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Size<const MIN: u64, const MAX: u64>(pub u64);
+
+impl<const MIN: u64, const MAX: u64> Field for Size<MIN, MAX> {
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let fix = format!(
+            "write a number and its unit, `B`, `KiB`, `MiB` or `GiB`, from {} to {}",
+            as_size(MIN),
+            as_size(MAX)
+        );
+        let (_, filled) = reader.scalar(node, "a size", &fix)?;
+        let bytes = with_unit(
+            &filled.text,
+            &[
+                ("KiB", 1 << 10),
+                ("MiB", 1 << 20),
+                ("GiB", 1 << 30),
+                ("B", 1),
+            ],
+        );
+        let bytes = bytes.filter(|bytes| (MIN..=MAX).contains(bytes));
+        if bytes.is_none() {
+            reader.error(
+                node.place,
+                format!("{} is not a size in range", quoted(&filled)),
+                fix,
+            );
+        }
+        bytes.map(Self)
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[0-9]+(B|KiB|MiB|GiB)$|\\$\\{" })
+    }
+}
+
+impl Field for SocketAddr {
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let fix = "write an IP address and a port: `127.0.0.1:8080`, `0.0.0.0:8080`, `[::1]:8080`";
+        let (_, filled) = reader.scalar(node, "an address and a port", fix)?;
+        let address = filled.text.parse().ok();
+        if address.is_none() {
+            reader.error(
+                node.place,
+                format!("{} is not an address with a port", quoted(&filled)),
+                fix,
+            );
+        }
+        address
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "examples": ["127.0.0.1:8080", "[::1]:8080"] })
+    }
+}
+
+impl Field for TimeZone {
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let fix = "write a name of the IANA database: `UTC`, `Europe/Berlin`, `America/New_York`";
+        let (_, filled) = reader.scalar(node, "a time zone", fix)?;
+        let zone = TimeZone::get(&filled.text).ok();
+        if zone.is_none() {
+            reader.error(
+                node.place,
+                format!("{} is not a known time zone", quoted(&filled)),
+                fix,
+            );
+        }
+        zone
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "examples": ["UTC", "Europe/Berlin"] })
+    }
+}
+
+/// A scalar that must not be quoted: `"5"` is text, `5` a number. What came from outside is either.
+struct Plain<'n> {
+    node: &'n Node,
+    filled: crate::interpolate::Filled<'n>,
+}
+
+fn plain<'n>(
+    node: &'n Node,
+    reader: &mut Reader<'_>,
+    wanted: &str,
+    fix: &str,
+) -> Option<Plain<'n>> {
+    let (scalar, filled) = reader.scalar(node, wanted, fix)?;
+    if !scalar.plain && !filled.is_foreign {
+        reader.error(
+            node.place,
+            format!("expected {wanted}, found text"),
+            format!("{fix}, without quotes"),
+        );
+        return None;
+    }
+    Some(Plain { node, filled })
+}
+
+impl Plain<'_> {
+    fn checked<T>(
+        &self,
+        value: Option<T>,
+        wanted: &str,
+        fix: &str,
+        reader: &mut Reader<'_>,
+    ) -> Option<T> {
+        if value.is_none() {
+            reader.error(
+                self.node.place,
+                format!("{} is not {wanted}", quoted(&self.filled)),
+                fix,
+            );
+        }
+        value
+    }
+}
+
+fn with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let digits = text.find(|c: char| !c.is_ascii_digit())?;
+    let number = text[..digits].parse::<u64>().ok()?;
+    let (_, factor) = units
+        .iter()
+        .find(|(unit, _)| *unit == text[digits..].trim_start())?;
+    number.checked_mul(*factor)
+}
+
+fn as_size(bytes: u64) -> String {
+    for (unit, factor) in [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
+        if bytes >= factor && bytes.is_multiple_of(factor) {
+            return format!("`{}{unit}`", bytes / factor);
+        }
+    }
+    format!("`{bytes}B`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_multiply_and_overflow_is_no_number() {
+        let units = [("ms", 1), ("s", 1_000)];
+        assert_eq!(with_unit("250ms", &units), Some(250));
+        assert_eq!(with_unit("30 s", &units), Some(30_000));
+        assert_eq!(with_unit("30", &units), None);
+        assert_eq!(with_unit("s", &units), None);
+        assert_eq!(with_unit("1.5s", &units), None);
+        assert_eq!(with_unit("18446744073709551615s", &units), None);
+    }
+
+    #[test]
+    fn sizes_are_shown_in_their_largest_whole_unit() {
+        assert_eq!(as_size(32 << 20), "`32MiB`");
+        assert_eq!(as_size(1000), "`1000B`");
+    }
+}

@@ -1,0 +1,261 @@
+//! A call as rows of the database, and back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::record::{
+    AttemptFailure, AttemptRecord, CacheOutcome, CallRecord, Opening, Outcome, Who,
+};
+use domain::{CallId, Metered, Usage, Wall};
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
+
+use super::codec;
+use super::sums::kept;
+
+/// False if the call was there already.
+pub(super) fn insert(connection: &Connection, record: &CallRecord) -> rusqlite::Result<bool> {
+    let CallRecord {
+        opening,
+        outcome,
+        status,
+        rule,
+        backend,
+        cache,
+        metered,
+        latency,
+        first_byte,
+        attempts,
+    } = record;
+    let Opening {
+        id,
+        at,
+        who,
+        model,
+        stream,
+        revision,
+        prompt_tokens,
+        charges,
+    } = opening;
+    let usage = metered.usage();
+    let id = id.0.to_be_bytes();
+    let mut charge_bytes = Vec::new();
+    codec::put_charges(&mut charge_bytes, charges);
+    let inserted = connection
+        .prepare_cached(
+            "INSERT INTO calls VALUES (
+                :id, :at, :subscription, :product, :application, :caller, :model, :stream, :revision,
+                :opening_prompt_tokens, :charges, :outcome, :status, :rule, :backend, :cache, :estimated,
+                :prompt, :completion, :cached_prompt, :cache_write, :reasoning, :audio_prompt,
+                :audio_completion, :images, :latency_us, :first_byte_us, :attempts
+            ) ON CONFLICT (id) DO NOTHING",
+        )?
+        .execute(named_params! {
+            ":id": id,
+            ":at": at.0,
+            ":subscription": who.subscription.as_str(),
+            ":product": who.product.as_str(),
+            ":application": who.application.as_ref().map(|name| name.as_str()),
+            ":caller": &*who.caller,
+            ":model": model.as_str(),
+            ":stream": stream,
+            ":revision": revision.cast_signed(),
+            ":opening_prompt_tokens": tokens(*prompt_tokens),
+            ":charges": charge_bytes,
+            ":outcome": outcome.as_str(),
+            ":status": status,
+            ":rule": rule.as_deref(),
+            ":backend": backend.as_ref().map(|backend| backend.as_str()),
+            ":cache": cache.as_str(),
+            ":estimated": metered.is_estimated(),
+            ":prompt": tokens(usage.prompt),
+            ":completion": tokens(usage.completion),
+            ":cached_prompt": tokens(usage.cached_prompt),
+            ":cache_write": tokens(usage.cache_write),
+            ":reasoning": tokens(usage.reasoning),
+            ":audio_prompt": tokens(usage.audio_prompt),
+            ":audio_completion": tokens(usage.audio_completion),
+            ":images": tokens(usage.images),
+            ":latency_us": micros(*latency),
+            ":first_byte_us": first_byte.map(micros),
+            ":attempts": attempts.len() as i64,
+        })?;
+    if inserted == 0 {
+        return Ok(false);
+    }
+    for (attempt, number) in attempts.iter().zip(1i64..) {
+        insert_attempt(connection, &id, number, attempt)?;
+    }
+    Ok(true)
+}
+
+fn insert_attempt(
+    connection: &Connection,
+    call: &[u8],
+    number: i64,
+    attempt: &AttemptRecord,
+) -> rusqlite::Result<()> {
+    let AttemptRecord {
+        backend,
+        status,
+        failure,
+        metered,
+        latency,
+    } = attempt;
+    let usage = metered.usage();
+    let mut insert =
+        connection.prepare_cached("INSERT INTO attempts VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")?;
+    insert.execute(params![
+        call,
+        number,
+        backend.as_str(),
+        status,
+        failure.map(AttemptFailure::as_str),
+        metered.is_estimated(),
+        tokens(usage.prompt),
+        tokens(usage.completion),
+        tokens(usage.cached_prompt),
+        tokens(usage.cache_write),
+        tokens(usage.reasoning),
+        tokens(usage.audio_prompt),
+        tokens(usage.audio_completion),
+        tokens(usage.images),
+        micros(*latency),
+    ])?;
+    Ok(())
+}
+
+pub(super) fn find(connection: &Connection, id: CallId) -> rusqlite::Result<Option<CallRecord>> {
+    let mut select = connection.prepare_cached("SELECT * FROM calls WHERE id = ?")?;
+    let found = select.query_row([id.0.to_be_bytes()], record).optional()?;
+    let Some(mut found) = found else {
+        return Ok(None);
+    };
+    found.attempts = attempts(connection, id)?;
+    Ok(Some(found))
+}
+
+/// Newest first.
+pub(super) fn recent(connection: &Connection, limit: usize) -> rusqlite::Result<Vec<CallRecord>> {
+    let mut select =
+        connection.prepare_cached("SELECT * FROM calls ORDER BY at DESC, id DESC LIMIT ?")?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut records = select
+        .query_map([limit], record)?
+        .collect::<Result<Vec<_>, _>>()?;
+    for record in &mut records {
+        record.attempts = attempts(connection, record.opening.id)?;
+    }
+    Ok(records)
+}
+
+pub(super) fn has(connection: &Connection, id: CallId) -> rusqlite::Result<bool> {
+    let mut select = connection.prepare_cached("SELECT 1 FROM calls WHERE id = ?")?;
+    select.exists([id.0.to_be_bytes()])
+}
+
+fn attempts(connection: &Connection, call: CallId) -> rusqlite::Result<Vec<AttemptRecord>> {
+    let mut select =
+        connection.prepare_cached("SELECT * FROM attempts WHERE call = ? ORDER BY number")?;
+    let rows = select.query_map([call.0.to_be_bytes()], |row| {
+        let failure: Option<String> = row.get("failure")?;
+        Ok(AttemptRecord {
+            backend: text(row, "backend")?.as_str().into(),
+            status: row.get("status")?,
+            failure: failure
+                .map(|name| named(&AttemptFailure::ALL, AttemptFailure::as_str, &name))
+                .transpose()?,
+            metered: metered(row)?,
+            latency: duration(row.get("latency_us")?),
+        })
+    })?;
+    rows.collect()
+}
+
+/// Without its attempts, which are rows of another table.
+fn record(row: &Row<'_>) -> rusqlite::Result<CallRecord> {
+    let id: [u8; 16] = row.get("id")?;
+    let application: Option<String> = row.get("application")?;
+    let rule: Option<String> = row.get("rule")?;
+    let backend: Option<String> = row.get("backend")?;
+    let first_byte_us: Option<i64> = row.get("first_byte_us")?;
+    let charge_bytes: Vec<u8> = row.get("charges")?;
+    Ok(CallRecord {
+        opening: Opening {
+            id: CallId(u128::from_be_bytes(id)),
+            at: Wall(row.get("at")?),
+            who: Who {
+                subscription: text(row, "subscription")?.as_str().into(),
+                product: text(row, "product")?.as_str().into(),
+                application: application.map(|name| name.as_str().into()),
+                caller: text(row, "caller")?.into(),
+            },
+            model: text(row, "model")?.as_str().into(),
+            stream: row.get("stream")?,
+            revision: row.get::<_, i64>("revision")?.cast_unsigned(),
+            prompt_tokens: amount(row, "opening_prompt_tokens")?,
+            charges: codec::charges(&charge_bytes).map_err(|_| unreadable("charges"))?,
+        },
+        outcome: named(&Outcome::ALL, Outcome::as_str, &text(row, "outcome")?)?,
+        status: row.get("status")?,
+        rule: rule.map(Arc::from),
+        backend: backend.map(|backend| backend.as_str().into()),
+        cache: named(
+            &CacheOutcome::ALL,
+            CacheOutcome::as_str,
+            &text(row, "cache")?,
+        )?,
+        metered: metered(row)?,
+        latency: duration(row.get("latency_us")?),
+        first_byte: first_byte_us.map(duration),
+        attempts: Vec::new(),
+    })
+}
+
+fn metered(row: &Row<'_>) -> rusqlite::Result<Metered> {
+    let usage = Usage {
+        prompt: amount(row, "prompt_tokens")?,
+        completion: amount(row, "completion_tokens")?,
+        cached_prompt: amount(row, "cached_prompt_tokens")?,
+        cache_write: amount(row, "cache_write_tokens")?,
+        reasoning: amount(row, "reasoning_tokens")?,
+        audio_prompt: amount(row, "audio_prompt_tokens")?,
+        audio_completion: amount(row, "audio_completion_tokens")?,
+        images: amount(row, "images")?,
+    };
+    Ok(if row.get("estimated")? {
+        Metered::Estimated(usage)
+    } else {
+        Metered::Reported(usage)
+    })
+}
+
+fn text(row: &Row<'_>, column: &str) -> rusqlite::Result<String> {
+    row.get(column)
+}
+
+fn amount(row: &Row<'_>, column: &str) -> rusqlite::Result<u64> {
+    Ok(u64::try_from(row.get::<_, i64>(column)?).unwrap_or(0))
+}
+
+fn named<T: Copy>(all: &[T], name_of: fn(T) -> &'static str, name: &str) -> rusqlite::Result<T> {
+    let found = all.iter().copied().find(|one| name_of(*one) == name);
+    found.ok_or_else(|| unreadable(name))
+}
+
+fn unreadable(what: &str) -> rusqlite::Error {
+    let error = format!("`{what}` is not what this version writes");
+    rusqlite::Error::FromSqlConversionFailure(0, Type::Text, error.into())
+}
+
+pub(super) fn tokens(tokens: u64) -> i64 {
+    kept(tokens).cast_signed()
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+fn duration(micros: i64) -> Duration {
+    Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+}

@@ -1,0 +1,220 @@
+//! Calls for tests.
+
+use std::time::Duration;
+
+use domain::record::{
+    AttemptFailure, AttemptRecord, CacheOutcome, CallRecord, Charge, ChargeUnit, Opening, Outcome,
+    Who,
+};
+use domain::{BackendId, CallId, LimitId, Metered, Mono, Now, Usage, Wall};
+use proptest::prelude::*;
+
+/// 2026-11-22 12:00 UTC.
+pub(super) const NOON: Wall = Wall(1_795_348_800_000);
+
+pub(super) fn now(wall: Wall) -> Now {
+    Now {
+        mono: Mono::from_secs(86_400),
+        wall,
+    }
+}
+
+/// A call of team `search` that took 100 + 20 tokens, charged to a rate and a monthly quota.
+pub(super) fn call(number: u128, at: Wall) -> CallRecord {
+    let usage = Usage {
+        prompt: 100,
+        completion: 20,
+        cached_prompt: 40,
+        reasoning: 5,
+        ..Usage::default()
+    };
+    let charge = |limit: &str, unit| Charge {
+        limit: LimitId::from(limit),
+        key: "search".into(),
+        unit,
+    };
+    CallRecord {
+        opening: Opening {
+            id: CallId::new(at, number),
+            at,
+            who: Who {
+                subscription: "search".into(),
+                product: "standard".into(),
+                application: Some("chat-ui".into()),
+                caller: "abcdefghijkl".into(),
+            },
+            model: "gpt-4o".into(),
+            stream: true,
+            revision: 7,
+            prompt_tokens: 101,
+            charges: vec![
+                charge("product/standard/team-tpm", ChargeUnit::TokensPerMinute),
+                charge("product/standard/team-rpm", ChargeUnit::RequestsPerMinute),
+                charge(
+                    "product/standard/team-month",
+                    ChargeUnit::Quota {
+                        period_start: Wall(1_793_491_200_000),
+                    },
+                ),
+            ],
+        },
+        outcome: Outcome::Ok,
+        status: 200,
+        rule: None,
+        backend: Some("openai-eastus".into()),
+        cache: CacheOutcome::Off,
+        metered: Metered::Reported(usage),
+        latency: Duration::from_millis(840),
+        first_byte: Some(Duration::from_millis(210)),
+        attempts: vec![AttemptRecord {
+            backend: "openai-eastus".into(),
+            status: 200,
+            failure: None,
+            metered: Metered::Reported(usage),
+            latency: Duration::from_millis(838),
+        }],
+    }
+}
+
+pub(super) fn any_record() -> impl Strategy<Value = CallRecord> {
+    let ends = (
+        any_outcome(),
+        any::<u16>(),
+        any_name(),
+        any_name(),
+        0..3usize,
+        any_metered(),
+    );
+    let times = (any::<u32>(), proptest::option::of(any::<u32>()));
+    let attempts = proptest::collection::vec(any_attempt(), 0..3);
+    (any_opening(), ends, times, attempts).prop_map(
+        |(opening, ends, (latency, first_byte), attempts)| {
+            let (outcome, status, rule, backend, cache, metered) = ends;
+            CallRecord {
+                opening,
+                outcome,
+                status,
+                rule: rule.map(Into::into),
+                backend: backend.map(|name| name.as_str().into()),
+                cache: CacheOutcome::ALL[cache],
+                metered,
+                latency: micros(latency),
+                first_byte: first_byte.map(micros),
+                attempts,
+            }
+        },
+    )
+}
+
+fn any_opening() -> impl Strategy<Value = Opening> {
+    // Three days, so that hours, days and quota periods differ and meet.
+    let at = (0..3 * 86_400_000i64).prop_map(|ms| Wall(NOON.0 + ms));
+    let who = (0..3u8, 0..2u8, any_name(), ".{0,12}");
+    let rest = (0..3u8, any::<bool>(), any::<u64>(), 0..100_000u64);
+    (
+        any::<u128>(),
+        at,
+        who,
+        rest,
+        proptest::collection::vec(any_charge(), 0..4),
+    )
+        .prop_map(
+            |(
+                id,
+                at,
+                (subscription, product, application, caller),
+                (model, stream, revision, prompt_tokens),
+                charges,
+            )| Opening {
+                id: CallId::new(at, id),
+                at,
+                who: Who {
+                    subscription: format!("team-{subscription}").as_str().into(),
+                    product: format!("product-{product}").as_str().into(),
+                    application: application.map(|name| name.as_str().into()),
+                    caller: caller.into(),
+                },
+                model: format!("model-{model}").as_str().into(),
+                stream,
+                revision,
+                prompt_tokens,
+                charges,
+            },
+        )
+}
+
+fn any_charge() -> impl Strategy<Value = Charge> {
+    let unit = prop_oneof![
+        Just(ChargeUnit::TokensPerMinute),
+        Just(ChargeUnit::RequestsPerMinute),
+        (0..3i64).prop_map(|day| ChargeUnit::Quota {
+            period_start: Wall(NOON.0 + day * 86_400_000)
+        }),
+    ];
+    (0..3u8, 0..3u8, unit).prop_map(|(limit, key, unit)| Charge {
+        limit: LimitId::from(format!("global/limit-{limit}").as_str()),
+        key: format!("key-{key}").into(),
+        unit,
+    })
+}
+
+fn any_attempt() -> impl Strategy<Value = AttemptRecord> {
+    (
+        0..3u8,
+        any::<u16>(),
+        0..AttemptFailure::ALL.len() + 1,
+        any_metered(),
+        any::<u32>(),
+    )
+        .prop_map(
+            |(backend, status, failure, metered, latency)| AttemptRecord {
+                backend: BackendId::from(format!("backend-{backend}").as_str()),
+                status,
+                failure: AttemptFailure::ALL.get(failure).copied(),
+                metered,
+                latency: micros(latency),
+            },
+        )
+}
+
+fn any_outcome() -> impl Strategy<Value = Outcome> {
+    (0..Outcome::ALL.len()).prop_map(|at| Outcome::ALL[at])
+}
+
+fn any_metered() -> impl Strategy<Value = Metered> {
+    (any::<bool>(), proptest::array::uniform8(0..1_000_000u64)).prop_map(|(estimated, amounts)| {
+        let [
+            prompt,
+            completion,
+            cached_prompt,
+            cache_write,
+            reasoning,
+            audio_prompt,
+            audio_completion,
+            images,
+        ] = amounts;
+        let usage = Usage {
+            prompt,
+            completion,
+            cached_prompt,
+            cache_write,
+            reasoning,
+            audio_prompt,
+            audio_completion,
+            images,
+        };
+        if estimated {
+            Metered::Estimated(usage)
+        } else {
+            Metered::Reported(usage)
+        }
+    })
+}
+
+fn any_name() -> impl Strategy<Value = Option<String>> {
+    proptest::option::of((0..3u8).prop_map(|number| format!("name-{number}")))
+}
+
+fn micros(micros: u32) -> Duration {
+    Duration::from_micros(u64::from(micros))
+}

@@ -1,0 +1,191 @@
+//! Usage and single calls, beside a running gateway and without one.
+
+use std::collections::BTreeMap;
+
+use domain::Wall;
+use jiff::Timestamp;
+use proptest::prelude::*;
+
+use super::super::database::Database;
+use super::super::samples::any_record;
+use super::super::sums::UsageSums;
+use super::*;
+
+const ALL: [UsageBy; 9] = [
+    UsageBy::Subscription,
+    UsageBy::Application,
+    UsageBy::Product,
+    UsageBy::Model,
+    UsageBy::Backend,
+    UsageBy::Day,
+    UsageBy::Hour,
+    UsageBy::Outcome,
+    UsageBy::Cache,
+];
+/// Off UTC by nothing, an hour, half an hour, a quarter, and by half an hour in summer only.
+const ZONES: [&str; 5] = [
+    "UTC",
+    "Europe/Berlin",
+    "Asia/Kolkata",
+    "Asia/Kathmandu",
+    "Australia/Lord_Howe",
+];
+
+fn any_query() -> impl Strategy<Value = UsageQuery> {
+    let bound =
+        || proptest::option::of((-3_600_000..4 * 86_400_000i64).prop_map(|ms| Wall(NOON.0 + ms)));
+    let by = proptest::sample::subsequence(ALL.to_vec(), 0..4).prop_shuffle();
+    (by, bound(), bound(), 0..ZONES.len()).prop_map(|(by, since, until, zone)| UsageQuery {
+        by,
+        since,
+        until,
+        time_zone: TimeZone::get(ZONES[zone]).unwrap(),
+    })
+}
+
+/// The query, answered call by call.
+fn by_hand(records: &[CallRecord], query: &UsageQuery) -> Vec<UsageRow> {
+    let mut sums = BTreeMap::<Vec<String>, UsageSums>::new();
+    if query.by.is_empty() {
+        sums.insert(vec![], UsageSums::default());
+    }
+    for record in records {
+        let opening = &record.opening;
+        if query.since.is_some_and(|since| opening.at < since)
+            || query.until.is_some_and(|until| opening.at >= until)
+        {
+            continue;
+        }
+        let time = Timestamp::from_millisecond(opening.at.0)
+            .unwrap()
+            .to_zoned(query.time_zone.clone());
+        let name = |by: &UsageBy| match by {
+            UsageBy::Subscription => opening.who.subscription.to_string(),
+            UsageBy::Application => opening
+                .who
+                .application
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+            UsageBy::Product => opening.who.product.to_string(),
+            UsageBy::Model => opening.model.to_string(),
+            UsageBy::Backend => record
+                .backend
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+            UsageBy::Day => time.strftime("%F").to_string(),
+            UsageBy::Hour => time.strftime("%FT%H:00%:z").to_string(),
+            UsageBy::Outcome => record.outcome.as_str().to_owned(),
+            UsageBy::Cache => record.cache.as_str().to_owned(),
+        };
+        *sums.entry(query.by.iter().map(name).collect()).or_default() += UsageSums::of(record);
+    }
+    sums.into_iter()
+        .map(|(by, sums)| usage::row(by, sums))
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn any_window_and_zone_is_exact(records in proptest::collection::vec(any_record(), 0..60), queries in proptest::collection::vec(any_query(), 12)) {
+        let dir = tempfile::tempdir().unwrap();
+        Database::open(dir.path()).unwrap().apply(records.iter(), None).unwrap();
+        for query in queries {
+            prop_assert_eq!(usage(dir.path(), &query).unwrap(), by_hand(&records, &query), "{:?}", query);
+        }
+    }
+
+    #[test]
+    fn a_call_reads_back_from_the_database_as_it_was(record in any_record()) {
+        let dir = tempfile::tempdir().unwrap();
+        Database::open(dir.path()).unwrap().apply([&record].into_iter(), None).unwrap();
+        prop_assert_eq!(find(dir.path(), record.opening.id).unwrap(), Some(record));
+    }
+}
+
+#[test]
+fn a_killed_gateways_usage_is_complete() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, _) = open(dir.path());
+    for number in 0..100 {
+        ledger.append(None, call(number, NOON));
+    }
+    let entry = ledger.begin(&call(100, NOON).opening);
+    drop(ledger);
+    drop(entry);
+
+    let rows = usage(dir.path(), &by(&[UsageBy::Outcome])).unwrap();
+
+    let calls: Vec<_> = rows
+        .iter()
+        .map(|row| (row.by[0].as_str(), row.calls, row.estimated_tokens))
+        .collect();
+    assert_eq!(calls, [("interrupted", 1, 101), ("ok", 100, 0)]);
+}
+
+#[test]
+fn a_running_gateways_usage_can_be_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, _) = open(dir.path());
+    for number in 0..100 {
+        ledger.append(None, call(number, NOON));
+        assert!(total(dir.path()).calls <= 100);
+    }
+    ledger.close();
+    assert_eq!(total(dir.path()).total_tokens, 12_000);
+}
+
+#[test]
+fn recent_calls_come_newest_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, _) = open(dir.path());
+    for number in 0..5 {
+        ledger.append(None, call(number, Wall(NOON.0 + number as i64)));
+    }
+    ledger.close();
+    let newest: Vec<_> = recent(dir.path(), 2)
+        .unwrap()
+        .into_iter()
+        .map(|record| record.opening.at.0 - NOON.0)
+        .collect();
+    assert_eq!(newest, [4, 3]);
+}
+
+#[test]
+fn a_directory_without_a_ledger_is_a_clear_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = usage(dir.path(), &by(&[])).unwrap_err();
+    assert!(error.0.contains("no ledger in"), "{error}");
+    assert!(std::fs::read_dir(dir.path()).unwrap().next().is_none());
+}
+
+#[test]
+fn a_provider_that_reports_absurd_tokens_does_not_break_the_sums() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, _) = open(dir.path());
+    let mut absurd = call(1, NOON);
+    absurd.metered = Metered::Reported(domain::Usage {
+        prompt: u64::MAX,
+        completion: u64::MAX,
+        ..Default::default()
+    });
+    for number in 0..10 {
+        absurd.opening.id = CallId::new(NOON, number);
+        ledger.append(None, absurd.clone());
+    }
+    ledger.append(None, call(11, NOON));
+    ledger.close();
+    assert_eq!(total(dir.path()).total_tokens, 10 * 2 * (1 << 40) + 120);
+}
+
+fn by(by: &[UsageBy]) -> UsageQuery {
+    UsageQuery {
+        by: by.to_vec(),
+        since: None,
+        until: None,
+        time_zone: TimeZone::UTC,
+    }
+}

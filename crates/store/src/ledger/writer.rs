@@ -1,0 +1,270 @@
+//! The thread that brings the journal into the database. Calls never wait for it.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::record::CallRecord;
+use domain::{CallId, Wall};
+
+use super::Shared;
+use super::database::Database;
+use super::overflow::{Folded, Waiting, mark_folded};
+use super::segment::Position;
+use super::signal::Stop;
+use super::tail::{Event, Tail};
+
+/// Records for one transaction, at most.
+const BATCH_RECORDS: usize = 2_000;
+/// Between transactions: what comes in meanwhile shares the next one.
+const BATCH_PAUSE: Duration = Duration::from_millis(50);
+const RETRY_PAUSE: Duration = Duration::from_millis(250);
+/// Closing gives a faulty database this many tries, 5 s in all. The journal keeps what it lacks.
+const CLOSING_TRIES: u32 = 20;
+
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    dir: PathBuf,
+    /// `None` after a fault, until it can be opened again.
+    database: Option<Database>,
+    tail: Tail,
+    open: OpenCalls,
+    latest: Wall,
+}
+
+enum Step {
+    /// There may be more.
+    Wrote,
+    CaughtUp,
+}
+
+impl Writer {
+    pub(super) fn new(shared: Arc<Shared>, dir: PathBuf, database: Database, tail: Tail) -> Self {
+        Self {
+            shared,
+            dir,
+            database: Some(database),
+            tail,
+            open: OpenCalls::default(),
+            latest: Wall(0),
+        }
+    }
+
+    /// True if the database has everything and no call is open: the journal can go.
+    pub(super) fn run(mut self) -> bool {
+        let mut tries = 0;
+        loop {
+            let stop = self.shared.writer_signal.stop();
+            if stop == Some(Stop::Abandon) {
+                return false;
+            }
+            match self.step() {
+                Ok(Step::Wrote) => {
+                    tries = 0;
+                    self.shared.note_database(None);
+                }
+                Ok(Step::CaughtUp) if stop.is_some() => return self.open.is_empty() && self.end(),
+                Ok(Step::CaughtUp) => self.wait_for_work(),
+                Err(fault) => {
+                    self.shared.note_database(Some(fault));
+                    // Opened anew at the next try: the file itself may have been repaired.
+                    self.database = None;
+                    if stop.is_none() {
+                        self.shared.writer_signal.pause(RETRY_PAUSE);
+                        continue;
+                    }
+                    tries += 1;
+                    if tries == CLOSING_TRIES {
+                        return false;
+                    }
+                    std::thread::sleep(RETRY_PAUSE);
+                }
+            }
+        }
+    }
+
+    fn wait_for_work(&self) {
+        let shared = &self.shared;
+        shared.writer_signal.wait(None, || {
+            shared.journal.behind_bytes() > 0 || !shared.overflow.is_empty()
+        });
+        shared.writer_signal.pause(BATCH_PAUSE);
+    }
+
+    fn step(&mut self) -> Result<Step, String> {
+        if let Some(batch) = self
+            .tail
+            .read(&self.shared.journal, BATCH_RECORDS)
+            .map_err(|error| format!("cannot read the journal: {error}"))?
+        {
+            let position = batch.position();
+            self.write(|database| database.apply(batch.records.iter(), Some(position)))?;
+            if batch.damaged > 0 {
+                tracing::error!(
+                    places = batch.damaged,
+                    segment = position.segment,
+                    "the journal was damaged while in use"
+                );
+            }
+            self.shared
+                .journal
+                .note_applied(batch.bytes, position.segment);
+            self.note_latest(batch.records.iter());
+            for (id, event) in &batch.events {
+                self.open.note(*id, *event);
+            }
+            self.tail.accept(batch);
+            self.release()?;
+            return Ok(Step::Wrote);
+        }
+        // Only now, so that a record's opening was seen before the record.
+        if self.write_overflow()? || self.write_folded()? {
+            return Ok(Step::Wrote);
+        }
+        Ok(Step::CaughtUp)
+    }
+
+    fn write(
+        &mut self,
+        write: impl FnOnce(&mut Database) -> rusqlite::Result<()>,
+    ) -> Result<(), String> {
+        let database = match &mut self.database {
+            Some(database) => database,
+            none => none.insert(Database::open(&self.dir).map_err(|error| error.0)?),
+        };
+        write(database).map_err(|error| database.describe(&error))
+    }
+
+    /// Records that the journal could not take, if the keeper has not brought them there yet.
+    fn write_overflow(&mut self) -> Result<bool, String> {
+        let taken = self.shared.overflow.take(BATCH_RECORDS);
+        if taken.is_empty() {
+            return Ok(false);
+        }
+        let records = || taken.iter().map(|waiting| &waiting.record);
+        if let Err(fault) = self.write(|database| database.apply(records(), None)) {
+            self.shared.overflow.put_back(taken);
+            return Err(fault);
+        }
+        self.note_latest(records());
+        let tail = self.tail.position();
+        for Waiting { record, opening } in &taken {
+            if let Some(place) = opening {
+                self.open
+                    .close_early(record.opening.id, place.position(), tail);
+            }
+        }
+        Ok(true)
+    }
+
+    fn write_folded(&mut self) -> Result<bool, String> {
+        let Some(Folded { sums, openings }) = self.shared.overflow.take_folded() else {
+            return Ok(false);
+        };
+        if let Err(fault) = self.write(|database| database.apply_folded(&sums)) {
+            self.shared
+                .overflow
+                .put_folded_back(Folded { sums, openings });
+            return Err(fault);
+        }
+        let tail = self.tail.position();
+        for (id, place) in openings {
+            mark_folded(&place);
+            self.open.close_early(id, place.position(), tail);
+        }
+        Ok(true)
+    }
+
+    /// Deletes segments that the database has and that hold no open call.
+    fn release(&mut self) -> Result<(), String> {
+        let reached = self.tail.position().segment;
+        let open = &self.open;
+        let is_done = |segment| segment < reached && !open.holds(segment);
+        if !self.shared.journal.has(is_done) {
+            return Ok(());
+        }
+        let latest = self.latest;
+        self.write(|database| {
+            database.prune_quota_levels(latest)?;
+            database.make_durable()
+        })?;
+        let open = &self.open;
+        for segment in self
+            .shared
+            .journal
+            .release(|segment| segment < reached && !open.holds(segment))
+        {
+            if let Err(error) = segment.delete() {
+                tracing::warn!(%error, segment = segment.number, "cannot delete a journal segment");
+            }
+        }
+        self.shared.keeper_signal.wake();
+        Ok(())
+    }
+
+    fn note_latest<'a>(&mut self, records: impl Iterator<Item = &'a CallRecord>) {
+        for record in records {
+            self.latest = self.latest.max(record.opening.at);
+        }
+    }
+
+    /// Makes the database durable on its own.
+    fn end(&mut self) -> bool {
+        let ended = self.write(Database::make_durable);
+        if let Err(error) = &ended {
+            tracing::warn!(%error, "the journal is left to the next start");
+        }
+        ended.is_ok()
+    }
+}
+
+/// Calls that the journal has an opening of and no record yet. As many as are in flight.
+#[derive(Debug, Default)]
+struct OpenCalls {
+    segment_of: HashMap<CallId, u64>,
+    calls_in: BTreeMap<u64, usize>,
+    /// Settled past the journal while their openings were still to be read.
+    closed_early: HashSet<CallId>,
+}
+
+impl OpenCalls {
+    fn note(&mut self, id: CallId, event: Event) {
+        match event {
+            Event::Opened { segment } => {
+                if !self.closed_early.remove(&id) && self.segment_of.insert(id, segment).is_none() {
+                    *self.calls_in.entry(segment).or_default() += 1;
+                }
+            }
+            Event::Closed => self.close(id),
+        }
+    }
+
+    fn close_early(&mut self, id: CallId, opening: Position, tail: Position) {
+        if opening >= tail {
+            self.closed_early.insert(id);
+        } else {
+            self.close(id);
+        }
+    }
+
+    fn close(&mut self, id: CallId) {
+        let Some(segment) = self.segment_of.remove(&id) else {
+            return;
+        };
+        if let Some(calls) = self.calls_in.get_mut(&segment) {
+            *calls -= 1;
+            if *calls == 0 {
+                self.calls_in.remove(&segment);
+            }
+        }
+    }
+
+    fn holds(&self, segment: u64) -> bool {
+        self.calls_in.contains_key(&segment)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.segment_of.is_empty()
+    }
+}

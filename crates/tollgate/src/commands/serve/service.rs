@@ -1,0 +1,207 @@
+//! A gateway with its sockets and files: opened in order, closed in the reverse one.
+
+use std::fs::DirBuilder;
+use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow};
+use config::Snapshot;
+use gateway::server::{self, Face};
+use gateway::{Clock, Gateway};
+use store::{Counters, Ledger};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub struct Service {
+    gateway: Arc<Gateway>,
+    /// Accept loops; each ends when `shutdown` is told and its calls are over.
+    listeners: TaskTracker,
+    shutdown: CancellationToken,
+}
+
+impl Service {
+    pub async fn start(snapshot: Snapshot, clock: Clock) -> Result<Self> {
+        let settings = snapshot.settings.clone();
+        // Ports first: a second gateway by mistake ends here, before it touches any file.
+        let public = bind(settings.listen, "listen").await?;
+        let admin = match settings.admin_listen {
+            Some(address) => Some(bind(address, "admin.listen").await?),
+            None => None,
+        };
+        create_data_dir(&settings.data_dir)?;
+        let now = clock.now();
+        let (ledger, recovered) = Ledger::open(&settings.data_dir, now).with_context(|| {
+            format!(
+                "cannot open the ledger in `{}` (data_dir)",
+                settings.data_dir.display()
+            )
+        })?;
+        let counters = Counters::memory();
+        counters.restore(&recovered.counters, &snapshot.every_limit(), now);
+        if recovered.interrupted > 0 || recovered.replayed > 0 {
+            tracing::warn!(
+                interrupted = recovered.interrupted,
+                replayed = recovered.replayed,
+                "the last run ended without closing its ledger: nothing is lost"
+            );
+        }
+        let started = Started {
+            listen: public.local_addr().context("the listener has no address")?,
+            admin: admin
+                .as_ref()
+                .and_then(|listener| listener.local_addr().ok()),
+        };
+        started.log(&snapshot);
+
+        let gateway = Gateway::new(snapshot, counters, ledger, clock, TaskTracker::new())
+            .context("cannot start")?;
+        let (listeners, shutdown) = (TaskTracker::new(), CancellationToken::new());
+        listeners.spawn(server::serve(
+            gateway.clone(),
+            public,
+            Face::Public,
+            shutdown.clone(),
+        ));
+        if let Some(admin) = admin {
+            listeners.spawn(server::serve(
+                gateway.clone(),
+                admin,
+                Face::Admin,
+                shutdown.clone(),
+            ));
+        }
+        listeners.close();
+        Ok(Self {
+            gateway,
+            listeners,
+            shutdown,
+        })
+    }
+
+    pub fn revision(&self) -> u64 {
+        self.gateway.snapshot.load().revision
+    }
+
+    /// Puts a configuration in force. Calls in flight end under the one that they began with.
+    pub fn reload(&self, snapshot: Snapshot, cause: &str) {
+        let before = self.gateway.snapshot.load_full();
+        for field in needing_restart(&before, &snapshot) {
+            tracing::warn!(
+                field,
+                "changed, but a restart is needed for it: the running value stays"
+            );
+        }
+        let counts = Counts::of(&snapshot);
+        match self.gateway.reload(snapshot) {
+            Ok(()) => tracing::info!(
+                cause,
+                revision = self.revision(),
+                subscriptions = counts.subscriptions,
+                models = counts.models,
+                backends = counts.backends,
+                "configuration in force"
+            ),
+            Err(error) => {
+                tracing::error!(cause, %error, revision = before.revision, "not loaded: the configuration in force stays")
+            }
+        }
+    }
+
+    /// Lets open calls finish, then puts everything that they recorded into the database.
+    pub async fn stop(self) -> Result<()> {
+        let Self {
+            gateway,
+            listeners,
+            shutdown,
+        } = self;
+        shutdown.cancel();
+        listeners.wait().await;
+        gateway.tasks.close();
+        gateway.tasks.wait().await;
+        let gateway = Arc::into_inner(gateway).ok_or_else(|| {
+            anyhow!("something still holds the gateway: its ledger is closed by the next start")
+        })?;
+        tokio::task::spawn_blocking(move || gateway.ledger.close())
+            .await
+            .context("closing the ledger failed")?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+async fn bind(address: SocketAddr, field: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("{field}: cannot listen on {address}; stop what has the port, or choose another")
+    })
+}
+
+/// Usage is nobody else's business on this machine.
+fn create_data_dir(dir: &Path) -> Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .with_context(|| {
+            format!(
+                "data_dir: cannot create `{}`; choose a folder that the gateway may write to",
+                dir.display()
+            )
+        })
+}
+
+fn needing_restart(before: &Snapshot, after: &Snapshot) -> Vec<&'static str> {
+    let (before, after) = (&before.settings, &after.settings);
+    let changed = [
+        ("listen", before.listen != after.listen),
+        ("admin.listen", before.admin_listen != after.admin_listen),
+        ("data_dir", before.data_dir != after.data_dir),
+    ];
+    changed
+        .into_iter()
+        .filter_map(|(field, changed)| changed.then_some(field))
+        .collect()
+}
+
+struct Counts {
+    subscriptions: usize,
+    models: usize,
+    backends: usize,
+}
+
+impl Counts {
+    fn of(snapshot: &Snapshot) -> Self {
+        Self {
+            subscriptions: snapshot.subscriptions.len(),
+            models: snapshot.models.len(),
+            backends: snapshot.backends.len(),
+        }
+    }
+}
+
+struct Started {
+    listen: SocketAddr,
+    admin: Option<SocketAddr>,
+}
+
+impl Started {
+    fn log(&self, snapshot: &Snapshot) {
+        let Counts {
+            subscriptions,
+            models,
+            backends,
+        } = Counts::of(snapshot);
+        tracing::info!(
+            listen = %self.listen,
+            admin = self.admin.map(tracing::field::display),
+            revision = snapshot.revision,
+            subscriptions,
+            models,
+            backends,
+            version = env!("CARGO_PKG_VERSION"),
+            "tollgate started"
+        );
+    }
+}
