@@ -66,7 +66,7 @@ async fn an_upstream_s_credential_reaches_neither_the_client_nor_the_log() {
             .header("x-ms-debug", "key refused")
     })
     .await;
-    let gate = Gate::start(config().backend("east", upstream.address).retry(1, 0.0)).await;
+    let gate = Gate::start_verbose(config().backend("east", upstream.address).retry(1, 0.0)).await;
     let answer = gate.send(chat("hi")).await;
     assert_eq!(
         (answer.status, answer.code()),
@@ -130,7 +130,7 @@ async fn prompts_answers_and_keys_are_found_neither_in_the_log_nor_on_disk() {
         Reply::json(json!({ "choices": [choice] }).to_string())
     })
     .await;
-    let mut gate = Gate::start(
+    let mut gate = Gate::start_verbose(
         config()
             .backend("east", upstream.address)
             .token_limit("team-tpm", 9_000),

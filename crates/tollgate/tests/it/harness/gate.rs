@@ -20,11 +20,21 @@ pub struct Gate {
     admin: SocketAddr,
     folder: TempDir,
     config: Config,
+    log_filter: &'static str,
     process: Option<Child>,
 }
 
 impl Gate {
     pub async fn start(config: Config) -> Self {
+        Self::start_logging("info", config).await
+    }
+
+    /// With a log that holds back nothing.
+    pub async fn start_verbose(config: Config) -> Self {
+        Self::start_logging("trace", config).await
+    }
+
+    async fn start_logging(log_filter: &'static str, config: Config) -> Self {
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let folder = tempfile::tempdir().unwrap();
         let mut gate = Self {
@@ -32,6 +42,7 @@ impl Gate {
             admin: nowhere,
             folder,
             config,
+            log_filter,
             process: None,
         };
         gate.launch().await;
@@ -184,7 +195,7 @@ impl Gate {
             .arg("serve")
             .arg("--config")
             .arg(self.config_path())
-            .env("RUST_LOG", "debug")
+            .env("RUST_LOG", self.log_filter)
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()
