@@ -18,7 +18,7 @@ pub fn read(operation: Operation, body: &[u8]) -> Answer {
     if serde_json::from_slice::<IgnoredAny>(body).is_err() {
         return Answer::default();
     }
-    let reported = Json::first(body).and_then(|answer| answer.get("usage"));
+    let reported = Json::whole(body).get("usage");
     Answer {
         usage: reported.and_then(|object| usage::read(operation, object)),
         is_whole: true,
@@ -42,9 +42,7 @@ pub fn completion_tokens(operation: Operation, body: &[u8], encoding: Encoding) 
         Operation::Embeddings => 0,
         Operation::ChatCompletions | Operation::Completions => {
             let mut tokens = 0;
-            if let Some(answer) = Json::first(body) {
-                choice::each_text(answer, |_, text| tokens += encoding.count(text));
-            }
+            choice::each_text(Json::whole(body), |_, text| tokens += encoding.count(text));
             tokens
         }
     }

@@ -27,21 +27,30 @@ pub(crate) fn each_text(answer: Json<'_>, mut text: impl FnMut(Channel, &str)) {
         return;
     };
     for (position, choice) in (0..).zip(choices.elements()) {
-        let index = choice.get("index").and_then(number).unwrap_or(position);
+        let mut index = position;
+        let mut said = None;
+        let mut message = None;
         for (key, value) in choice.members() {
             match key.as_ref() {
-                "text" => show(
-                    value,
-                    Channel {
-                        choice: index,
-                        call: 0,
-                        part: Part::Text,
-                    },
-                    &mut text,
-                ),
-                "delta" | "message" => each_of_message(value, index, &mut text),
+                "index" => index = number(value).unwrap_or(position),
+                "text" => said = Some(value),
+                "delta" | "message" => message = Some(value),
                 _ => {}
             }
+        }
+        if let Some(value) = said {
+            show(
+                value,
+                Channel {
+                    choice: index,
+                    call: 0,
+                    part: Part::Text,
+                },
+                &mut text,
+            );
+        }
+        if let Some(value) = message {
+            each_of_message(value, index, &mut text);
         }
     }
 }

@@ -65,7 +65,7 @@ pub fn read(
     let model = match (deployment, fields.model) {
         (Some(deployment), _) => model_name(deployment)?,
         (None, Some(span)) if span.of(&body) != b"null" => {
-            match Json::first(span.of(&body)).and_then(Json::text) {
+            match Json::whole(span.of(&body)).text() {
                 Some(name) => model_name(&name)?,
                 None => return Err(RequestError::field("model", "must be a string")),
             }
@@ -130,9 +130,7 @@ impl Request {
 
     /// The prompt's tokens by the model's tokenizer and the provider's published overheads.
     pub fn prompt_tokens(&self, encoding: Encoding) -> u64 {
-        let Some(body) = Json::first(&self.body) else {
-            return 0;
-        };
+        let body = Json::whole(&self.body);
         let tokens = match self.operation {
             Operation::ChatCompletions => {
                 count::chat(body, encoding, ImageRule::of_model(self.model.as_str()))
@@ -148,11 +146,11 @@ impl Request {
     /// The body to send: the model's name replaced by `deployment`, and for streams
     /// `stream_options.include_usage` true. The very same bytes where nothing changes.
     pub fn body_for(&self, deployment: &str) -> Bytes {
-        let keeps_model = Json::first(self.model_place.span.of(&self.body))
-            .and_then(Json::text)
+        let keeps_model = Json::whole(self.model_place.span.of(&self.body))
+            .text()
             .is_some_and(|model| model == deployment);
         let model = (!keeps_model).then(|| self.model_place.with_model(deployment));
-        splice::apply(&self.body, model, self.include_usage.clone())
+        splice::apply(&self.body, model.as_ref(), self.include_usage.as_ref())
     }
 
     pub fn body_len(&self) -> usize {

@@ -66,10 +66,7 @@ mod tests {
     use super::*;
 
     fn chat(text: &str) -> Option<Usage> {
-        read(
-            Operation::ChatCompletions,
-            Json::first(text.as_bytes()).unwrap(),
-        )
+        read(Operation::ChatCompletions, Json::whole(text.as_bytes()))
     }
 
     #[test]
@@ -120,7 +117,7 @@ mod tests {
             chat(r#"{"completion_tokens":3,"total_tokens":15}"#),
             expected
         );
-        let embeddings = Json::first(br#"{"prompt_tokens":8,"total_tokens":8}"#).unwrap();
+        let embeddings = Json::whole(br#"{"prompt_tokens":8,"total_tokens":8}"#);
         let expected = Some(Usage {
             prompt: 8,
             ..Usage::default()

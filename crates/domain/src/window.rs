@@ -113,10 +113,11 @@ impl Window {
         }
         let cycles = needed.saturating_sub(sum).div_ceil(bound);
         let needed = needed - cycles * bound;
-        let mut freed = 0;
-        let slice = self.slices.iter().find(|slice| {
-            freed += u128::from(slice.used) + u128::from(slice.held);
-            freed >= needed
+        // From the newest: what is asked most is when all of it has expired.
+        let mut freed_before = sum;
+        let slice = self.slices.iter().rev().find(|slice| {
+            freed_before -= u128::from(slice.used) + u128::from(slice.held);
+            freed_before < needed
         })?;
         let cycles = u64::try_from(cycles).unwrap_or(u64::MAX);
         let expiry_s = cycles

@@ -1,6 +1,7 @@
 //! The parts that calls share, put together and swapped.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use config::Snapshot;
@@ -31,6 +32,9 @@ pub struct Gateway {
     stop: CancellationToken,
 }
 
+/// Between two sweeps of idle counters.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error("TLS could not be set up: {0}")]
@@ -60,6 +64,7 @@ impl Gateway {
             snapshot: ArcSwap::from_pointee(snapshot),
         });
         gateway.prepare(&gateway.snapshot.load())?;
+        gateway.sweep_now_and_then();
         Ok(gateway)
     }
 
@@ -77,6 +82,19 @@ impl Gateway {
         self.authenticator
             .sync(snapshot, &self.tasks, &self.stop, spread);
         Ok(())
+    }
+
+    /// Frees what idle counter keys hold after a burst of them.
+    fn sweep_now_and_then(self: &Arc<Self>) {
+        let (gateway, stop) = (Arc::downgrade(self), self.stop.clone());
+        let sweep = async move {
+            loop {
+                tokio::time::sleep(SWEEP_INTERVAL).await;
+                let Some(gateway) = gateway.upgrade() else { return };
+                gateway.counters.sweep(gateway.clock.now());
+            }
+        };
+        self.tasks.spawn(async move { stop.run_until_cancelled(sweep).await });
     }
 
     /// After the listeners stopped: waits for what still runs, then for the ledger's database.

@@ -191,14 +191,15 @@ impl Authenticator {
             return Ok(token);
         }
         let token = UnverifiedToken::parse(secret.text)?;
+        // Before anything is waited for: what can never be allowed needs no issuer to say so.
+        let algorithm = token.algorithm.ok_or(TokenFault::AlgorithmNotAllowed)?;
         let (issuer, keys, set) = self.issuer_of(snapshot, &token).await?;
-        let algorithm = token
-            .algorithm
-            .filter(|algorithm| issuer.algorithms.contains(algorithm));
-        let algorithm = algorithm.ok_or(TokenFault::AlgorithmNotAllowed)?;
+        if !issuer.algorithms.contains(&algorithm) {
+            return Err(TokenFault::AlgorithmNotAllowed.into());
+        }
         let set = keys.verify(set, &token, algorithm, now.mono).await?;
         // Keys fetched meanwhile may come with another issuer name.
-        if !token::is_from(expected_issuer(&issuer, &set), &token.claims) {
+        if !token::is_from(expected(&issuer, &set), &token.claims) {
             return Err(TokenFault::WrongIssuer.into());
         }
         let validity = Validity::of(&token.claims)?;
@@ -246,6 +247,10 @@ impl Authenticator {
         for wait in [false, true] {
             let mut fallback = None;
             for issuer in &snapshot.issuers {
+                let named = issuer.issuer.as_deref();
+                if named.is_some_and(|named| !token::is_from(named, &token.claims)) {
+                    continue;
+                }
                 let Some(Followed { keys, .. }) = followed.get(issuer.openid_config.as_str())
                 else {
                     unavailable.get_or_insert((issuer, NOT_FOLLOWED_RETRY));
@@ -262,7 +267,7 @@ impl Authenticator {
                         }
                     },
                 };
-                if !token::is_from(expected_issuer(issuer, &set), &token.claims) {
+                if !token::is_from(expected(issuer, &set), &token.claims) {
                     continue;
                 }
                 let found = (issuer.clone(), keys.clone(), set);
@@ -285,7 +290,7 @@ impl Authenticator {
     }
 }
 
-/// What `iss` must read: the configuration's word before the discovery document's.
-fn expected_issuer<'a>(issuer: &'a Issuer, set: &'a KeySet) -> &'a str {
+/// What `iss` must be: what the configuration says, else what the issuer's own document does.
+fn expected<'a>(issuer: &'a Issuer, set: &'a KeySet) -> &'a str {
     issuer.issuer.as_deref().unwrap_or(&set.issuer)
 }

@@ -81,7 +81,7 @@ pub fn decide(
     Answer {
         visible_tokens: choices.iter().map(|choice| choice.tokens).sum(),
         reasoning_tokens: reasoning * choices.len() as u64,
-        audio_tokens: behaviour.audio_completion_tokens,
+        audio_tokens: behaviour.audio_completion_tokens.min(ANSWER_TOKENS_MAX),
         choices,
     }
 }

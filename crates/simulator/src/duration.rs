@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
+/// Longer ones are refused, so that sums of a few never overflow.
+const SECONDS_MAX: f64 = 366.0 * 24.0 * 3600.0;
+
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Written {
@@ -40,8 +43,10 @@ fn read(written: &Written) -> Result<Duration, String> {
             }
         }
     };
-    Duration::try_from_secs_f64(seconds)
-        .map_err(|_| "a duration is not negative and not endless".to_owned())
+    if !(0.0..=SECONDS_MAX).contains(&seconds) {
+        return Err("a duration is between nothing and a year".to_owned());
+    }
+    Ok(Duration::from_secs_f64(seconds))
 }
 
 /// The same for a duration that may be absent.

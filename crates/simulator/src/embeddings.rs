@@ -11,7 +11,7 @@ use crate::usage;
 
 const DIMENSIONS_MAX: u64 = 4096;
 /// Words past this many do not move a vector: the work on one text is bounded.
-const WORDS_MAX: usize = 2048;
+const WORDS_MAX: usize = 256;
 
 pub fn unary(asked: &Asked<'_>) -> Pieces {
     let usual = if asked.question.model.contains("3-large") {

@@ -30,7 +30,7 @@ pub struct Tally {
     pub calls: u64,
     /// By status. A call that got no head is in none of them.
     pub answers: BTreeMap<u16, u64>,
-    /// Of every call that was answered with 200 or that hung up before its answer.
+    /// Of every call that was not refused.
     pub prompt_tokens: u64,
     /// Of every answer as it was decided, sent to its end or not.
     pub completion_tokens: u64,

@@ -1,4 +1,4 @@
-//! Measures the ledger on this machine: `cargo run --release -p store --example measure_ledger --
+//! Measures the ledger on this machine, in CPU time and wall time: `cargo run --release -p store --example measure_ledger --
 //! DIR CALLS`. Writes CALLS calls through the real path into DIR, which must be empty, and queries
 //! them.
 
@@ -35,7 +35,7 @@ fn main() {
     };
     let (ledger, _) = Ledger::open(dir, now).expect("an empty directory");
 
-    let mut in_calls = Duration::ZERO;
+    let mut in_calls = Took::default();
     let mut furthest_behind = 0;
     let all = timed(|| {
         let mut number = 0;
@@ -54,13 +54,10 @@ fn main() {
         }
         ledger.close();
     });
-    println!(
-        "begin + append: {:.2} µs a call",
-        in_calls.as_secs_f64() * 1e6 / calls as f64
-    );
+    println!("begin + append: {} a call", in_calls.micros_each(calls));
     println!(
         "through to the database: {:.0} calls/s",
-        calls as f64 / all.as_secs_f64()
+        calls as f64 / all.wall.as_secs_f64()
     );
     println!("furthest behind: {} MiB", furthest_behind >> 20);
 
@@ -68,7 +65,7 @@ fn main() {
     let record = call(calls, calls);
     let entry = ledger.begin(&record.opening);
     let progress = timed(|| (0..100_000).for_each(|tokens| ledger.progress(&entry, tokens)));
-    println!("progress: {:.2} µs", progress.as_secs_f64() * 1e6 / 1e5);
+    println!("progress: {}", progress.micros_each(100_000));
     ledger.append(Some(entry), record);
     ledger.close();
 
@@ -98,8 +95,8 @@ fn main() {
         let mut rows = 0;
         let took = timed(|| rows = usage(dir, &query).expect("a ledger").len());
         println!(
-            "usage by {:?} in {zone}: {rows} rows in {took:.0?}",
-            query.by
+            "usage by {:?} in {zone}: {rows} rows in {:.0?} CPU, {:.0?} wall",
+            query.by, took.cpu, took.wall
         );
     }
 }
@@ -170,9 +167,44 @@ fn call(number: u64, calls: u64) -> CallRecord {
     }
 }
 
+/// What some work took of the clock on the wall, and of this thread's CPU.
+#[derive(Clone, Copy, Default)]
+struct Took {
+    wall: Duration,
+    cpu: Duration,
+}
+
+impl Took {
+    fn micros_each(self, count: u64) -> String {
+        let each = |took: Duration| took.as_secs_f64() * 1e6 / count as f64;
+        format!(
+            "{:.2} µs CPU, {:.2} µs wall",
+            each(self.cpu),
+            each(self.wall)
+        )
+    }
+}
+
+impl std::ops::AddAssign for Took {
+    fn add_assign(&mut self, other: Self) {
+        self.wall += other.wall;
+        self.cpu += other.cpu;
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "a measurement reads the clock")]
-fn timed(work: impl FnOnce()) -> Duration {
-    let start = Instant::now();
+fn timed(work: impl FnOnce()) -> Took {
+    let (start, cpu) = (Instant::now(), thread_cpu());
     work();
-    start.elapsed()
+    Took {
+        wall: start.elapsed(),
+        cpu: thread_cpu().saturating_sub(cpu),
+    }
+}
+
+/// Zero where the system does not say.
+fn thread_cpu() -> Duration {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let ns = stat.split(' ').next().and_then(|ns| ns.parse().ok());
+    Duration::from_nanos(ns.unwrap_or(0))
 }

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use domain::Now;
 use domain::record::{CallRecord, Opening};
-use domain::{CallId, Now};
 
 use crate::counters::Restored;
 use crate::directory::{Lock, create_private_directory};
@@ -22,6 +22,7 @@ mod journal;
 mod keeper;
 mod migrations;
 mod overflow;
+mod query;
 mod recovery;
 mod rows;
 #[cfg(test)]
@@ -39,6 +40,7 @@ use codec::Bounds;
 use database::Database;
 use journal::{Journal, Place, Unwritable};
 use overflow::{Overflow, Waiting};
+pub use query::{find, recent};
 use segment::{Frame, Kind, Passed};
 use signal::{Signal, Stop};
 use tail::Tail;
@@ -365,33 +367,4 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn journal_dir(dir: &Path) -> PathBuf {
     dir.join("journal")
-}
-
-/// For tests that look one call up.
-pub fn find(dir: &Path, id: CallId) -> Result<Option<CallRecord>, LedgerError> {
-    let connection = open_to_query(dir)?;
-    rows::find(&connection, id).map_err(|error| unreadable(dir, &error))
-}
-
-/// The latest calls, newest first.
-pub fn recent(dir: &Path, limit: usize) -> Result<Vec<CallRecord>, LedgerError> {
-    let connection = open_to_query(dir)?;
-    rows::recent(&connection, limit).map_err(|error| unreadable(dir, &error))
-}
-
-/// Beside a running gateway the database may lag by a tenth of a second. After one that was killed,
-/// the journal is replayed first.
-fn open_to_query(dir: &Path) -> Result<rusqlite::Connection, LedgerError> {
-    let left = recovery::segments(&journal_dir(dir)).is_ok_and(|segments| !segments.is_empty());
-    if left && let Ok(Some(_lock)) = Lock::try_take(dir) {
-        recovery::replay(&journal_dir(dir), &mut Database::open(dir)?)?;
-    }
-    database::open_to_read(dir)
-}
-
-fn unreadable(dir: &Path, error: &rusqlite::Error) -> LedgerError {
-    LedgerError(format!(
-        "cannot read the ledger in {}: {error}",
-        dir.display()
-    ))
 }

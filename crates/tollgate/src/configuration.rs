@@ -113,12 +113,32 @@ pub fn load_files(paths: &[PathBuf]) -> Result<Loaded, LoadFailure> {
     compile(&read_sources(paths)?, &[], 1, &RefCell::default())
 }
 
-/// For commands that cannot go on without a configuration: the problems are the error's text.
-pub fn load_or_explain(path: &Path) -> anyhow::Result<Snapshot> {
-    match load_files(&[path.to_owned()]) {
-        Ok(loaded) => Ok(loaded.snapshot),
-        Err(failure) => Err(anyhow!("{failure}")),
+/// For commands that use names, folders and the time zone, but no secret: a shell that lacks the
+/// gateway's environment will do. The problems are the error's text.
+pub fn load_without_secrets(path: &Path) -> anyhow::Result<Snapshot> {
+    let paths = [path.to_owned()];
+    let failure = match load_files(&paths) {
+        Ok(loaded) => return Ok(loaded.snapshot),
+        Err(failure) => failure,
+    };
+    let missing = |name: &str| format!("https://{MISSING}/{name}");
+    let variables = |name: &str| Some(std::env::var(name).unwrap_or_else(|_| missing(name)));
+    let files = |path: &str| Ok(std::fs::read_to_string(path).unwrap_or_else(|_| missing(path)));
+    let environment = Environment {
+        variables: &variables,
+        files: &files,
+    };
+    match config::load(&read_sources(&paths)?, &environment, &[], 1) {
+        Ok((snapshot, _)) if !is_missing(&snapshot.settings.data_dir) => Ok(snapshot),
+        Ok(_) | Err(_) => Err(anyhow!("{failure}")),
     }
+}
+
+/// Stands in what a secret would be: long enough for a key, and well-formed as a URL.
+const MISSING: &str = "missing.invalid";
+
+fn is_missing(path: &Path) -> bool {
+    path.to_string_lossy().contains(MISSING)
 }
 
 type Secrets = RefCell<Vec<(PathBuf, Option<Stamp>)>>;
@@ -251,6 +271,23 @@ mod tests {
                 dir.path().join("20-teams.yml")
             ]
         );
+    }
+
+    #[test]
+    fn a_command_that_needs_no_secret_runs_without_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("tollgate.yaml");
+        let backend = "backends: [{ id: a, dialect: openai, url: https://a.example, auth: { api_key: \"${env:TOLLGATE_TEST_UNSET}\" } }]";
+        std::fs::write(&file, format!("data_dir: ./here\n{backend}\n")).unwrap();
+        assert!(load_files(std::slice::from_ref(&file)).is_err());
+        assert_eq!(
+            load_without_secrets(&file).unwrap().settings.data_dir,
+            Path::new("./here")
+        );
+
+        std::fs::write(&file, "data_dir: \"${env:TOLLGATE_TEST_UNSET}\"\n").unwrap();
+        let error = load_without_secrets(&file).unwrap_err().to_string();
+        assert!(error.contains("TOLLGATE_TEST_UNSET"), "{error}");
     }
 
     #[test]

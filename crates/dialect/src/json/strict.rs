@@ -58,7 +58,7 @@ pub(crate) fn check<'a>(body: &'a [u8], mut member: impl FnMut(Member<'a>)) -> R
             key: None,
         });
     }
-    if !Json::first(body).is_some_and(Json::is_object) {
+    if !Json::whole(body).is_object() {
         return Err(Fault {
             message: "the body must be a JSON object".to_owned(),
             key: None,

@@ -60,9 +60,7 @@ impl Fields {
             start: member.value.start,
             end: member.value.end,
         };
-        let Some(value) = Json::first(span.of(body)) else {
-            return Ok(());
-        };
+        let value = Json::whole(span.of(body));
         match (operation, member.key.as_ref()) {
             (_, "model") => self.model = Some(span),
             (Operation::Embeddings, "input") | (Operation::Completions, "prompt") => {

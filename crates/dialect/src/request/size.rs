@@ -24,7 +24,7 @@ impl PromptSize {
         let mut text = fields.text_bytes as u64;
         match operation {
             Operation::ChatCompletions if fields.has_parts => {
-                let messages = fields.messages.and_then(|span| Json::first(span.of(body)));
+                let messages = fields.messages.map(|span| Json::whole(span.of(body)));
                 let media = Media::of(messages, rule);
                 bound = bound
                     .saturating_sub(media.inline_bytes)

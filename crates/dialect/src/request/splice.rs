@@ -50,7 +50,7 @@ pub(super) fn include_usage(body: &[u8], options: Option<Span>) -> Option<Splice
             false,
         );
     };
-    let options = Json::first(span.of(body))?;
+    let options = Json::whole(span.of(body));
     if options.is_null() {
         return splice(span, r#"{"include_usage":true}"#, true);
     }
@@ -82,30 +82,33 @@ pub(super) fn include_usage(body: &[u8], options: Option<Span>) -> Option<Splice
 
 impl Splice {
     pub(super) fn with_model(&self, deployment: &str) -> Self {
-        let name = serde_json::Value::from(deployment);
+        let name = serde_json::to_string(deployment).expect("a string always serialises");
         let text = if self.is_value {
-            name.to_string()
+            name
         } else {
             format!("\"model\":{name}{}", self.text)
         };
         Self {
+            span: self.span,
             text: Cow::Owned(text),
-            ..self.clone()
+            is_value: self.is_value,
         }
     }
 }
 
-/// The body with both edits; the very same bytes if there are none.
-pub(super) fn apply(body: &Bytes, one: Option<Splice>, other: Option<Splice>) -> Bytes {
-    let mut splices: Vec<Splice> = one.into_iter().chain(other).collect();
-    if splices.is_empty() {
-        return body.clone();
-    }
-    splices.sort_by_key(|splice| splice.span.start);
-    let added: usize = splices.iter().map(|splice| splice.text.len()).sum();
+/// The body with both edits; the very same bytes if there are none. Where both put something in at
+/// one place, `one` goes first.
+pub(super) fn apply(body: &Bytes, one: Option<&Splice>, other: Option<&Splice>) -> Bytes {
+    let (first, second) = match (one, other) {
+        (None, None) => return body.clone(),
+        (Some(one), Some(other)) if other.span.start < one.span.start => (Some(other), Some(one)),
+        pair => pair,
+    };
+    let splices = || first.into_iter().chain(second);
+    let added: usize = splices().map(|splice| splice.text.len()).sum();
     let mut edited = Vec::with_capacity(body.len() + added);
     let mut copied = 0;
-    for Splice { span, text, .. } in &splices {
+    for Splice { span, text, .. } in splices() {
         edited.extend_from_slice(
             Span {
                 start: copied,
@@ -138,5 +141,5 @@ fn after_brace(body: &[u8], from: usize) -> Span {
 }
 
 fn has_members(object: &[u8]) -> bool {
-    Json::first(object).is_some_and(|object| object.members().next().is_some())
+    Json::whole(object).members().next().is_some()
 }

@@ -109,5 +109,5 @@ fn reported(data: &[u8]) -> Option<Json<'_>> {
 }
 
 fn member<'a>(data: &'a [u8], key: &str) -> Option<Json<'a>> {
-    Json::first(data)?.get(key)
+    Json::whole(data).get(key)
 }

@@ -69,9 +69,9 @@ impl Evidence {
     }
 
     fn texts_of(&mut self, data: &[u8]) {
-        if let Some(event) = Json::first(data) {
-            choice::each_text(event, |channel, piece| self.append(channel, piece));
-        }
+        choice::each_text(Json::whole(data), |channel, piece| {
+            self.append(channel, piece);
+        });
         if self.text_bytes > TEXT_BYTES_MAX {
             self.text_to_sum();
         }

@@ -80,7 +80,6 @@ impl Region {
                 ));
             }
         };
-        slot.answer(200, answer.completion_tokens());
         add(
             &mut headers,
             "openai-model",
@@ -168,13 +167,18 @@ impl Incoming<'_> {
         if !models::knows(&behaviour.models, &question.model) {
             return Err(Failure::UnknownModel(question.model.clone()));
         }
-        let fail = |status| {
+        // Only errors can be injected: anything else is told as 500.
+        let fail = |status: u16| {
             Err(Failure::Injected {
-                status,
+                status: if (400..600).contains(&status) {
+                    status
+                } else {
+                    500
+                },
                 retry_after: behaviour.retry_after,
             })
         };
-        if let Some(status) = behaviour.status.filter(|status| *status != 200) {
+        if let Some(status) = behaviour.status {
             return fail(status);
         }
         if earlier_calls < behaviour.fail_first || clock::now() < since + behaviour.fail_for {

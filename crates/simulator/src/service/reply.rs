@@ -80,6 +80,7 @@ pub async fn deliver(
         );
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(whole_length));
     }
+    slot.answer(200, answer.completion_tokens());
     Ok(response(
         200,
         headers,

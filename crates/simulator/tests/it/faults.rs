@@ -108,6 +108,11 @@ async fn a_reset_before_the_head_gives_no_answer_at_all() {
             .await
             .is_err()
     );
+    let call = &region.calls()[0];
+    assert_eq!(
+        (call.status, call.prompt_tokens, call.hung_up),
+        (None, 11, false)
+    );
 }
 
 #[tokio::test]

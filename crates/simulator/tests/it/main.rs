@@ -11,6 +11,8 @@ mod control;
 #[cfg(test)]
 mod counting;
 #[cfg(test)]
+mod documentation;
+#[cfg(test)]
 mod errors;
 #[cfg(test)]
 mod faults;

@@ -13,10 +13,13 @@ use papaya::Equivalent;
 /// swept. A counter takes some 300 bytes, a busy window up to 2 KiB.
 pub const COUNTERS_MAX: usize = 1_000_000;
 
-/// A shard is swept by whoever makes it twice as large as the last sweep left it, so this bounds
-/// how long one call may be held up by sweeping: about a millisecond.
-const SHARDS: usize = 64;
-const SHARD_SWEPT_FROM: usize = 64;
+/// A shard is swept by whoever makes it twice as large as the last sweep left it; at most 8,000
+/// counters or so are one shard's, so this bounds how long one call may be held up by it.
+const SHARDS: usize = 128;
+const SHARD_SWEPT_FROM: usize = 16;
+
+/// How many counters a call that finds the map full looks at before it gives up.
+const SWEPT_WHEN_FULL: usize = 16_384;
 
 /// Counters of all limits and keys.
 pub struct CounterMap {
@@ -26,14 +29,16 @@ pub struct CounterMap {
     counters: AtomicUsize,
     /// Serial of the next counter.
     next: AtomicU64,
-    /// The second in which the full map was last swept in vain.
-    swept_full_s: AtomicU64,
+    /// Which shard is swept next when the map is full.
+    sweep_next: AtomicUsize,
 }
 
 struct Shard {
     entries: papaya::HashMap<Key, Arc<Entry>, BuildHasherDefault<Hashed>>,
     counters: AtomicUsize,
     sweep_at: AtomicUsize,
+    /// The second in which it was last swept because the map was full.
+    swept_full_s: AtomicU64,
 }
 
 /// One counter, its lock and its place in the order in which locks are taken.
@@ -77,7 +82,7 @@ impl CounterMap {
             counters_max,
             counters: AtomicUsize::new(0),
             next: AtomicU64::new(0),
-            swept_full_s: AtomicU64::new(0),
+            sweep_next: AtomicUsize::new(0),
         }
     }
 
@@ -115,13 +120,12 @@ impl CounterMap {
                 retired: false,
             }),
         });
-        let entries = shard.entries.pin();
-        match entries.try_insert_with(key, || entry.clone()) {
-            Ok(_) => {
-                shard.counters.fetch_add(1, Ordering::Relaxed);
-                Ok(entry)
-            }
+        // Counted before it can be found, so that whoever sweeps it finds it counted.
+        shard.counters.fetch_add(1, Ordering::Relaxed);
+        match shard.entries.pin().try_insert_with(key, || entry.clone()) {
+            Ok(_) => Ok(entry),
             Err(others) => {
+                shard.counters.fetch_sub(1, Ordering::Relaxed);
                 self.counters.fetch_sub(1, Ordering::Relaxed);
                 Ok(others.clone())
             }
@@ -161,12 +165,21 @@ impl CounterMap {
         if self.count_in() {
             return Ok(());
         }
-        // Once a second: a flood of new keys must not turn every call into a sweep.
         let second = now.mono.0 / 1_000_000_000;
-        if self.swept_full_s.swap(second, Ordering::Relaxed) != second {
-            self.sweep(now);
+        let mut looked_at = 0;
+        while looked_at < SWEPT_WHEN_FULL {
+            let shard = &self.shards[self.sweep_next.fetch_add(1, Ordering::Relaxed) % SHARDS];
+            // Once a second: a flood of new keys must not turn every call into a sweep.
+            if shard.swept_full_s.swap(second, Ordering::Relaxed) == second {
+                break;
+            }
+            looked_at += shard.counters.load(Ordering::Relaxed);
+            self.sweep_shard(shard, now);
+            if self.count_in() {
+                return Ok(());
+            }
         }
-        if self.count_in() { Ok(()) } else { Err(Full) }
+        Err(Full)
     }
 
     fn count_in(&self) -> bool {
@@ -186,9 +199,10 @@ impl CounterMap {
             }
         }
         let left = shard.counters.load(Ordering::Relaxed);
-        shard
-            .sweep_at
-            .store((left * 2).max(SHARD_SWEPT_FROM), Ordering::Relaxed);
+        shard.sweep_at.store(
+            left.saturating_mul(2).max(SHARD_SWEPT_FROM),
+            Ordering::Relaxed,
+        );
     }
 
     fn shard(&self, hash: u64) -> &Shard {
@@ -210,6 +224,7 @@ impl Default for Shard {
             entries: papaya::HashMap::default(),
             counters: AtomicUsize::new(0),
             sweep_at: AtomicUsize::new(SHARD_SWEPT_FROM),
+            swept_full_s: AtomicU64::new(0),
         }
     }
 }

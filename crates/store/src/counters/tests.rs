@@ -248,7 +248,7 @@ fn a_reload_keeps_what_was_counted_and_applies_the_new_bound() {
     let held = admit(&counters, &[tpm("team", 100)], &tokens(80), at(0));
     let lower = tpm("team", 50);
     assert_eq!(
-        refusal(&counters, &[lower.clone()], &tokens(1), at(1)).reserved,
+        refusal(&counters, std::slice::from_ref(&lower), &tokens(1), at(1)).reserved,
         80
     );
     held.settle(20, at(2));
@@ -260,7 +260,7 @@ fn a_limit_that_counts_something_else_after_a_reload_starts_anew() {
     let counters = MemoryCounters::default();
     let held = admit(&counters, &[tpm("team", 100)], &tokens(80), at(0));
     let calls = rpm("team", 2);
-    admit(&counters, &[calls.clone()], &tokens(80), at(1)).settle(80, at(1));
+    admit(&counters, std::slice::from_ref(&calls), &tokens(80), at(1)).settle(80, at(1));
     held.settle(500, at(2));
     let level = level(&counters, &calls, at(2));
     assert_eq!((level.used, level.reserved, level.remaining), (1, 0, 1));

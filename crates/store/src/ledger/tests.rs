@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use domain::Metered;
 use domain::record::{CallRecord, Outcome};
+use domain::{CallId, Metered};
 use jiff::tz::TimeZone;
 
 use super::samples::{NOON, call, now};

@@ -1,15 +1,18 @@
 //! Usage by name and time: hourly sums where they are exact, single calls where they are not.
+//!
+//! Zones that are not whole hours off UTC have hours of UTC that belong to two of their days.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use domain::Wall;
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use rusqlite::{Connection, Row};
+use jiff::{Timestamp, Zoned};
+use rusqlite::{Connection, Row, params_from_iter};
 
+use super::LedgerError;
+use super::query::{open_to_query, unreadable};
 use super::sums::{HOUR_MS, UsageSums, hour_of};
-use super::{LedgerError, open_to_query, unreadable};
 
 #[derive(Clone, Debug)]
 pub struct UsageQuery {
@@ -116,19 +119,23 @@ fn rows(connection: &Connection, query: &UsageQuery) -> rusqlite::Result<Vec<Usa
     let mut tally = Tally {
         connection: &transaction,
         query,
-        labels: HashMap::new(),
         sums: BTreeMap::new(),
     };
     let asked = Span::of(query);
-    let whole = asked.whole_hours();
-    let split = tally.add_hours(asked, whole)?;
-    for span in asked.around(whole).into_iter().chain(split) {
-        if !span.is_empty() {
-            tally.add_calls(span)?;
-        }
-    }
     if query.by.is_empty() {
-        tally.sums.entry(Vec::new()).or_default();
+        tally.sums.insert(Vec::new(), UsageSums::default());
+    }
+    if !tally.is_timed() {
+        tally.add(asked, &Label::default())?;
+    } else if let Some(known) = known_hours(&transaction)? {
+        let mut from = asked.from.max(known.from);
+        let end = asked.to.min(known.to);
+        while from < end {
+            let (label, label_end) = label(from, query);
+            let to = label_end.min(end);
+            tally.add(Span { from, to }, &label)?;
+            from = to;
+        }
     }
     Ok(tally
         .sums
@@ -137,18 +144,55 @@ fn rows(connection: &Connection, query: &UsageQuery) -> rusqlite::Result<Vec<Usa
         .collect())
 }
 
-struct Tally<'a> {
-    connection: &'a Connection,
-    query: &'a UsageQuery,
-    labels: HashMap<i64, Label>,
-    sums: BTreeMap<Vec<String>, UsageSums>,
+/// From the first to the last hour that has calls.
+fn known_hours(connection: &Connection) -> rusqlite::Result<Option<Span>> {
+    let sql = "SELECT min(hour), max(hour) FROM usage_hourly";
+    connection.query_row(sql, [], |row| {
+        let first: Option<i64> = row.get(0)?;
+        let last: Option<i64> = row.get(1)?;
+        Ok(first.zip(last).map(|(from, last)| Span {
+            from,
+            to: last + HOUR_MS,
+        }))
+    })
 }
 
 /// What the query calls the day and hour of a time.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Default)]
 struct Label {
     day: String,
     hour: String,
+}
+
+/// The label of a time, and when the next one starts.
+fn label(at: i64, query: &UsageQuery) -> (Label, i64) {
+    let time = Timestamp::from_millisecond(at)
+        .unwrap_or_default()
+        .to_zoned(query.time_zone.clone());
+    let day = time.strftime("%Y-%m-%d").to_string();
+    if query.by.contains(&UsageBy::Hour) {
+        let hour = time.strftime("%Y-%m-%dT%H:00%:z").to_string();
+        return (Label { day, hour }, hour_end(at, &time));
+    }
+    let tomorrow = time.tomorrow().and_then(|time| time.start_of_day());
+    // Only at the end of the calendar is there no tomorrow.
+    let end = tomorrow.map_or(FOREVER.to, |start| start.timestamp().as_millisecond());
+    let hour = String::new();
+    (Label { day, hour }, end.max(at + 1))
+}
+
+/// Where the clock on the wall shows the next full hour, or is moved.
+fn hour_end(at: i64, time: &Zoned) -> i64 {
+    let offset = i64::from(time.offset().seconds()) * 1000;
+    let end = hour_of(Wall(at + offset)).0 + HOUR_MS - offset;
+    let moved = time.time_zone().following(time.timestamp()).next();
+    moved.map_or(end, |moved| end.min(moved.timestamp().as_millisecond()))
+}
+
+struct Tally<'a> {
+    connection: &'a Connection,
+    query: &'a UsageQuery,
+    sums: BTreeMap<Vec<String>, UsageSums>,
 }
 
 const SUMS: &str = "sum(calls), sum(attempts), sum(prompt_tokens), sum(completion_tokens), sum(cached_prompt_tokens), \
@@ -157,81 +201,43 @@ const CALL_SUMS: &str = "count(*), sum(attempts), sum(prompt_tokens), sum(comple
     sum(reasoning_tokens), sum(prompt_tokens + completion_tokens), sum(estimated * (prompt_tokens + completion_tokens))";
 
 impl Tally<'_> {
-    /// Adds the sums of whole hours, and returns hours that belong to two of the query's days or
-    /// hours: zones that are not whole hours off UTC have them. Folded calls are known by their
-    /// hour alone and count where it starts.
-    fn add_hours(&mut self, asked: Span, whole: Span) -> rusqlite::Result<Vec<Span>> {
-        let (hour, folded) = if self.is_timed() {
-            ("hour", "folded")
-        } else {
-            ("0", "0")
-        };
-        let (names, group) = (self.names(), self.group("hour, folded"));
-        let sql = format!(
-            "SELECT {hour}, {folded}, {SUMS}{names} FROM usage_hourly
+    /// Hours that lie in the span as a whole by their sums, the rest call by call. Of folded calls
+    /// only the hour is known: they count where it starts.
+    fn add(&mut self, span: Span, label: &Label) -> rusqlite::Result<()> {
+        let whole = span.whole_hours();
+        let (names, group) = (self.names(), self.group());
+        let hours = format!(
+            "SELECT {SUMS}{names} FROM usage_hourly
              WHERE hour >= ?1 AND hour < ?2 AND (folded OR hour >= ?3 AND hour < ?4) {group}"
         );
-        let mut select = self.connection.prepare(&sql)?;
-        let mut rows = select.query([asked.from, asked.to, whole.from, whole.to])?;
-        let mut split: Vec<Span> = Vec::new();
-        while let Some(row) = rows.next()? {
-            let hour: i64 = row.get(0)?;
-            let folded: bool = row.get(1)?;
-            if folded || !self.is_timed() || self.label(hour) == self.label(hour + HOUR_MS - 1) {
-                self.add(hour, row, 2)?;
-                continue;
+        self.add_rows(&hours, &[span.from, span.to, whole.from, whole.to], label)?;
+        let calls =
+            format!("SELECT {CALL_SUMS}{names} FROM calls WHERE at >= ?1 AND at < ?2 {group}");
+        for edge in span.around(whole) {
+            if !edge.is_empty() {
+                self.add_rows(&calls, &[edge.from, edge.to], label)?;
             }
-            // Rows come by hour.
-            match split.last_mut() {
-                Some(last) if last.to > hour => {}
-                Some(last) if last.to == hour => last.to += HOUR_MS,
-                _ => split.push(Span {
-                    from: hour,
-                    to: hour + HOUR_MS,
-                }),
-            }
-        }
-        Ok(split)
-    }
-
-    /// Zones change their offset on whole minutes.
-    fn add_calls(&mut self, span: Span) -> rusqlite::Result<()> {
-        let minute = if self.is_timed() {
-            "at / 60000 * 60000"
-        } else {
-            "0"
-        };
-        let (names, group) = (self.names(), self.group("at / 60000"));
-        let sql = format!(
-            "SELECT {minute}, {CALL_SUMS}{names} FROM calls WHERE at >= ?1 AND at < ?2 {group}"
-        );
-        let mut select = self.connection.prepare(&sql)?;
-        let mut rows = select.query([span.from, span.to])?;
-        while let Some(row) = rows.next()? {
-            self.add(row.get(0)?, row, 1)?;
         }
         Ok(())
     }
 
-    /// `first` is the first column of the sums; the names follow them.
-    fn add(&mut self, at: i64, row: &Row<'_>, first: usize) -> rusqlite::Result<()> {
-        let sum = |number: usize| row.get::<_, i64>(first + number).map(i64::cast_unsigned);
-        let sums = UsageSums {
-            calls: sum(0)?,
-            attempts: sum(1)?,
-            prompt: sum(2)?,
-            completion: sum(3)?,
-            cached_prompt: sum(4)?,
-            reasoning: sum(5)?,
-            total: sum(6)?,
-            estimated: sum(7)?,
-        };
-        let mut name = first + 8;
+    fn add_rows(&mut self, sql: &str, bounds: &[i64], label: &Label) -> rusqlite::Result<()> {
+        let mut select = self.connection.prepare_cached(sql)?;
+        let mut rows = select.query(params_from_iter(bounds))?;
+        while let Some(row) = rows.next()? {
+            *self.sums.entry(self.by(row, label)?).or_default() += sums(row)?;
+        }
+        Ok(())
+    }
+
+    fn by(&self, row: &Row<'_>, label: &Label) -> rusqlite::Result<Vec<String>> {
+        // After the sums.
+        let mut column = 8;
         let mut by = Vec::with_capacity(self.query.by.len());
         for one in &self.query.by {
             by.push(match one {
-                UsageBy::Day => self.label(at).day,
-                UsageBy::Hour => self.label(at).hour,
+                UsageBy::Day => label.day.clone(),
+                UsageBy::Hour => label.hour.clone(),
                 UsageBy::Subscription
                 | UsageBy::Application
                 | UsageBy::Product
@@ -239,20 +245,19 @@ impl Tally<'_> {
                 | UsageBy::Backend
                 | UsageBy::Outcome
                 | UsageBy::Cache => {
-                    name += 1;
-                    row.get(name - 1)?
+                    column += 1;
+                    row.get(column - 1)?
                 }
             });
         }
-        *self.sums.entry(by).or_default() += sums;
-        Ok(())
+        Ok(by)
     }
 
     /// `, subscription, ifnull(application, '')`: constants, never a caller's text.
     fn names(&self) -> String {
-        let mut columns = String::new();
+        let mut names = String::new();
         for by in &self.query.by {
-            columns.push_str(match by {
+            names.push_str(match by {
                 UsageBy::Subscription => ", subscription",
                 UsageBy::Application => ", ifnull(application, '')",
                 UsageBy::Product => ", product",
@@ -263,46 +268,35 @@ impl Tally<'_> {
                 UsageBy::Day | UsageBy::Hour => "",
             });
         }
-        columns
+        names
     }
 
-    fn group(&self, time: &str) -> String {
-        let names = self.names();
-        match (self.is_timed(), names.strip_prefix(", ")) {
-            (true, _) => format!("GROUP BY {time}{names}"),
-            (false, Some(names)) => format!("GROUP BY {names}"),
+    fn group(&self) -> String {
+        match self.names().strip_prefix(", ") {
+            Some(names) => format!("GROUP BY {names}"),
             // One row, and none if there are no calls.
-            (false, None) => "HAVING count(*) > 0".to_owned(),
+            None => "HAVING count(*) > 0".to_owned(),
         }
     }
 
     fn is_timed(&self) -> bool {
-        self.query
-            .by
-            .iter()
-            .any(|by| matches!(by, UsageBy::Day | UsageBy::Hour))
+        let is_time = |by: &UsageBy| matches!(by, UsageBy::Day | UsageBy::Hour);
+        self.query.by.iter().any(is_time)
     }
+}
 
-    /// Compared and shown to the hour that was asked for, or to the day alone.
-    fn label(&mut self, at: i64) -> Label {
-        if let Some(label) = self.labels.get(&at) {
-            return label.clone();
-        }
-        let time = Timestamp::from_millisecond(at)
-            .unwrap_or_default()
-            .to_zoned(self.query.time_zone.clone());
-        let hour = if self.query.by.contains(&UsageBy::Hour) {
-            time.strftime("%Y-%m-%dT%H:00%:z").to_string()
-        } else {
-            String::new()
-        };
-        let label = Label {
-            day: time.strftime("%Y-%m-%d").to_string(),
-            hour,
-        };
-        self.labels.insert(at, label.clone());
-        label
-    }
+fn sums(row: &Row<'_>) -> rusqlite::Result<UsageSums> {
+    let sum = |column: usize| row.get::<_, i64>(column).map(i64::cast_unsigned);
+    Ok(UsageSums {
+        calls: sum(0)?,
+        attempts: sum(1)?,
+        prompt: sum(2)?,
+        completion: sum(3)?,
+        cached_prompt: sum(4)?,
+        reasoning: sum(5)?,
+        total: sum(6)?,
+        estimated: sum(7)?,
+    })
 }
 
 pub(super) fn row(by: Vec<String>, sums: UsageSums) -> UsageRow {

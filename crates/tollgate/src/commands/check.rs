@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use config::{Problem, Severity, Snapshot};
-use serde_json::json;
+use serde::Serialize;
 
 use crate::configuration::{self, LoadFailure};
 use crate::print;
@@ -45,7 +45,7 @@ impl Check {
         };
         print::out(&match self.format {
             CheckFormat::Text => text(&problems, snapshot.as_ref()),
-            CheckFormat::Json => json(&problems, snapshot.is_some()),
+            CheckFormat::Json => json(&problems, snapshot.is_some())?,
         })?;
         Ok(if snapshot.is_some() {
             ExitCode::SUCCESS
@@ -79,31 +79,54 @@ fn text(problems: &[Problem], snapshot: Option<&Snapshot>) -> String {
     text
 }
 
-fn json(problems: &[Problem], loads: bool) -> String {
-    let listed: Vec<_> = problems
-        .iter()
-        .map(|problem| {
-            let Problem {
-                file,
-                line,
-                column,
-                field,
-                problem: what,
-                fix,
-                severity: _,
-            } = problem;
-            let severity = if is_error(problem) {
-                "error"
-            } else {
-                "warning"
-            };
-            json!({
-                "file": file, "line": line, "column": column, "field": field,
-                "severity": severity, "problem": what, "fix": fix,
-            })
-        })
-        .collect();
-    format!("{:#}\n", json!({ "ok": loads, "problems": listed }))
+fn json(problems: &[Problem], loads: bool) -> Result<String> {
+    let problems = problems.iter().map(JsonProblem::of).collect();
+    let report = JsonReport {
+        ok: loads,
+        problems,
+    };
+    Ok(format!("{}\n", serde_json::to_string_pretty(&report)?))
+}
+
+#[derive(Serialize)]
+struct JsonReport<'a> {
+    ok: bool,
+    problems: Vec<JsonProblem<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonProblem<'a> {
+    severity: &'static str,
+    file: &'a str,
+    line: u32,
+    column: u32,
+    field: &'a str,
+    problem: &'a str,
+    fix: &'a str,
+}
+
+impl<'a> JsonProblem<'a> {
+    fn of(found: &'a Problem) -> Self {
+        let Problem {
+            file,
+            line,
+            column,
+            field,
+            problem,
+            fix,
+            severity: _,
+        } = found;
+        let severity = if is_error(found) { "error" } else { "warning" };
+        Self {
+            severity,
+            file,
+            line: *line,
+            column: *column,
+            field,
+            problem,
+            fix,
+        }
+    }
 }
 
 fn is_error(problem: &Problem) -> bool {
@@ -147,12 +170,12 @@ mod tests {
     #[test]
     fn json_has_every_part_of_a_problem() {
         let printed: serde_json::Value =
-            serde_json::from_str(&json(&[problem(Severity::Warning)], true)).unwrap();
+            serde_json::from_str(&json(&[problem(Severity::Warning)], true).unwrap()).unwrap();
         assert_eq!(printed["ok"], true);
         let problem = &printed["problems"][0];
         assert_eq!(
             (&problem["severity"], &problem["line"]),
-            (&json!("warning"), &json!(3))
+            (&"warning".into(), &3.into())
         );
         assert_eq!(problem["fix"], "write `openai`");
     }

@@ -118,7 +118,7 @@ impl Demo {
             () = tasks.wait() => {}
             _ = signals.stop() => return Ok(ExitCode::FAILURE),
         }
-        service.stop().await?;
+        service.stop().await;
         print::out(&format!(
             "\n{}\n{}",
             usage_table(&data_dir)?,

@@ -4,14 +4,14 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use config::Snapshot;
 use domain::{SubscriptionId, Wall};
 use gateway::Clock;
 use serde_json::json;
 use store::Registry;
-use store::registry::{NewKey, Slot, StoredKey};
+use store::registry::{self, NewKey, Slot, StoredKey};
 
 use crate::configuration;
 use crate::print;
@@ -112,7 +112,7 @@ impl Keys {
 
 impl Create {
     fn run(self) -> Result<()> {
-        let snapshot = configuration::load_or_explain(&self.registry.config)?;
+        let snapshot = configuration::load_without_secrets(&self.registry.config)?;
         let subscription = declared(&snapshot, &self.subscription)?;
         refuse_slot_of_file(&snapshot, &subscription, self.slot)?;
         let key = open(&snapshot)?
@@ -121,6 +121,7 @@ impl Create {
                 self.slot.slot(),
                 self.application.as_deref(),
                 now(),
+                entropy()?,
             )
             .context("no key was made; `tollgate keys rotate` replaces one that is there")?;
         print_once(&key)
@@ -129,11 +130,11 @@ impl Create {
 
 impl Rotate {
     fn run(self) -> Result<()> {
-        let snapshot = configuration::load_or_explain(&self.registry.config)?;
+        let snapshot = configuration::load_without_secrets(&self.registry.config)?;
         let subscription = declared(&snapshot, &self.subscription)?;
         refuse_slot_of_file(&snapshot, &subscription, self.slot)?;
         let key = open(&snapshot)?
-            .rotate(&subscription, self.slot.slot(), now())
+            .rotate(&subscription, self.slot.slot(), now(), entropy()?)
             .context("no key was rotated")?;
         print_once(&key)
     }
@@ -141,18 +142,22 @@ impl Rotate {
 
 impl Revoke {
     fn run(self) -> Result<()> {
-        let snapshot = configuration::load_or_explain(&self.registry.config)?;
-        open(&snapshot)?
-            .revoke(&self.id, now())
+        let snapshot = configuration::load_without_secrets(&self.registry.config)?;
+        let key = open(&snapshot)?
+            .revoke(stored_id(&self.id), now())
             .context("no key was revoked; `tollgate keys list` shows the ids")?;
-        print::out(&format!("{} is revoked\n", self.id))?;
+        print::out(&format!(
+            "{} of `{}` is revoked\n",
+            key_id(&key),
+            key.subscription
+        ))?;
         Ok(())
     }
 }
 
 impl List {
     fn run(self) -> Result<()> {
-        let snapshot = configuration::load_or_explain(&self.registry.config)?;
+        let snapshot = configuration::load_without_secrets(&self.registry.config)?;
         let keys = open(&snapshot)?.keys()?;
         print::out(&match self.format {
             Format::Table => table(&keys).aligned(),
@@ -185,12 +190,12 @@ fn refuse_slot_of_file(
     subscription: &SubscriptionId,
     slot: SlotName,
 ) -> Result<()> {
-    let id = format!("{subscription}/{}", slot.name());
+    let id = format!("{subscription}/{}", slot.slot());
     if snapshot.keys.values().any(|grant| *grant.key_id == *id) {
         bail!(
             "--slot: the {slot} key of `{subscription}` stands in the configuration file; \
              change it there, or take it out first",
-            slot = slot.name()
+            slot = slot.slot()
         );
     }
     Ok(())
@@ -206,6 +211,24 @@ fn open(snapshot: &Snapshot) -> Result<Registry> {
     })
 }
 
+/// What makes a key unguessable.
+fn entropy() -> Result<[u8; 40]> {
+    let mut entropy = [0; 40];
+    getrandom::fill(&mut entropy)
+        .map_err(|error| anyhow!("the system has no randomness for a key: {error}"))?;
+    Ok(entropy)
+}
+
+/// As records and lists show it.
+fn key_id(key: &StoredKey) -> String {
+    format!("tg_{}", key.id)
+}
+
+/// A key's id as it is shown, as it is stored, or out of a whole key.
+fn stored_id(text: &str) -> &str {
+    registry::id_of(text).unwrap_or(text.strip_prefix("tg_").unwrap_or(text))
+}
+
 fn now() -> Wall {
     Clock::system().now().wall
 }
@@ -215,8 +238,8 @@ fn print_once(key: &NewKey) -> Result<()> {
     let NewKey { stored, secret } = key;
     print::error(&format!(
         "{} key `{}` of `{}`; shown only now, so keep it:\n",
-        slot_name(stored.slot),
-        stored.id,
+        stored.slot,
+        key_id(stored),
         stored.subscription
     ));
     print::out(&format!("{secret}\n"))?;
@@ -235,9 +258,9 @@ fn table(keys: &[StoredKey]) -> Table {
     let mut table = columns.into_iter().fold(Table::default(), Table::column);
     for key in keys {
         table.row(vec![
-            Cell::text(&key.id),
+            Cell::Text(key_id(key)),
             Cell::text(key.subscription.as_str()),
-            Cell::text(slot_name(key.slot)),
+            Cell::text(key.slot.as_str()),
             Cell::text(key.application.as_deref().unwrap_or("")),
             Cell::Text(rfc3339(key.created_at)),
             Cell::Text(key.revoked_at.map(rfc3339).unwrap_or_default()),
@@ -251,9 +274,9 @@ fn json(keys: &[StoredKey]) -> String {
         .iter()
         .map(|key| {
             json!({
-                "key_id": key.id,
+                "key_id": key_id(key),
                 "subscription": key.subscription.as_str(),
-                "slot": slot_name(key.slot),
+                "slot": key.slot.as_str(),
                 "application": key.application,
                 "created": rfc3339(key.created_at),
                 "revoked": key.revoked_at.map(rfc3339),
@@ -268,22 +291,42 @@ fn rfc3339(at: Wall) -> String {
         .map_or_else(|_| at.0.to_string(), |at| format!("{at:.0}"))
 }
 
-fn slot_name(slot: Slot) -> &'static str {
-    match slot {
-        Slot::Primary => "primary",
-        Slot::Secondary => "secondary",
-    }
-}
-
 impl SlotName {
-    fn name(self) -> &'static str {
-        slot_name(self.slot())
-    }
-
     fn slot(self) -> Slot {
         match self {
             Self::Primary => Slot::Primary,
             Self::Secondary => Slot::Secondary,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_named_by_its_id_in_any_form() {
+        for text in ["ab12cd34", "tg_ab12cd34"] {
+            assert_eq!(stored_id(text), "ab12cd34");
+        }
+    }
+
+    #[test]
+    fn a_list_has_no_secret_and_no_hash() {
+        let key = StoredKey {
+            id: "ab12cd34".to_owned(),
+            subscription: SubscriptionId::from("search"),
+            slot: Slot::Primary,
+            hash: [0xab; 32],
+            application: None,
+            created_at: Wall::from_secs(1_793_534_400),
+            revoked_at: None,
+        };
+        let line = "tg_ab12cd34,search,primary,,2026-11-01T12:00:00Z,";
+        assert_eq!(
+            table(std::slice::from_ref(&key)).csv().lines().nth(1),
+            Some(line)
+        );
+        assert!(!json(&[key]).contains("abab"));
     }
 }

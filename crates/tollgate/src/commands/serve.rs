@@ -62,7 +62,7 @@ impl Serve {
             }
         }
         tokio::select! {
-            stopped = service.stop() => stopped.map(|()| ExitCode::SUCCESS),
+            () = service.stop() => Ok(ExitCode::SUCCESS),
             signal = signals.stop() => {
                 tracing::warn!(signal, "ended at once: calls cut off now are on the ledger after the next start");
                 Ok(ExitCode::FAILURE)

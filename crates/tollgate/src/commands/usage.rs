@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use domain::Wall;
 use gateway::Clock;
-use serde_json::{Map, Value};
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use store::ledger::{self, UsageBy, UsageQuery, UsageRow};
 
 use crate::configuration;
@@ -74,7 +74,7 @@ impl Usage {
                 self.by[twice].name()
             );
         }
-        let settings = configuration::load_or_explain(&self.config)?.settings;
+        let settings = configuration::load_without_secrets(&self.config)?.settings;
         let now = Clock::system().now().wall;
         let resolve = |moment: Option<Moment>, flag: &str| -> Result<Option<Wall>> {
             let Some(moment) = moment else {
@@ -95,7 +95,7 @@ impl Usage {
         print::out(&match self.format {
             Format::Table => for_people(&self.by, &rows),
             Format::Csv => table(&self.by, &rows).csv(),
-            Format::Json => json(&self.by, &rows),
+            Format::Json => json(&self.by, &rows)?,
         })?;
         Ok(ExitCode::SUCCESS)
     }
@@ -171,22 +171,28 @@ fn table(by: &[By], rows: &[UsageRow]) -> Table {
     table
 }
 
-fn json(by: &[By], rows: &[UsageRow]) -> String {
-    let objects: Vec<Value> = rows
-        .iter()
-        .map(|row| {
-            let names = by
-                .iter()
-                .map(|by| by.name().to_owned())
-                .zip(row.by.iter().map(|name| Value::from(name.as_str())));
-            let amounts = AMOUNTS
-                .into_iter()
-                .map(str::to_owned)
-                .zip(amounts(row).map(Value::from));
-            Value::Object(names.chain(amounts).collect::<Map<_, _>>())
-        })
-        .collect();
-    format!("{:#}\n", Value::Array(objects))
+fn json(by: &[By], rows: &[UsageRow]) -> Result<String> {
+    let rows: Vec<JsonRow<'_>> = rows.iter().map(|row| JsonRow { by, row }).collect();
+    Ok(format!("{}\n", serde_json::to_string_pretty(&rows)?))
+}
+
+/// The names asked for, then every amount, in this order.
+struct JsonRow<'a> {
+    by: &'a [By],
+    row: &'a UsageRow,
+}
+
+impl Serialize for JsonRow<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_map(None)?;
+        for (by, name) in self.by.iter().zip(&self.row.by) {
+            object.serialize_entry(by.name(), name)?;
+        }
+        for (name, amount) in AMOUNTS.iter().zip(amounts(self.row)) {
+            object.serialize_entry(name, &amount)?;
+        }
+        object.end()
+    }
 }
 
 impl By {
@@ -242,8 +248,13 @@ mod tests {
 
     #[test]
     fn json_rows_have_the_names_asked_for_and_then_every_amount() {
-        let printed: Value =
-            serde_json::from_str(&json(&[By::Subscription, By::Model], &rows())).unwrap();
+        let printed = json(&[By::Subscription, By::Model], &rows()).unwrap();
+        let names: Vec<&str> = printed
+            .lines()
+            .filter_map(|line| line.trim().split('"').nth(1))
+            .collect();
+        assert_eq!(names[..4], ["subscription", "model", "calls", "attempts"]);
+        let printed: serde_json::Value = serde_json::from_str(&printed).unwrap();
         let row = printed[1].as_object().unwrap();
         assert_eq!(row["subscription"], "search");
         assert_eq!(row["total_tokens"], 234);

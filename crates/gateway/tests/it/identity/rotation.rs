@@ -10,7 +10,7 @@ use http::StatusCode;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use super::issuer::{SigningKey, TestIssuer};
+use super::issuer::{SigningKey, TestIssuer, unsigned};
 use super::{Gate, NOW_S, at, good_claims, with};
 
 const UNKNOWN: AuthError = AuthError::BadToken(TokenFault::UnknownKeyId);
@@ -199,6 +199,14 @@ async fn an_issuer_that_was_never_reached_is_503_with_a_time_to_come_back() {
         (StatusCode::SERVICE_UNAVAILABLE, "issuer_unavailable")
     );
     assert_eq!(refused.retry_after(), Some(Duration::from_secs(60)));
+    let none = format!(
+        "{}.",
+        unsigned(&json!({"alg": "none"}), &good_claims(&issuer))
+    );
+    assert_eq!(
+        gate.bearer(&none, at(NOW_S)).await.unwrap_err(),
+        AuthError::BadToken(TokenFault::AlgorithmNotAllowed)
+    );
     assert!(
         gate.call(&[("api-key", "search-key-of-16")], at(NOW_S))
             .await

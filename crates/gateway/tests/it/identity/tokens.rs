@@ -399,3 +399,29 @@ async fn an_issuer_of_many_tenants_is_filled_from_the_tokens_tenant() {
         .unwrap_err();
     assert_eq!(refused, AuthError::BadToken(TokenFault::WrongIssuer));
 }
+
+#[tokio::test]
+async fn an_issuer_that_the_configuration_names_is_the_one_that_counts() {
+    let key = SigningKey::ec("k1");
+    let issuer = TestIssuer::start(&[&key]).await;
+    let mut gate = Gate::trusting(Require::Jwt, &[&issuer]);
+    gate.reload_issuer(
+        |trusted| trusted.issuer = Some("https://public.example".into()),
+        &issuer,
+    );
+    let discovered = key.token(&good_claims(&issuer));
+    let refused = gate.bearer(&discovered, at(NOW_S)).await.unwrap_err();
+    assert_eq!(refused, AuthError::BadToken(TokenFault::WrongIssuer));
+    let named = with(
+        good_claims(&issuer),
+        &json!({"iss": "https://public.example"}),
+    );
+    assert!(gate.bearer(&key.token(&named), at(NOW_S)).await.is_ok());
+    // It is known without its keys that this token is none of the issuer's.
+    issuer.set_down(true);
+    let mut cold = Gate::new(Require::Jwt);
+    cold.snapshot.issuers = gate.snapshot.issuers.clone();
+    cold.sync();
+    let refused = cold.bearer(&discovered, at(NOW_S)).await.unwrap_err();
+    assert_eq!(refused, AuthError::BadToken(TokenFault::WrongIssuer));
+}

@@ -87,7 +87,7 @@ fn by_hand(records: &[CallRecord], query: &UsageQuery) -> Vec<UsageRow> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
     fn any_window_and_zone_is_exact(records in proptest::collection::vec(any_record(), 0..60), queries in proptest::collection::vec(any_query(), 12)) {

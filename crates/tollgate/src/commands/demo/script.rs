@@ -5,7 +5,7 @@ use std::time::Duration;
 use simulator::Behaviour;
 
 /// The script begins anew after this.
-const ROUND_S: u64 = 75;
+const ROUND_S: u64 = 120;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scene {
@@ -25,7 +25,7 @@ pub enum Condition {
     Down,
 }
 
-const SCENES: [Scene; 4] = [
+const SCENES: [Scene; 5] = [
     Scene {
         at_s: 0,
         says: "all regions are well: eastus and westeurope (priority 1) share the calls",
@@ -33,20 +33,27 @@ const SCENES: [Scene; 4] = [
         westeurope: Condition::Well,
     },
     Scene {
-        at_s: 10,
-        says: "eastus is cut to 1,500 tokens a minute, and its rate-limit headers say so",
-        eastus: Condition::Short,
-        westeurope: Condition::Well,
-    },
-    Scene {
-        at_s: 22,
+        at_s: 8,
         says: "eastus and westeurope go down: every call there gets 503",
         eastus: Condition::Down,
         westeurope: Condition::Down,
     },
     Scene {
+        at_s: 24,
+        says: "eastus and westeurope are well again; a probe each will tell their breakers",
+        eastus: Condition::Well,
+        westeurope: Condition::Well,
+    },
+    Scene {
         at_s: 38,
-        says: "eastus and westeurope are well again; their breakers find out by a probe each",
+        says: "eastus is cut to 1,500 tokens a minute, as its rate-limit headers say",
+        eastus: Condition::Short,
+        westeurope: Condition::Well,
+    },
+    // The gateway leaves it alone until the reset that its headers stated.
+    Scene {
+        at_s: 58,
+        says: "eastus has its quota back; its headers said to wait for a minute",
         eastus: Condition::Well,
         westeurope: Condition::Well,
     },
@@ -91,7 +98,7 @@ mod tests {
         let seconds: Vec<u64> = (0..60)
             .filter(|second| scene_at(*second).is_some())
             .collect();
-        assert_eq!(seconds, [0, 10, 22, 38]);
-        assert_eq!(scene_at(ROUND_S + 22), scene_at(22));
+        assert_eq!(seconds, [0, 8, 24, 38, 58]);
+        assert_eq!(scene_at(ROUND_S + 24), scene_at(24));
     }
 }

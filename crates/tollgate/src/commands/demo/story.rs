@@ -26,6 +26,8 @@ pub struct Story {
     before: Metrics,
     /// The last second in which each backend answered.
     answered: BTreeMap<String, u64>,
+    /// The last second in which an attempt at each backend failed.
+    failed: BTreeMap<String, u64>,
     /// Those that were said to be idle.
     idle: Vec<String>,
     told: BTreeMap<String, u64>,
@@ -53,6 +55,9 @@ impl Story {
         let before = std::mem::take(&mut self.before);
         for (backend, failed) in &now.failed {
             let new = failed.saturating_sub(before.failed.get(backend).copied().unwrap_or(0));
+            if new > 0 {
+                self.failed.insert(backend.clone(), second);
+            }
             if new > 0 && !now.open.contains(backend) && !before.open.contains(backend) {
                 let calls = if new == 1 { "a call" } else { "calls" };
                 self.say_seldom(
@@ -94,10 +99,10 @@ impl Story {
         if calls.len() < CALLS_MIN {
             return;
         }
-        let silent = self
-            .answered
-            .iter()
-            .filter(|(_, last)| second.saturating_sub(**last) >= IDLE_S);
+        let quiet = |last: &u64| second.saturating_sub(*last) >= IDLE_S;
+        let silent = self.answered.iter().filter(|(_, last)| quiet(last));
+        // One that fails was asked: it is not idle.
+        let silent = silent.filter(|(backend, _)| self.failed.get(*backend).is_none_or(quiet));
         let silent: Vec<String> = silent.map(|(backend, _)| backend.clone()).collect();
         for backend in silent {
             if self.idle.contains(&backend) {
@@ -228,6 +233,19 @@ mod tests {
         );
         story.observe(4, &answered(&["eastus"]), Metrics::default());
         assert_eq!(told(&mut story), ["eastus answers calls again"]);
+    }
+
+    #[test]
+    fn a_backend_that_fails_is_not_called_full() {
+        let mut story = Story::default();
+        story.observe(0, &answered(&["eastus", "westeurope"]), metrics(&[], 0));
+        for second in 1..=4 {
+            story.observe(second, &answered(&["westeurope"; 3]), metrics(&[], second));
+        }
+        assert_eq!(
+            told(&mut story),
+            ["eastus failed a call: retried in another region"]
+        );
     }
 
     #[test]

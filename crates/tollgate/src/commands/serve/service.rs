@@ -6,7 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use config::Snapshot;
 use gateway::server::{self, Face};
 use gateway::{Clock, Gateway};
@@ -56,8 +56,7 @@ impl Service {
         };
         started.log(&snapshot);
 
-        let gateway = Gateway::new(snapshot, counters, ledger, clock, TaskTracker::new())
-            .context("cannot start")?;
+        let gateway = Gateway::new(snapshot, counters, ledger, clock).context("cannot start")?;
         let (listeners, shutdown) = (TaskTracker::new(), CancellationToken::new());
         listeners.spawn(server::serve(
             gateway.clone(),
@@ -111,7 +110,7 @@ impl Service {
     }
 
     /// Lets open calls finish, then puts everything that they recorded into the database.
-    pub async fn stop(self) -> Result<()> {
+    pub async fn stop(self) {
         let Self {
             gateway,
             listeners,
@@ -119,16 +118,8 @@ impl Service {
         } = self;
         shutdown.cancel();
         listeners.wait().await;
-        gateway.tasks.close();
-        gateway.tasks.wait().await;
-        let gateway = Arc::into_inner(gateway).ok_or_else(|| {
-            anyhow!("something still holds the gateway: its ledger is closed by the next start")
-        })?;
-        tokio::task::spawn_blocking(move || gateway.ledger.close())
-            .await
-            .context("closing the ledger failed")?;
+        gateway.close().await;
         tracing::info!("stopped");
-        Ok(())
     }
 }
 

@@ -1,0 +1,230 @@
+//! From bytes to a call, or to `Malformed`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::record::{
+    AttemptFailure, AttemptRecord, CacheOutcome, CallRecord, Charge, ChargeUnit, Opening, Outcome,
+    Who,
+};
+use domain::{BackendId, CallId, LimitId, Metered, Usage, Wall};
+
+use super::{Malformed, VERSION, cache_code, failure_code, outcome_code};
+
+pub(in crate::ledger) fn opening(bytes: &[u8]) -> Result<Opening, Malformed> {
+    let mut input = Input::versioned(bytes)?;
+    let opening = input.opening()?;
+    input.end(opening)
+}
+
+pub(in crate::ledger) fn record(bytes: &[u8]) -> Result<CallRecord, Malformed> {
+    let mut input = Input::versioned(bytes)?;
+    let record = CallRecord {
+        opening: input.opening()?,
+        outcome: input.outcome()?,
+        status: input.status()?,
+        rule: input.optional_text()?.map(Arc::from),
+        backend: input.optional_text()?.map(BackendId::from),
+        cache: input.cache()?,
+        metered: input.metered()?,
+        latency: input.duration()?,
+        first_byte: match input.byte()? {
+            0 => None,
+            1 => Some(input.duration()?),
+            _ => return Err(Malformed),
+        },
+        attempts: input.list(Input::attempt)?,
+    };
+    input.end(record)
+}
+
+pub(in crate::ledger) fn charges(bytes: &[u8]) -> Result<Vec<Charge>, Malformed> {
+    let mut input = Input::versioned(bytes)?;
+    let charges = input.list(Input::charge)?;
+    input.end(charges)
+}
+
+/// What is left to decode.
+struct Input<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Input<'a> {
+    fn versioned(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let mut input = Self { bytes };
+        match input.byte()? {
+            VERSION => Ok(input),
+            _ => Err(Malformed),
+        }
+    }
+
+    fn end<T>(&self, value: T) -> Result<T, Malformed> {
+        if self.bytes.is_empty() {
+            Ok(value)
+        } else {
+            Err(Malformed)
+        }
+    }
+
+    fn take(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
+        let (taken, rest) = self.bytes.split_at_checked(len).ok_or(Malformed)?;
+        self.bytes = rest;
+        Ok(taken)
+    }
+
+    fn byte(&mut self) -> Result<u8, Malformed> {
+        Ok(self.take(1)?[0])
+    }
+
+    fn flag(&mut self) -> Result<bool, Malformed> {
+        match self.byte()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(Malformed),
+        }
+    }
+
+    fn number(&mut self) -> Result<u64, Malformed> {
+        let mut number = 0u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            let bits = u64::from(byte & 0x7f);
+            if (bits << shift) >> shift != bits {
+                return Err(Malformed);
+            }
+            number |= bits << shift;
+            if byte & 0x80 == 0 {
+                return Ok(number);
+            }
+        }
+        Err(Malformed)
+    }
+
+    fn wall(&mut self) -> Result<Wall, Malformed> {
+        let number = self.number()?;
+        Ok(Wall(
+            (number >> 1).cast_signed() ^ -(number & 1).cast_signed(),
+        ))
+    }
+
+    fn duration(&mut self) -> Result<Duration, Malformed> {
+        Ok(Duration::from_micros(self.number()?))
+    }
+
+    fn status(&mut self) -> Result<u16, Malformed> {
+        u16::try_from(self.number()?).map_err(|_| Malformed)
+    }
+
+    fn text(&mut self) -> Result<&'a str, Malformed> {
+        let len = usize::try_from(self.number()?).map_err(|_| Malformed)?;
+        std::str::from_utf8(self.take(len)?).map_err(|_| Malformed)
+    }
+
+    fn optional_text(&mut self) -> Result<Option<&'a str>, Malformed> {
+        Ok(if self.flag()? {
+            Some(self.text()?)
+        } else {
+            None
+        })
+    }
+
+    /// The list grows as its elements are read, so a wild length allocates nothing.
+    fn list<T>(
+        &mut self,
+        element: fn(&mut Self) -> Result<T, Malformed>,
+    ) -> Result<Vec<T>, Malformed> {
+        let len = self.number()?;
+        let mut list = Vec::new();
+        for _ in 0..len {
+            list.push(element(self)?);
+        }
+        Ok(list)
+    }
+
+    fn opening(&mut self) -> Result<Opening, Malformed> {
+        let id = self.take(16)?.try_into().map_err(|_| Malformed)?;
+        Ok(Opening {
+            id: CallId(u128::from_be_bytes(id)),
+            at: self.wall()?,
+            who: Who {
+                subscription: self.text()?.into(),
+                product: self.text()?.into(),
+                application: self.optional_text()?.map(Into::into),
+                caller: self.text()?.into(),
+            },
+            model: self.text()?.into(),
+            stream: self.flag()?,
+            revision: self.number()?,
+            prompt_tokens: self.number()?,
+            charges: self.list(Self::charge)?,
+        })
+    }
+
+    fn charge(&mut self) -> Result<Charge, Malformed> {
+        Ok(Charge {
+            limit: LimitId::from(self.text()?),
+            key: self.text()?.into(),
+            unit: match self.byte()? {
+                1 => ChargeUnit::TokensPerMinute,
+                2 => ChargeUnit::RequestsPerMinute,
+                3 => ChargeUnit::Quota {
+                    period_start: self.wall()?,
+                },
+                _ => return Err(Malformed),
+            },
+        })
+    }
+
+    fn attempt(&mut self) -> Result<AttemptRecord, Malformed> {
+        Ok(AttemptRecord {
+            backend: self.text()?.into(),
+            status: self.status()?,
+            failure: self.failure()?,
+            metered: self.metered()?,
+            latency: self.duration()?,
+        })
+    }
+
+    fn metered(&mut self) -> Result<Metered, Malformed> {
+        let estimated = self.flag()?;
+        let usage = Usage {
+            prompt: self.number()?,
+            completion: self.number()?,
+            cached_prompt: self.number()?,
+            cache_write: self.number()?,
+            reasoning: self.number()?,
+            audio_prompt: self.number()?,
+            audio_completion: self.number()?,
+            images: self.number()?,
+        };
+        Ok(if estimated {
+            Metered::Estimated(usage)
+        } else {
+            Metered::Reported(usage)
+        })
+    }
+
+    fn outcome(&mut self) -> Result<Outcome, Malformed> {
+        let code = self.byte()?;
+        let mut all = Outcome::ALL.into_iter();
+        all.find(|outcome| outcome_code(*outcome) == code)
+            .ok_or(Malformed)
+    }
+
+    fn failure(&mut self) -> Result<Option<AttemptFailure>, Malformed> {
+        let code = self.byte()?;
+        if code == 0 {
+            return Ok(None);
+        }
+        let mut all = AttemptFailure::ALL.into_iter();
+        let failure = all.find(|failure| failure_code(*failure) == code);
+        failure.map(Some).ok_or(Malformed)
+    }
+
+    fn cache(&mut self) -> Result<CacheOutcome, Malformed> {
+        let code = self.byte()?;
+        let mut all = CacheOutcome::ALL.into_iter();
+        all.find(|cache| cache_code(*cache) == code)
+            .ok_or(Malformed)
+    }
+}

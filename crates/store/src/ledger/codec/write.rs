@@ -1,0 +1,180 @@
+//! From a call to bytes.
+
+use std::time::Duration;
+
+use domain::record::{AttemptRecord, CallRecord, Charge, ChargeUnit, Opening, Who};
+use domain::{BackendId, Metered, Usage, Wall};
+
+use super::{Bounds, VERSION, cache_code, failure_code, outcome_code};
+
+pub(in crate::ledger) fn put_opening(out: &mut Vec<u8>, opening: &Opening, bounds: Bounds) {
+    out.push(VERSION);
+    put_opening_fields(out, opening, bounds);
+}
+
+pub(in crate::ledger) fn put_record(out: &mut Vec<u8>, record: &CallRecord, bounds: Bounds) {
+    let CallRecord {
+        opening,
+        outcome,
+        status,
+        rule,
+        backend,
+        cache,
+        metered,
+        latency,
+        first_byte,
+        attempts,
+    } = record;
+    out.push(VERSION);
+    put_opening_fields(out, opening, bounds);
+    out.push(outcome_code(*outcome));
+    put_number(out, u64::from(*status));
+    put_optional_text(out, rule.as_deref(), bounds);
+    put_optional_text(out, backend.as_ref().map(BackendId::as_str), bounds);
+    out.push(cache_code(*cache));
+    put_metered(out, metered);
+    put_duration(out, *latency);
+    match first_byte {
+        None => out.push(0),
+        Some(first_byte) => {
+            out.push(1);
+            put_duration(out, *first_byte);
+        }
+    }
+    let attempts = &attempts[..attempts.len().min(bounds.list_len_max)];
+    put_number(out, attempts.len() as u64);
+    for attempt in attempts {
+        put_attempt(out, attempt, bounds);
+    }
+}
+
+pub(in crate::ledger) fn put_charges(out: &mut Vec<u8>, charges: &[Charge]) {
+    out.push(VERSION);
+    put_charge_list(out, charges, Bounds::FULL);
+}
+
+fn put_opening_fields(out: &mut Vec<u8>, opening: &Opening, bounds: Bounds) {
+    let Opening {
+        id,
+        at,
+        who,
+        model,
+        stream,
+        revision,
+        prompt_tokens,
+        charges,
+    } = opening;
+    let Who {
+        subscription,
+        product,
+        application,
+        caller,
+    } = who;
+    out.extend_from_slice(&id.0.to_be_bytes());
+    put_wall(out, *at);
+    put_text(out, subscription.as_str(), bounds);
+    put_text(out, product.as_str(), bounds);
+    put_optional_text(out, application.as_ref().map(|name| name.as_str()), bounds);
+    put_text(out, caller, bounds);
+    put_text(out, model.as_str(), bounds);
+    out.push(u8::from(*stream));
+    put_number(out, *revision);
+    put_number(out, *prompt_tokens);
+    put_charge_list(out, charges, bounds);
+}
+
+fn put_charge_list(out: &mut Vec<u8>, charges: &[Charge], bounds: Bounds) {
+    let charges = &charges[..charges.len().min(bounds.list_len_max)];
+    put_number(out, charges.len() as u64);
+    for Charge { limit, key, unit } in charges {
+        put_text(out, limit.as_str(), bounds);
+        put_text(out, key, bounds);
+        match unit {
+            ChargeUnit::TokensPerMinute => out.push(1),
+            ChargeUnit::RequestsPerMinute => out.push(2),
+            ChargeUnit::Quota { period_start } => {
+                out.push(3);
+                put_wall(out, *period_start);
+            }
+        }
+    }
+}
+
+fn put_attempt(out: &mut Vec<u8>, attempt: &AttemptRecord, bounds: Bounds) {
+    let AttemptRecord {
+        backend,
+        status,
+        failure,
+        metered,
+        latency,
+    } = attempt;
+    put_text(out, backend.as_str(), bounds);
+    put_number(out, u64::from(*status));
+    out.push(failure.map_or(0, failure_code));
+    put_metered(out, metered);
+    put_duration(out, *latency);
+}
+
+fn put_metered(out: &mut Vec<u8>, metered: &Metered) {
+    let Usage {
+        prompt,
+        completion,
+        cached_prompt,
+        cache_write,
+        reasoning,
+        audio_prompt,
+        audio_completion,
+        images,
+    } = *metered.usage();
+    out.push(u8::from(metered.is_estimated()));
+    for amount in [
+        prompt,
+        completion,
+        cached_prompt,
+        cache_write,
+        reasoning,
+        audio_prompt,
+        audio_completion,
+        images,
+    ] {
+        put_number(out, amount);
+    }
+}
+
+/// Seven bits a byte, the lowest first; the high bit says that more follow.
+fn put_number(out: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+/// Zigzag, so that times around the epoch are short too.
+fn put_wall(out: &mut Vec<u8>, wall: Wall) {
+    put_number(out, ((wall.0 << 1) ^ (wall.0 >> 63)).cast_unsigned());
+}
+
+/// To the microsecond, as the database keeps it.
+fn put_duration(out: &mut Vec<u8>, duration: Duration) {
+    put_number(out, u64::try_from(duration.as_micros()).unwrap_or(u64::MAX));
+}
+
+fn put_text(out: &mut Vec<u8>, text: &str, bounds: Bounds) {
+    let mut end = text.len().min(bounds.text_bytes_max);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    put_number(out, end as u64);
+    out.extend_from_slice(&text.as_bytes()[..end]);
+}
+
+fn put_optional_text(out: &mut Vec<u8>, text: Option<&str>, bounds: Bounds) {
+    match text {
+        None => out.push(0),
+        Some(text) => {
+            out.push(1);
+            put_text(out, text, bounds);
+        }
+    }
+}
