@@ -11,7 +11,7 @@ use simulator::ledger::Call as Count;
 use tokio::task::JoinSet;
 
 use crate::harness::{
-    Call, Dice, Door, Gate, chat, completion, config, embedding, eventually, in_time, provider,
+    Call, Dice, Door, Gate, chat, completion, config, embedding, eventually, provider,
 };
 
 const CALLS: u64 = 10_000;
