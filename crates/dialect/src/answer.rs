@@ -2,6 +2,7 @@
 
 use domain::Usage;
 use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 
 use crate::json::Json;
 use crate::{Encoding, Operation, choice, usage};
@@ -32,7 +33,10 @@ pub fn usage_within(operation: Operation, piece: &[u8]) -> Option<Usage> {
         let value = piece[at + NAME.len()..]
             .trim_ascii_start()
             .strip_prefix(b":")?;
-        usage::read(operation, Json::first(value)?)
+        let first = serde_json::Deserializer::from_slice(value)
+            .into_iter::<&RawValue>()
+            .next()?;
+        usage::read(operation, Json::whole(first.ok()?.get().as_bytes()))
     })
 }
 

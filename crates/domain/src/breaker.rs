@@ -124,6 +124,10 @@ impl Breaker {
         })
     }
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "consumed: a ticket has one verdict"
+    )]
     pub fn finish(&mut self, ticket: Ticket, verdict: Verdict, now: Mono) {
         let Ticket { generation } = ticket;
         if generation != self.generation {
@@ -132,7 +136,7 @@ impl Breaker {
         match (self.state, verdict) {
             (State::HalfOpen { .. }, Verdict::Success) => self.enter(State::Closed),
             (State::HalfOpen { .. }, Verdict::Failure { retry_after }) => {
-                self.trip(retry_after, now)
+                self.trip(retry_after, now);
             }
             // The place is free at once for another probe.
             (State::HalfOpen { .. }, Verdict::Neutral) => self.enter(State::Open { until: now }),

@@ -90,11 +90,14 @@ impl Gateway {
         let sweep = async move {
             loop {
                 tokio::time::sleep(SWEEP_INTERVAL).await;
-                let Some(gateway) = gateway.upgrade() else { return };
+                let Some(gateway) = gateway.upgrade() else {
+                    return;
+                };
                 gateway.counters.sweep(gateway.clock.now());
             }
         };
-        self.tasks.spawn(async move { stop.run_until_cancelled(sweep).await });
+        self.tasks
+            .spawn(async move { stop.run_until_cancelled(sweep).await });
     }
 
     /// After the listeners stopped: waits for what still runs, then for the ledger's database.

@@ -102,7 +102,7 @@ impl Gateway {
             headers: &head.headers,
         };
         let answer = self.router.forward(&errand, held, &facts.origin).await?;
-        Ok(Reply::Answered(answer))
+        Ok(Reply::Answered(Box::new(answer)))
     }
 
     /// Once per call, however it ended, before its last byte is sent: true up, learn, write down.

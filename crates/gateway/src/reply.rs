@@ -19,7 +19,7 @@ use crate::router::{Answered, Content};
 use crate::trail::{Facts, Trail};
 
 pub enum Reply {
-    Answered(Answered),
+    Answered(Box<Answered>),
     /// From the gateway itself: the models that the caller may use.
     Own(Bytes),
 }
@@ -56,7 +56,7 @@ pub fn send(reply: Reply, mut trail: Trail) -> Response<Body> {
         serving,
         headers: upstream_headers,
         content,
-    } = answered;
+    } = *answered;
     let mut out = headers::to_client(&upstream_headers);
     out.insert(CACHE, HeaderValue::from_static("off"));
     if let Ok(name) = HeaderValue::from_str(serving.backend.id().as_str()) {

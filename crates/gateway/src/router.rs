@@ -140,7 +140,7 @@ impl Router {
             .iter()
             .map(|member| self.backends.get(&member.backend))
             .collect();
-        let favourite = self.favourite(errand)?;
+        let favourite = Self::favourite(errand);
         pool.note_call(self.clock.now().mono);
 
         let mut tried = Tried::default();
@@ -251,18 +251,17 @@ impl Router {
         Some((backend, probe))
     }
 
-    /// The hash of the call's affinity key, if its pool has one.
-    fn favourite(&self, errand: &Errand<'_>) -> Result<Option<u64>, Refusal> {
-        let Some(expression) = &errand.plan.model.affinity else {
-            return Ok(None);
-        };
-        match expression.text(errand.context) {
-            Ok(key) => Ok(Some(pool::affinity_hash(key.as_bytes()))),
-            Err(fault) => Err(Refusal::PolicyFault {
-                rule: format!("pool/{}/affinity", errand.plan.model.pool.id).into(),
-                message: fault.message,
-            }),
-        }
+    /// The hash of the call's affinity key. A key that cannot be had (a client that sends no session)
+    /// is no fault of the call: it goes wherever the weights say.
+    fn favourite(errand: &Errand<'_>) -> Option<u64> {
+        let key = errand
+            .plan
+            .model
+            .affinity
+            .as_ref()?
+            .text(errand.context)
+            .ok()?;
+        Some(pool::affinity_hash(key.as_bytes()))
     }
 
     async fn attempt(

@@ -94,9 +94,9 @@ pub async fn send(
     let definition = backend.definition();
     let timeouts = definition.timeouts;
     let deployment = errand.plan.model.deployment_at(&definition.id);
-    let request = upstream::uri(&definition, errand.call.operation, deployment)
+    let request = upstream::uri(definition, errand.call.operation, deployment)
         .and_then(|uri| {
-            upstream::request(&definition, uri, headers, errand.call.body_for(deployment))
+            upstream::request(definition, uri, headers, errand.call.body_for(deployment))
         })
         .map_err(|_| Failure::of(AttemptFailure::Connect))?;
 
