@@ -64,6 +64,7 @@ impl Gateway {
             .authenticate(&snapshot, &head.headers, Some(ip), now)
             .await?;
         let caller = facts.caller.insert(caller);
+        caller.may_call()?;
         let (operation, deployment) = match route {
             Route::Call {
                 operation,
