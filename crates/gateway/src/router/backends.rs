@@ -105,10 +105,12 @@ impl BackendState {
     /// An answer broke off after its first byte had been counted as a success.
     pub fn note_cut(&self, now: Mono) {
         let mut health = self.health();
-        if let Some(ticket) = health.breaker.begin(now) {
-            health
-                .breaker
-                .finish(ticket, Verdict::Failure { retry_after: None }, now);
+        let was_tripped = health.breaker.is_tripped();
+        health.breaker.cut(now);
+        let until = health.breaker.open_until(now);
+        drop(health);
+        if let (false, Some(until)) = (was_tripped, until) {
+            tracing::warn!(backend = %self.id(), open_s = until.since(now).as_secs(), "breaker opened");
         }
     }
 

@@ -1,9 +1,10 @@
 //! Breakers over time: open, one probe, closed or open again; and what clients are told meanwhile.
 
 use domain::record::Outcome;
+use http_body_util::BodyExt;
 
-use crate::scripted::{Answer, Backend, Script};
-use crate::stage::{Rules, Stage, chat};
+use crate::scripted::{Answer, Backend, DELTA, Script};
+use crate::stage::{Rules, Stage, Told, chat, streamed_chat};
 
 /// One attempt a call, and breakers that one failure opens for 30 s.
 fn hair_trigger(priorities: &[u32]) -> Rules {
@@ -129,4 +130,43 @@ async fn clients_that_leave_never_trip_a_breaker() {
         }
     }
     assert_eq!(stage.open_s("a"), None);
+}
+
+#[tokio::test]
+async fn a_stream_cut_after_its_first_byte_is_one_call_and_one_failure() {
+    let a = Backend::answering(Answer::stream(&[DELTA]).closed()).await;
+    let rules = Rules {
+        breaker: "{ failure_threshold: 0.9, min_throughput: 10 }".into(),
+        ..hair_trigger(&[1])
+    };
+    let stage = Stage::new(&rules, &[&a]);
+    for call in 1..=10 {
+        assert_eq!(stage.open_s("a"), None, "before call {call}");
+        stage.call(streamed_chat()).await;
+    }
+    assert_eq!(stage.open_s("a"), Some(30));
+}
+
+#[tokio::test]
+async fn a_stream_from_before_a_trip_that_is_cut_after_it_takes_no_probe() {
+    let a = Backend::answering(Answer::error(500)).await;
+    a.then(Script::Answer(Answer::stream(&[DELTA]).stalled()));
+    let rules = Rules {
+        timeout: "{ idle: 50ms }".into(),
+        ..hair_trigger(&[1])
+    };
+    let stage = Stage::new(&rules, &[&a]);
+    let mut old = stage.begin(streamed_chat()).await;
+    assert!(
+        old.body_mut()
+            .frame()
+            .await
+            .is_some_and(|frame| frame.is_ok())
+    );
+    assert_eq!(stage.call(chat()).await.status, 502);
+    stage.advance_s(30);
+    assert_eq!(stage.open_s("a"), None, "a probe may go");
+    let rest = Told::read(old).await;
+    assert!(rest.text().contains("upstream_failed"), "idle: cut");
+    assert_eq!(stage.open_s("a"), None, "it still may");
 }
