@@ -44,14 +44,13 @@ impl Failure {
         }
     }
 
-    /// What the client is told when this was the last attempt.
-    pub fn into_refusal(self) -> Refusal {
+    /// What the client is told when this was the last attempt. `retry_after`: until the first of the
+    /// pool's members takes calls again, if they all are at their limits.
+    pub fn into_refusal(self, retry_after: Option<Duration>) -> Refusal {
         match self.kind {
             AttemptFailure::Credential => Refusal::UpstreamAuthFailed,
             AttemptFailure::Status if self.status == Some(StatusCode::TOO_MANY_REQUESTS) => {
-                Refusal::UpstreamRateLimited {
-                    retry_after: self.retry_after,
-                }
+                Refusal::UpstreamRateLimited { retry_after }
             }
             AttemptFailure::FirstByteTimeout
             | AttemptFailure::IdleTimeout

@@ -1,6 +1,6 @@
 //! Retries never double a load: a share of the last ten seconds of calls, but three a second always.
 
-use crate::scripted::{Answer, Backend};
+use crate::scripted::{Answer, Backend, Script};
 use crate::stage::{Rules, Stage, chat};
 
 /// Two members, two attempts, and breakers that never open: only the budget says no.
@@ -68,6 +68,24 @@ async fn calls_earn_retries_for_ten_seconds() {
     );
     stage.advance_s(11);
     assert_eq!(asked(&stage, [&a, &b], 10).await, 10 + 3);
+}
+
+#[tokio::test]
+async fn a_retry_that_is_not_made_costs_nothing() {
+    let a = Backend::answering(Answer::chat()).await;
+    let rules = Rules {
+        priorities: vec![1],
+        ..rules()
+    };
+    let stage = Stage::new(&rules, &[&a]);
+    for _ in 0..3 {
+        let later = Answer::error(503).with_retry_after(Some(60));
+        a.then(Script::Answer(later));
+        assert_eq!(stage.call(chat()).await.status, 502);
+    }
+    a.then(Script::Answer(Answer::error(503)));
+    let told = stage.call(chat()).await;
+    assert_eq!(told.status, 200, "three a second are still there");
 }
 
 #[tokio::test]

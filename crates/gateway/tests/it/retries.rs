@@ -53,6 +53,51 @@ async fn a_retry_after_of_more_than_two_seconds_is_the_clients_to_wait_for() {
 }
 
 #[tokio::test]
+async fn a_retry_leaves_alone_who_said_when_to_come_back() {
+    let (a, b) = (
+        Backend::answering(rate_limited(60)).await,
+        Backend::answering(Answer::chat()).await,
+    );
+    let stage = Stage::new(&members(&[1, 1]), &[&a, &b]);
+    assert_eq!(stage.call(chat()).await.status, 200);
+    assert_eq!([a.requests(), b.requests()], [1, 1]);
+
+    b.then(Script::Answer(Answer::error(503)));
+    let told = stage.call(chat()).await;
+    assert_eq!(told.status, 200, "b is asked again");
+    assert_eq!(told.header("x-tollgate-attempts"), Some("2"));
+    assert_eq!([a.requests(), b.requests()], [1, 3]);
+}
+
+#[tokio::test]
+async fn of_those_that_failed_the_one_that_is_back_first_is_asked_again() {
+    let (a, b) = (
+        Backend::answering(Answer::chat()).await,
+        Backend::answering(rate_limited(60)).await,
+    );
+    a.then(Script::Answer(Answer::error(503)));
+    let stage = Stage::new(&members(&[1, 1]), &[&a, &b]);
+    let told = stage.call(chat()).await;
+    assert_eq!(told.status, 200);
+    assert_eq!(told.header("x-tollgate-backend"), Some("a"));
+    assert_eq!(told.header("x-tollgate-attempts"), Some("3"));
+}
+
+#[tokio::test]
+async fn a_client_waits_for_the_soonest_of_many_rate_limits() {
+    let (a, b, c) = (
+        Backend::answering(rate_limited(5)).await,
+        Backend::answering(rate_limited(90)).await,
+        Backend::answering(rate_limited(60)).await,
+    );
+    let stage = Stage::new(&members(&[1, 1, 2]), &[&a, &b, &c]);
+    let told = stage.call(chat()).await;
+    assert_eq!(told.code().as_deref(), Some("upstream_rate_limited"));
+    assert_eq!(told.retry_after_s(), Some(5));
+    assert_eq!(told.header("retry-after-ms"), Some("5000"));
+}
+
+#[tokio::test]
 async fn a_first_attempt_asks_a_full_member_when_no_other_is_left() {
     let a = Backend::answering(rate_limited(60)).await;
     let stage = Stage::new(&members(&[1]), &[&a]);
