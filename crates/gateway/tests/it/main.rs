@@ -14,6 +14,8 @@ mod breakers;
 #[cfg(test)]
 mod budget;
 #[cfg(test)]
+mod fault_matrix;
+#[cfg(test)]
 mod large;
 #[cfg(test)]
 mod retries;
