@@ -165,13 +165,14 @@ pub async fn send(
 }
 
 /// Statuses that are the backend's failure and not the client's. 401 and 403 are about our own
-/// credential: the client's never got there.
+/// credential: the client's never got there. A redirect is no answer, and following one would carry
+/// the prompt and the credential to wherever it points.
 fn failure_of(status: StatusCode) -> Option<AttemptFailure> {
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Some(AttemptFailure::Credential),
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Some(AttemptFailure::Status),
-        status if status.is_server_error() => Some(AttemptFailure::Status),
-        _ => None,
+        status if status.is_success() || status.is_client_error() => None,
+        _ => Some(AttemptFailure::Status),
     }
 }
 

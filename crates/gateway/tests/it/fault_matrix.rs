@@ -48,7 +48,7 @@ fn of_status(status: u16) -> Fate {
     match status {
         401 | 403 => failed(AttemptFailure::Credential, (502, "upstream_auth_failed")),
         429 => failed(AttemptFailure::Status, (429, "upstream_rate_limited")),
-        408 | 500.. => failed(AttemptFailure::Status, FAILED),
+        408 | 100..=199 | 300..=399 | 500.. => failed(AttemptFailure::Status, FAILED),
         _ => Fate::Passed,
     }
 }
@@ -97,7 +97,7 @@ impl Trip {
 #[tokio::test]
 async fn every_status_is_passed_on_or_retried_and_counted_whatever_the_trip_rule() {
     let passed = [200, 400, 404, 409, 413, 422, 451, 499];
-    let retried = [401, 403, 408, 429, 500, 502, 503, 504, 529];
+    let retried = [101, 301, 307, 401, 403, 408, 429, 500, 502, 503, 504, 529];
     let backend = || Backend::answering(Answer::chat());
     let backends = [backend().await, backend().await, backend().await];
     let addresses = backends.each_ref().map(|backend| backend.address.clone());
