@@ -100,8 +100,9 @@ pub async fn send(
         .map_err(|_| Failure::of(AttemptFailure::Connect))?;
 
     let sent_at = clock.now().mono;
+    let first_byte = timeouts.first_byte.min(timeouts.total);
     let answer = within(
-        timeouts.first_byte,
+        first_byte,
         AttemptFailure::FirstByteTimeout,
         upstream::send(backend.connections(), request),
     )
@@ -129,7 +130,7 @@ pub async fn send(
     } = answer;
     let content = if status.is_success() && is_event_stream(&headers) {
         match within(
-            timeouts.first_byte.saturating_sub(waited),
+            first_byte.saturating_sub(waited),
             AttemptFailure::FirstByteTimeout,
             first_piece(&mut body),
         )

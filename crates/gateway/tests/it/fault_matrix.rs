@@ -190,6 +190,10 @@ async fn every_late_answer_is_retried_and_counted() {
             late,
             "{ first_byte: 50ms }",
         ),
+        (
+            "no head in all",
+            Script::Silence,
+            chat(),
             late,
             "{ total: 50ms }",
         ),
