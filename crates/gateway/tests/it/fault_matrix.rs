@@ -220,12 +220,16 @@ async fn a_backend_that_cannot_be_reached_is_retried_and_counted() {
     for _ in 0..3 {
         refused.push(dead_address().await);
     }
+    let greeting = Backend::start(Script::Greeting).await;
+    let no_tls = vec![greeting.address.replace("http:", "https:"); 3];
     let silent = Backend::start(Script::Silence).await;
     let no_handshake = vec![silent.address.replace("http:", "https:"); 3];
     let connect = failed(AttemptFailure::Connect, FAILED);
+    let tls = failed(AttemptFailure::Tls, FAILED);
     let mut matrix = Matrix::new();
     for (name, addresses, fate, timeout) in [
         ("refused", refused, connect, "{}"),
+        ("no TLS", no_tls, tls, "{}"),
         ("no handshake", no_handshake, connect, "{ connect: 50ms }"),
     ] {
         matrix
