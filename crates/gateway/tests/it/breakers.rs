@@ -3,7 +3,7 @@
 use domain::record::Outcome;
 use http_body_util::BodyExt;
 
-use crate::scripted::{Answer, Backend, DELTA, Script};
+use crate::scripted::{Answer, Backend, DELTA, DONE, Script};
 use crate::stage::{Rules, Stage, Told, chat, streamed_chat};
 
 /// One attempt a call, and breakers that one failure opens for 30 s.
@@ -169,4 +169,15 @@ async fn a_stream_from_before_a_trip_that_is_cut_after_it_takes_no_probe() {
     let rest = Told::read(old).await;
     assert!(rest.text().contains("upstream_failed"), "idle: cut");
     assert_eq!(stage.open_s("a"), None, "it still may");
+}
+
+#[tokio::test]
+async fn an_error_within_a_stream_is_the_backends_failure() {
+    let error = "data: {\"error\":{\"message\":\"overloaded\"}}\n\n";
+    for events in [&[DELTA, error][..], &[DELTA, error, DONE]] {
+        let a = Backend::answering(Answer::stream(events)).await;
+        let stage = Stage::new(&hair_trigger(&[1]), &[&a]);
+        stage.call(streamed_chat()).await;
+        assert_eq!(stage.open_s("a"), Some(30));
+    }
 }

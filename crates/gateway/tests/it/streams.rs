@@ -11,6 +11,8 @@ use crate::stage::{
     Rules, Stage, Told, estimated, prompt_tokens, reported, streamed_chat, streamed_chat_with_usage,
 };
 
+const ERROR: &str = "data: {\"error\":{\"message\":\"overloaded\",\"type\":\"server_error\"}}\n\n";
+
 /// Completion tokens of `DELTA`, by the model's tokenizer.
 fn delta_tokens() -> u64 {
     dialect::Encoding::O200k.count("About 384,400 km.")
@@ -115,6 +117,30 @@ async fn a_connection_that_breaks_after_done_costs_the_client_nothing() {
     assert_eq!(told.text(), [DELTA, DONE].concat());
     assert!(!told.broke);
     assert_eq!(stage.record().await.outcome, Outcome::Ok);
+}
+
+#[tokio::test]
+async fn an_error_within_a_stream_reaches_the_client_once_and_the_record_as_a_cut() {
+    for events in [&[DELTA, ERROR][..], &[DELTA, ERROR, DONE]] {
+        let (stage, _a, b) = stage(Answer::stream(events)).await;
+        let told = stage.call(streamed_chat()).await;
+        assert_eq!(told.text(), events.concat());
+        assert_eq!(b.requests(), 0);
+        let record = stage.record().await;
+        assert_eq!(record.outcome, Outcome::Cut);
+        assert_eq!(record.attempts[0].failure, Some(AttemptFailure::Cut));
+        assert_eq!(record.metered, estimated(prompt_tokens(), delta_tokens()));
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_on_an_error_event_did_not_hang_up() {
+    let (stage, a, _b) = stage(Answer::stream(&[DELTA, ERROR]).stalled()).await;
+    let mut body = stage.begin(streamed_chat()).await.into_body();
+    assert_eq!(next_piece(&mut body).await, [DELTA, ERROR].concat());
+    drop(body);
+    a.left(1).await;
+    assert_eq!(stage.record().await.outcome, Outcome::Cut);
 }
 
 #[tokio::test]
