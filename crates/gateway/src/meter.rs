@@ -149,7 +149,8 @@ impl MeteredBody {
             other => other,
         };
         let outcome = match failure {
-            None => Outcome::Ok,
+            None if status.is_success() => Outcome::Ok,
+            None => Outcome::ClientError,
             Some(AttemptFailure::HungUp) => Outcome::HungUp,
             Some(_) => Outcome::Cut,
         };
@@ -157,9 +158,12 @@ impl MeteredBody {
             self.serving.failed();
         }
         let encoding = held.encoding;
-        let metered = self
-            .tally
-            .metered(call.operation, encoding, || held.count_prompt(call));
+        let metered = if status.is_success() {
+            self.tally
+                .metered(call.operation, encoding, || held.count_prompt(call))
+        } else {
+            Metered::NOTHING
+        };
         held.attempts.push(AttemptRecord {
             backend: self.serving.backend.id().clone(),
             status: status.as_u16(),

@@ -70,6 +70,24 @@ async fn a_client_that_leaves_a_large_answer_pays_for_what_passed() {
     assert!(usage.completion > held * 9 / 10, "{}", usage.completion);
 }
 
+#[tokio::test]
+async fn a_large_error_of_the_client_is_passed_on_and_costs_nothing() {
+    let body = format!(
+        r#"{{"error":{{"message":"{}"}}}}"#,
+        "too long ".repeat(HELD_BYTES / 8)
+    );
+    let a = Backend::answering(Answer::json(400, body.clone())).await;
+    let stage = Stage::new(&only(), &[&a]);
+    let told = stage.call(chat()).await;
+    assert_eq!(told.status, 400);
+    assert_eq!(told.body, body);
+    assert_eq!(stage.level("tpm"), (0, 0));
+    let record = stage.record().await;
+    assert_eq!(record.outcome, Outcome::ClientError);
+    assert_eq!(record.metered, Metered::NOTHING);
+    assert_eq!(record.attempts[0].metered, Metered::NOTHING);
+}
+
 /// An answer of more than is held, its usage at its end.
 fn large_chat() -> String {
     format!(
