@@ -18,6 +18,8 @@ mod fault_matrix;
 #[cfg(test)]
 mod large;
 #[cfg(test)]
+mod mixture;
+#[cfg(test)]
 mod retries;
 #[cfg(test)]
 mod settle;
