@@ -66,6 +66,7 @@ impl Gateway {
             .authenticate(&snapshot, &head.headers, Some(ip), now)
             .await?;
         let caller = facts.caller.insert(caller);
+        caller.may_call()?;
         let (operation, deployment) = match route {
             Route::Call {
                 operation,

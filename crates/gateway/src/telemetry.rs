@@ -258,7 +258,7 @@ fn learned_families(gateway: &Gateway, into: &mut Vec<Family>) {
         let application = learned.application.map_or("", |name| name.as_str());
         let labels = [application, learned.model.as_str()];
         answer.add(&labels, Value::Real(learned.answer_tokens as f64));
-        observations.add(&labels, Value::Real(learned.observations as f64));
+        observations.add(&labels, Value::Real(learned.observations));
     }
     into.extend([answer, observations]);
 }

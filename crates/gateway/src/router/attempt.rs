@@ -44,14 +44,13 @@ impl Failure {
         }
     }
 
-    /// What the client is told when this was the last attempt.
-    pub fn into_refusal(self) -> Refusal {
+    /// What the client is told when this was the last attempt. `retry_after`: until the first of the
+    /// pool's members takes calls again, if they all are at their limits.
+    pub fn into_refusal(self, retry_after: Option<Duration>) -> Refusal {
         match self.kind {
             AttemptFailure::Credential => Refusal::UpstreamAuthFailed,
             AttemptFailure::Status if self.status == Some(StatusCode::TOO_MANY_REQUESTS) => {
-                Refusal::UpstreamRateLimited {
-                    retry_after: self.retry_after,
-                }
+                Refusal::UpstreamRateLimited { retry_after }
             }
             AttemptFailure::FirstByteTimeout
             | AttemptFailure::IdleTimeout
@@ -94,17 +93,18 @@ pub async fn send(
     let definition = backend.definition();
     let timeouts = definition.timeouts;
     let deployment = errand.plan.model.deployment_at(&definition.id);
-    let request = upstream::uri(definition, errand.call.operation, deployment)
+    let request = upstream::path(definition, errand.call.operation, deployment)
         .and_then(|uri| {
             upstream::request(definition, uri, headers, errand.call.body_for(deployment))
         })
         .map_err(|_| Failure::of(AttemptFailure::Connect))?;
 
     let sent_at = clock.now().mono;
+    let first_byte = timeouts.first_byte.min(timeouts.total);
     let answer = within(
-        timeouts.first_byte,
+        first_byte,
         AttemptFailure::FirstByteTimeout,
-        backend.connections().send(request),
+        upstream::send(backend.connections(), request),
     )
     .await?;
     let now = clock.now();
@@ -115,6 +115,7 @@ pub async fn send(
         if answer.status == StatusCode::TOO_MANY_REQUESTS {
             backend.note_throttled(retry_after, now.mono);
         }
+        answer.body.discard();
         return Err(Failure {
             kind,
             status: Some(answer.status),
@@ -129,7 +130,7 @@ pub async fn send(
     } = answer;
     let content = if status.is_success() && is_event_stream(&headers) {
         match within(
-            timeouts.first_byte.saturating_sub(waited),
+            first_byte.saturating_sub(waited),
             AttemptFailure::FirstByteTimeout,
             first_piece(&mut body),
         )
@@ -165,13 +166,14 @@ pub async fn send(
 }
 
 /// Statuses that are the backend's failure and not the client's. 401 and 403 are about our own
-/// credential: the client's never got there.
+/// credential: the client's never got there. A redirect is no answer, and following one would carry
+/// the prompt and the credential to wherever it points.
 fn failure_of(status: StatusCode) -> Option<AttemptFailure> {
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Some(AttemptFailure::Credential),
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Some(AttemptFailure::Status),
-        status if status.is_server_error() => Some(AttemptFailure::Status),
-        _ => None,
+        status if status.is_success() || status.is_client_error() => None,
+        _ => Some(AttemptFailure::Status),
     }
 }
 

@@ -14,7 +14,8 @@ use domain::saturation::Saturation;
 use domain::{BackendId, Mono, PoolId};
 
 use crate::clock::Clock;
-use crate::upstream::Connections;
+use crate::gateway::StartError;
+use crate::upstream::{self, Connections};
 
 /// A backend with its breaker, what its headers last said, and its connections.
 #[derive(Debug)]
@@ -38,6 +39,12 @@ impl BackendState {
 
     pub fn definition(&self) -> &Arc<Backend> {
         &self.definition
+    }
+
+    /// Whether connections made for this one serve `other` as well.
+    fn reaches_as(&self, other: &Backend) -> bool {
+        self.definition.url == other.url
+            && self.definition.timeouts.connect == other.timeouts.connect
     }
 
     pub fn connections(&self) -> &Connections {
@@ -95,13 +102,27 @@ impl BackendState {
         self.health().saturation.observe_throttled(retry_after, now);
     }
 
+    /// Until when its own 429 asked to be left alone.
+    pub fn throttled_until(&self, now: Mono) -> Option<Mono> {
+        self.health().saturation.throttled_until(now)
+    }
+
+    /// Until when it is open, or asked to be left alone: the later of the two.
+    pub fn busy_until(&self, now: Mono) -> Option<Mono> {
+        let health = self.health();
+        let open = health.breaker.open_until(now);
+        open.max(health.saturation.throttled_until(now))
+    }
+
     /// An answer broke off after its first byte had been counted as a success.
     pub fn note_cut(&self, now: Mono) {
         let mut health = self.health();
-        if let Some(ticket) = health.breaker.begin(now) {
-            health
-                .breaker
-                .finish(ticket, Verdict::Failure { retry_after: None }, now);
+        let was_tripped = health.breaker.is_tripped();
+        health.breaker.cut(now);
+        let until = health.breaker.open_until(now);
+        drop(health);
+        if let (false, Some(until)) = (was_tripped, until) {
+            tracing::warn!(backend = %self.id(), open_s = until.since(now).as_secs(), "breaker opened");
         }
     }
 
@@ -214,16 +235,17 @@ struct Table {
 
 impl Backends {
     /// What is new gets its state, what is gone loses it, the rest keeps its own.
-    pub fn sync(&self, snapshot: &Snapshot) -> Result<(), rustls::Error> {
+    pub fn sync(&self, snapshot: &Snapshot, clock: &Clock) -> Result<(), StartError> {
         let old = self.all.load_full();
         let mut table = Table::default();
         for (id, definition) in &snapshot.backends {
             let known = old.backends.get(id);
             let connections = match known {
-                Some(known) if known.definition.timeouts.connect == definition.timeouts.connect => {
-                    known.connections.clone()
+                Some(known) if known.reaches_as(definition) => known.connections.clone(),
+                _ => {
+                    let origin = upstream::origin(definition)?;
+                    Connections::new(origin, definition.timeouts.connect, clock.clone())?
                 }
-                _ => Connections::new(definition.timeouts.connect)?,
             };
             let health = match known {
                 Some(known) if known.definition.breaker == definition.breaker => {
@@ -273,6 +295,13 @@ impl Backends {
         {
             Some(state) => state.clone(),
             None => Arc::new(PoolState::new(pool)),
+        }
+    }
+
+    /// Closes connections that have been idle for too long.
+    pub fn sweep(&self) {
+        for backend in self.all.load().backends.values() {
+            backend.connections.sweep();
         }
     }
 
