@@ -292,6 +292,8 @@ async fn the_access_line_tells_of_a_call_but_not_what_it_said() {
         .with_max_level(tracing::Level::TRACE)
         .with_writer(move || writer.clone())
         .finish();
+    // With one subscriber alone, `tracing` lets whichever thread comes first decide for all of them.
+    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
     let listening = tracing::subscriber::set_default(subscriber);
     gate.call("gpt-4o", &[]).await;
     drop(listening);
