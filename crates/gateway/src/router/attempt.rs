@@ -100,10 +100,14 @@ pub async fn send(
         .map_err(|_| Failure::of(AttemptFailure::Connect))?;
 
     let sent_at = clock.now().mono;
-    let first_byte = timeouts.first_byte.min(timeouts.total);
+    let (first_byte, late) = if timeouts.total < timeouts.first_byte {
+        (timeouts.total, AttemptFailure::TotalTimeout)
+    } else {
+        (timeouts.first_byte, AttemptFailure::FirstByteTimeout)
+    };
     let answer = within(
         first_byte,
-        AttemptFailure::FirstByteTimeout,
+        late,
         upstream::send(backend.connections(), request),
     )
     .await?;
@@ -131,7 +135,7 @@ pub async fn send(
     let content = if status.is_success() && is_event_stream(&headers) {
         match within(
             first_byte.saturating_sub(waited),
-            AttemptFailure::FirstByteTimeout,
+            late,
             first_piece(&mut body),
         )
         .await?
