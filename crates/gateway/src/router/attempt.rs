@@ -96,10 +96,14 @@ pub async fn send(
         .map_err(|_| Failure::of(AttemptFailure::Connect))?;
 
     let sent_at = clock.now().mono;
-    let first_byte = timeouts.first_byte.min(timeouts.total);
+    let (first_byte, late) = if timeouts.total < timeouts.first_byte {
+        (timeouts.total, AttemptFailure::TotalTimeout)
+    } else {
+        (timeouts.first_byte, AttemptFailure::FirstByteTimeout)
+    };
     let answer = within(
         first_byte,
-        AttemptFailure::FirstByteTimeout,
+        late,
         upstream::send(backend.connections(), request),
     )
     .await?;
@@ -121,6 +125,7 @@ pub async fn send(
 
     let limits = Limits {
         first_piece: first_byte.saturating_sub(waited),
+        late,
         total: timeouts.total.saturating_sub(waited),
         idle: timeouts.idle,
     };
@@ -137,6 +142,8 @@ pub async fn send(
 #[derive(Clone, Copy)]
 struct Limits {
     first_piece: Duration,
+    /// What a first piece that is too late is called.
+    late: AttemptFailure,
     total: Duration,
     idle: Duration,
 }
@@ -148,8 +155,7 @@ async fn begin(answer: Answer, operation: Operation, limits: Limits) -> Result<B
         mut body,
     } = answer;
     let content = if status.is_success() && is_event_stream(&headers) {
-        let late = AttemptFailure::FirstByteTimeout;
-        match within(limits.first_piece, late, first_piece(&mut body)).await? {
+        match within(limits.first_piece, limits.late, first_piece(&mut body)).await? {
             Some(first) => Content::Stream { first, body },
             None => return Err(Failure::of(AttemptFailure::Cut)),
         }
