@@ -204,11 +204,12 @@ impl Router {
                 })
             }
             Err(failure) => {
+                let metered = failure.metered(held, errand.call);
                 held.attempts.push(AttemptRecord {
                     backend: backend.id().clone(),
                     status: failure.status.map_or(0, |status| status.as_u16()),
                     failure: Some(failure.kind),
-                    metered: failure.metered(held),
+                    metered,
                     latency: now.mono.since(sent_at.mono),
                 });
                 Err(failure)

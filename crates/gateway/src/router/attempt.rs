@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use config::snapshot::Timeouts;
-use dialect::rate_limit_headers;
+use dialect::{Operation, Request, rate_limit_headers};
+use domain::Metered;
 use domain::record::AttemptFailure;
-use domain::{Metered, Usage};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 
@@ -64,16 +63,13 @@ impl Failure {
     }
 
     /// What the backend may bill for it: a prompt that it took and did not turn down.
-    pub fn metered(&self, held: &Held) -> Metered {
+    pub fn metered(&self, held: &mut Held, call: &Request) -> Metered {
         match self.kind {
             AttemptFailure::FirstByteTimeout
             | AttemptFailure::IdleTimeout
             | AttemptFailure::TotalTimeout
             | AttemptFailure::Cut
-            | AttemptFailure::HungUp => Metered::Estimated(Usage {
-                prompt: held.prompt_tokens,
-                ..Usage::default()
-            }),
+            | AttemptFailure::HungUp => held.prompt_only(call),
             AttemptFailure::Connect
             | AttemptFailure::Tls
             | AttemptFailure::Credential
@@ -100,10 +96,14 @@ pub async fn send(
         .map_err(|_| Failure::of(AttemptFailure::Connect))?;
 
     let sent_at = clock.now().mono;
-    let first_byte = timeouts.first_byte.min(timeouts.total);
+    let (first_byte, late) = if timeouts.total < timeouts.first_byte {
+        (timeouts.total, AttemptFailure::TotalTimeout)
+    } else {
+        (timeouts.first_byte, AttemptFailure::FirstByteTimeout)
+    };
     let answer = within(
         first_byte,
-        AttemptFailure::FirstByteTimeout,
+        late,
         upstream::send(backend.connections(), request),
     )
     .await?;
@@ -123,34 +123,47 @@ pub async fn send(
         });
     }
 
+    let limits = Limits {
+        first_piece: first_byte.saturating_sub(waited),
+        late,
+        total: timeouts.total.saturating_sub(waited),
+        idle: timeouts.idle,
+    };
+    let status = answer.status;
+    begin(answer, errand.call.operation, limits)
+        .await
+        .map_err(|failure| Failure {
+            status: Some(status),
+            ..failure
+        })
+}
+
+/// What is left of an answer's time once its head is here.
+#[derive(Clone, Copy)]
+struct Limits {
+    first_piece: Duration,
+    /// What a first piece that is too late is called.
+    late: AttemptFailure,
+    total: Duration,
+    idle: Duration,
+}
+
+async fn begin(answer: Answer, operation: Operation, limits: Limits) -> Result<Begun, Failure> {
     let Answer {
         status,
         headers,
         mut body,
     } = answer;
     let content = if status.is_success() && is_event_stream(&headers) {
-        match within(
-            first_byte.saturating_sub(waited),
-            AttemptFailure::FirstByteTimeout,
-            first_piece(&mut body),
-        )
-        .await?
-        {
+        match within(limits.first_piece, limits.late, first_piece(&mut body)).await? {
             Some(first) => Content::Stream { first, body },
             None => return Err(Failure::of(AttemptFailure::Cut)),
         }
     } else {
-        let left = timeouts.total.saturating_sub(waited);
-        let held = within(
-            left,
-            AttemptFailure::TotalTimeout,
-            hold(&mut body, timeouts),
-        )
-        .await?;
-        match held {
+        let late = AttemptFailure::TotalTimeout;
+        match within(limits.total, late, hold(&mut body, limits.idle)).await? {
             Hold::Whole(bytes)
-                if status.is_success()
-                    && !dialect::answer::read(errand.call.operation, &bytes).is_whole =>
+                if status.is_success() && !dialect::answer::read(operation, &bytes).is_whole =>
             {
                 return Err(Failure::of(AttemptFailure::Cut));
             }
@@ -193,11 +206,11 @@ enum Hold {
 }
 
 /// Reads a unary answer to its end, or as much as is held.
-async fn hold(body: &mut AnswerBody, timeouts: Timeouts) -> Result<Hold, AttemptFailure> {
+async fn hold(body: &mut AnswerBody, idle: Duration) -> Result<Hold, AttemptFailure> {
     let mut first: Option<Bytes> = None;
     let mut joined = BytesMut::new();
     loop {
-        let piece = tokio::time::timeout(timeouts.idle, body.data())
+        let piece = tokio::time::timeout(idle, body.data())
             .await
             .map_err(|_| AttemptFailure::IdleTimeout)?;
         match (piece.transpose()?, first.take()) {
