@@ -1,7 +1,7 @@
 # What you can do here: `make help`.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint
+.PHONY: help demo test lint bench
 
 CARGO ?= cargo
 
@@ -13,6 +13,7 @@ help:
 	@echo "            (make demo ARGS='--duration 60s'; options: cargo run -- demo --help)"
 	@echo "make test   every test, with the official SDKs too; fetches what they need"
 	@echo "make lint   format, clippy"
+	@echo "make bench  CPU time per call beside nginx; writes docs/benchmarks.md"
 
 demo:
 	$(call need,$(CARGO),install Rust from https://rustup.rs)
@@ -23,7 +24,7 @@ demo:
 test:
 	$(call need,$(CARGO),install Rust from https://rustup.rs)
 	$(call need,cc,install a C compiler: gcc or clang)
-	$(call need,python3,install Python 3.9 or newer: the official SDKs are tested)
+	$(call need,python3,install Python 3.10 or newer: the official SDKs are tested)
 	$(call need,node,install Node.js 20 or newer: the official SDKs are tested)
 	$(call need,npm,install npm: it comes with Node.js)
 	$(CARGO) test --workspace --locked
@@ -33,3 +34,9 @@ lint:
 	$(call need,$(CARGO),install Rust from https://rustup.rs)
 	$(CARGO) fmt --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+bench:
+	$(call need,wrk,install it: apt-get install wrk)
+	$(call need,nginx,install it: apt-get install nginx-light)
+	$(CARGO) build --release --locked --package tollgate --package bench-upstream
+	python3 bench/run.py --write

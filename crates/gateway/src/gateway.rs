@@ -34,13 +34,15 @@ pub struct Gateway {
     stop: CancellationToken,
 }
 
-/// Between two sweeps of idle counters.
+/// Between two sweeps of idle counters and connections.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error("TLS could not be set up: {0}")]
     Tls(#[from] rustls::Error),
+    #[error("a backend's address cannot be used: {0}")]
+    Address(#[from] http::Error),
 }
 
 impl Gateway {
@@ -99,7 +101,7 @@ impl Gateway {
         Ok(())
     }
 
-    /// Frees what idle counter keys hold after a burst of them.
+    /// Frees what idle counter keys and connections hold after a burst of them.
     fn sweep_now_and_then(self: &Arc<Self>) {
         let (gateway, stop) = (Arc::downgrade(self), self.stop.clone());
         let sweep = async move {
@@ -109,6 +111,7 @@ impl Gateway {
                     return;
                 };
                 gateway.counters.sweep(gateway.clock.now());
+                gateway.router.backends().sweep();
             }
         };
         self.tasks

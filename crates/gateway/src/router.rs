@@ -22,6 +22,7 @@ use smallvec::SmallVec;
 
 use crate::clock::{Chance, Clock};
 use crate::credentials::{Credentials, Missing};
+use crate::gateway::StartError;
 use crate::headers;
 use crate::refusal::Refusal;
 use crate::trail::{Held, Origin};
@@ -118,12 +119,8 @@ impl Router {
     }
 
     /// After a load: what is new gets its state, what is gone loses it, the rest keeps its own.
-    pub fn sync(
-        &self,
-        snapshot: &Snapshot,
-        credentials: &Credentials,
-    ) -> Result<(), rustls::Error> {
-        self.backends.sync(snapshot, credentials)
+    pub fn sync(&self, snapshot: &Snapshot, credentials: &Credentials) -> Result<(), StartError> {
+        self.backends.sync(snapshot, credentials, &self.clock)
     }
 
     pub fn backends(&self) -> &Backends {

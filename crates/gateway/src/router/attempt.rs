@@ -97,7 +97,7 @@ pub async fn send(
     let timeouts = definition.timeouts;
     let deployment = errand.plan.model.deployment_at(&definition.id);
     authorisation.add_to(&mut headers);
-    let request = upstream::uri(definition, errand.call.operation, deployment)
+    let request = upstream::path(definition, errand.call.operation, deployment)
         .and_then(|uri| upstream::request(uri, headers, errand.call.body_for(deployment)))
         .map_err(|_| Failure::of(AttemptFailure::Connect))?;
 
@@ -105,7 +105,7 @@ pub async fn send(
     let answer = within(
         timeouts.first_byte,
         AttemptFailure::FirstByteTimeout,
-        backend.connections().send(request),
+        upstream::send(backend.connections(), request),
     )
     .await?;
     let now = clock.now();
@@ -119,6 +119,7 @@ pub async fn send(
         if answer.status == StatusCode::UNAUTHORIZED {
             backend.credential().turned_down(authorisation, clock);
         }
+        answer.body.discard();
         return Err(Failure {
             kind,
             status: Some(answer.status),
