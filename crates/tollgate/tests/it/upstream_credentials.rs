@@ -174,7 +174,7 @@ async fn a_call_that_finds_no_credential_anywhere_is_told_that_it_is_the_gateway
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_are_refreshed_ahead_and_outlive_their_issuer_until_they_end() {
-    let issuer = issuer(Duration::from_secs(4)).await;
+    let issuer = issuer(Duration::from_secs(3)).await;
     let east = tokens_only().await;
     let config = with_auth(
         config().backend("east", east.address()),
@@ -186,7 +186,7 @@ async fn tokens_are_refreshed_ahead_and_outlive_their_issuer_until_they_end() {
         json!({ "min_throughput": 1_000_000 }),
     ))
     .await;
-    // Each token lives for four seconds: no call ever meets one that has ended.
+    // Each token lives for three seconds: no call ever meets one that has ended.
     eventually("the third token", async || {
         assert_eq!(gate.send(chat("hi")).await.status, 200);
         (issuer.counts().identity_tokens >= 3).then_some(())
@@ -194,7 +194,7 @@ async fn tokens_are_refreshed_ahead_and_outlive_their_issuer_until_they_end() {
     .await;
 
     let down = |status| Behaviour {
-        identity_token_lifetime: Duration::from_secs(4),
+        identity_token_lifetime: Duration::from_secs(3),
         identity_status: status,
         ..Behaviour::default()
     };
