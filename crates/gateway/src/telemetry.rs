@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 use std::sync::Mutex;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use domain::record::CallRecord;
 use domain::{Mono, Now};
@@ -297,7 +297,8 @@ impl Telemetry {
                 .set(left.unwrap_or_default().as_secs() as i64);
             self.token_failures
                 .get_or_create(&labels)
-                .inc_by(identity.failed_fetches());
+                .inner()
+                .store(identity.failed_fetches(), Ordering::Relaxed);
         }
         let mut text = String::new();
         match prometheus_client::encoding::text::encode(&mut text, &self.registry) {

@@ -201,7 +201,7 @@ mod tests {
             .unwrap()
     }
 
-    fn terms_of(reply: Value) -> (u64, Option<u64>) {
+    fn terms_of(reply: &Value) -> (u64, Option<u64>) {
         let granted = read(&answer(200, &reply.to_string()), NOW).unwrap();
         assert_eq!(granted.header, "Bearer abc");
         assert!(granted.header.is_sensitive());
@@ -221,16 +221,16 @@ mod tests {
     #[test]
     fn lifetimes_are_numbers_or_texts_and_relative_or_absolute() {
         let entra = json!({ "access_token": "abc", "token_type": "Bearer", "expires_in": 3599 });
-        assert_eq!(terms_of(entra), (3599, None));
+        assert_eq!(terms_of(&entra), (3599, None));
         let metadata = json!({ "access_token": "abc", "expires_in": "86000", "refresh_in": "43000", "expires_on": "1790086400" });
-        assert_eq!(terms_of(metadata), (86_000, Some(43_000)));
+        assert_eq!(terms_of(&metadata), (86_000, Some(43_000)));
         let app =
             json!({ "access_token": "abc", "expires_on": "1790003600", "token_type": "bearer" });
-        assert_eq!(terms_of(app), (3600, None));
+        assert_eq!(terms_of(&app), (3600, None));
         let vague = json!({ "access_token": "abc", "expires_in": null });
-        assert_eq!(terms_of(vague), (300, None));
+        assert_eq!(terms_of(&vague), (300, None));
         let fraction = json!({ "access_token": "abc", "expires_in": 1.5e300 });
-        assert_eq!(terms_of(fraction), (u64::MAX, None));
+        assert_eq!(terms_of(&fraction), (u64::MAX, None));
     }
 
     #[test]
