@@ -10,6 +10,7 @@ use super::*;
 
 const EXAMPLE: &str = include_str!("../../../examples/tollgate.yaml");
 const SELF_HOSTED: &str = include_str!("../../../examples/self-hosted.yaml");
+const AZURE_IDENTITIES: &str = include_str!("../../../examples/azure-identities.yaml");
 
 /// A gateway with one of everything.
 const SMALL: &str = "
