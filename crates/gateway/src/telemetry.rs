@@ -249,6 +249,18 @@ fn backend_families(gateway: &Gateway, now: Now, into: &mut Vec<Family>) {
         }
     }
     into.extend([open, half_open, saturated]);
+
+    let mut expiry = Family::new(&catalogue::TOKEN_EXPIRY);
+    let mut failures = Family::new(&catalogue::TOKEN_FAILURES);
+    for followed in gateway.router.backends().identities() {
+        let identity = &followed.identity;
+        let left_s = identity
+            .expires_in(now.mono)
+            .map_or(0, |left| left.as_secs());
+        expiry.add(&[identity.name()], Value::Whole(left_s));
+        failures.add(&[identity.name()], Value::Whole(identity.failed_fetches()));
+    }
+    into.extend([expiry, failures]);
 }
 
 fn learned_families(gateway: &Gateway, into: &mut Vec<Family>) {

@@ -11,6 +11,7 @@ use http::{HeaderMap, StatusCode};
 
 use super::{BackendState, Content, Errand};
 use crate::clock::Clock;
+use crate::credentials::Authorisation;
 use crate::refusal::Refusal;
 use crate::trail::Held;
 use crate::upstream::{self, Answer, AnswerBody};
@@ -35,7 +36,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    fn of(kind: AttemptFailure) -> Self {
+    pub fn of(kind: AttemptFailure) -> Self {
         Self {
             kind,
             status: None,
@@ -83,16 +84,16 @@ impl Failure {
 pub async fn send(
     backend: &BackendState,
     errand: &Errand<'_>,
-    headers: HeaderMap,
+    mut headers: HeaderMap,
+    authorisation: &Authorisation,
     clock: &Clock,
 ) -> Result<Begun, Failure> {
     let definition = backend.definition();
     let timeouts = definition.timeouts;
     let deployment = errand.plan.model.deployment_at(&definition.id);
+    authorisation.add_to(&mut headers);
     let request = upstream::path(definition, errand.call.operation, deployment)
-        .and_then(|uri| {
-            upstream::request(definition, uri, headers, errand.call.body_for(deployment))
-        })
+        .and_then(|uri| upstream::request(uri, headers, errand.call.body_for(deployment)))
         .map_err(|_| Failure::of(AttemptFailure::Connect))?;
 
     let sent_at = clock.now().mono;
@@ -114,6 +115,9 @@ pub async fn send(
         let retry_after = rate_limit_headers::retry_after(&answer.headers, now.wall);
         if answer.status == StatusCode::TOO_MANY_REQUESTS {
             backend.note_throttled(retry_after, now.mono);
+        }
+        if answer.status == StatusCode::UNAUTHORIZED {
+            backend.credential().turned_down(authorisation, clock);
         }
         answer.body.discard();
         return Err(Failure {

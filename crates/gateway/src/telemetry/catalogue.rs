@@ -101,6 +101,11 @@ metrics! {
     SATURATED = Gauge "tollgate_backend_saturated" ("tollgate.backend.saturated", "1") ["backend"]:
         "1 while a backend's own rate limit leaves no room, by its headers or its 429.";
 
+    TOKEN_EXPIRY = Gauge "tollgate_upstream_token_expiry_seconds" ("tollgate.upstream_token.expiry", "s") ["identity"]:
+        "Until the token that backends get ends; 0 while there is none.";
+    TOKEN_FAILURES = Counter "tollgate_upstream_token_fetch_failures" ("tollgate.upstream_token.fetch.failures", "{fetch}") ["identity"]:
+        "Tokens for backends that could not be fetched.";
+
     USAGE_CALLS = Counter "tollgate_usage_calls" ("tollgate.usage.calls", "{call}") []:
         "Calls that reached their limits, by the configured dimensions.";
     USAGE_TOKENS = Counter "tollgate_usage_tokens" ("tollgate.usage.tokens", "{token}") ["kind"]:
