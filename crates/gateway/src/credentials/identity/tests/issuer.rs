@@ -171,13 +171,15 @@ impl State {
 pub struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    pub fn subscribe(&self) -> DefaultGuard {
+    pub fn subscribe(&self) -> (tracing::Dispatch, DefaultGuard) {
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)
             .with_writer(self.clone())
             .with_ansi(false)
             .finish();
-        tracing::subscriber::set_default(subscriber)
+        // With one subscriber alone, `tracing` lets whichever thread comes first decide for all.
+        let second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
+        (second, tracing::subscriber::set_default(subscriber))
     }
 
     pub fn text(&self) -> String {
