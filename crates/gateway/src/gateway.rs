@@ -13,8 +13,10 @@ use crate::admission::Estimates;
 use crate::clock::{Chance, Clock};
 use crate::fetch::Fetch;
 use crate::identity::Authenticator;
+use crate::overload::Overload;
 use crate::router::Router;
 use crate::telemetry::Telemetry;
+use crate::tls::{self, Certificates};
 
 pub struct Gateway {
     pub snapshot: ArcSwap<Snapshot>,
@@ -24,6 +26,9 @@ pub struct Gateway {
     pub router: Router,
     pub ledger: Ledger,
     pub telemetry: Telemetry,
+    pub overload: Arc<Overload>,
+    /// What the listeners show their clients.
+    pub certificates: Certificates,
     pub clock: Clock,
     pub chance: Arc<Chance>,
     /// Everything that outlives a call's future; shutdown waits for it.
@@ -39,6 +44,8 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 pub enum StartError {
     #[error("TLS could not be set up: {0}")]
     Tls(#[from] rustls::Error),
+    #[error("{}", tls::listed(.0))]
+    Certificates(Vec<config::Problem>),
 }
 
 impl Gateway {
@@ -57,6 +64,8 @@ impl Gateway {
             router: Router::new(clock.clone(), chance.clone()),
             ledger,
             telemetry: Telemetry::default(),
+            overload: Arc::default(),
+            certificates: Certificates::default(),
             clock,
             chance,
             tasks: TaskTracker::new(),
@@ -65,6 +74,7 @@ impl Gateway {
         });
         gateway.prepare(&gateway.snapshot.load())?;
         gateway.sweep_now_and_then();
+        gateway.watch_for_overload();
         Ok(gateway)
     }
 
@@ -77,7 +87,13 @@ impl Gateway {
 
     /// Gives what the snapshot names its state, before any call can see it.
     fn prepare(&self, snapshot: &Snapshot) -> Result<(), StartError> {
+        let certificates = self
+            .certificates
+            .read(&snapshot.settings)
+            .map_err(StartError::Certificates)?;
         self.router.sync(snapshot)?;
+        self.certificates.replace(certificates);
+        self.overload.set_bounds(&snapshot.settings);
         let spread = self.chance.roll() as f64 / u64::MAX as f64;
         self.authenticator
             .sync(snapshot, &self.tasks, &self.stop, spread);
@@ -98,6 +114,22 @@ impl Gateway {
         };
         self.tasks
             .spawn(async move { stop.run_until_cancelled(sweep).await });
+    }
+
+    /// Measures how long work waits for a processor.
+    fn watch_for_overload(self: &Arc<Self>) {
+        let (gateway, overload) = (Arc::downgrade(self), self.overload.clone());
+        let (clock, stop) = (self.clock.clone(), self.stop.clone());
+        let watch = async move {
+            let target = || {
+                gateway.upgrade().map_or(Duration::MAX, |gateway| {
+                    gateway.snapshot.load().settings.queue_delay
+                })
+            };
+            overload.watch(&clock, target).await;
+        };
+        self.tasks
+            .spawn(async move { stop.run_until_cancelled(watch).await });
     }
 
     /// After the listeners stopped: waits for what still runs, then for the ledger's database.

@@ -29,10 +29,19 @@ impl Gateway {
         B::Error: std::fmt::Display,
     {
         let (head, body) = request.into_parts();
-        let mut trail = Trail::open(self.clone(), dialect::route::dialect_of(head.uri.path()));
+        let (place, shed) = self.overload.enter();
+        let dialect = dialect::route::dialect_of(head.uri.path());
+        let mut trail = Trail::open(self.clone(), dialect, place);
+        if let Some(shed) = shed {
+            self.telemetry.count_shed(shed);
+            return reply::refuse(&shed.into(), trail);
+        }
         match self.run(&head, body, ip, trail.facts()).await {
             Ok(reply) => reply::send(reply, trail),
             Err(refusal) => {
+                if let Refusal::Overloaded(shed) = &refusal {
+                    self.telemetry.count_shed(*shed);
+                }
                 if trail.facts().caller.is_none() {
                     self.telemetry
                         .count_unauthenticated(refusal.row().code, ip, self.clock.now());
@@ -75,7 +84,11 @@ impl Gateway {
         };
 
         // Read the call, and look up everything that applies to it.
-        let bytes = body::read(body, &head.headers, body::Bounds::of(&snapshot.settings)).await?;
+        let (bounds, room) = (
+            body::Bounds::of(&snapshot.settings),
+            self.overload.body_room(),
+        );
+        let bytes = body::read(body, &head.headers, bounds, room).await?;
         let call = facts.call.insert(dialect::request::read(
             operation,
             bytes,

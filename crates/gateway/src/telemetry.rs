@@ -14,6 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::gateway::Gateway;
+use crate::overload::Shed;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CallLabels {
@@ -41,6 +42,11 @@ struct CodeLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ShedLabels {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct LearnedLabels {
     application: String,
     model: String,
@@ -57,6 +63,9 @@ pub struct Telemetry {
     tokens: Family<TokenLabels, Counter>,
     attempts: Family<AttemptLabels, Counter>,
     unauthenticated: Family<CodeLabels, Counter>,
+    shed: Family<ShedLabels, Counter>,
+    calls_in_flight: Gauge,
+    body_bytes_held: Gauge,
     learned_answer: Family<LearnedLabels, Gauge<f64, AtomicU64>>,
     learned_observations: Family<LearnedLabels, Gauge>,
     breaker_open: Family<BackendLabels, Gauge>,
@@ -90,6 +99,25 @@ impl Default for Telemetry {
             "unauthenticated",
             "Requests refused before their caller was known",
             unauthenticated.clone(),
+        );
+        let shed = Family::<ShedLabels, Counter>::default();
+        for reason in Shed::ALL {
+            // There from the start, so that an alert on its rate sees the first one.
+            let reason = reason.as_str();
+            drop(shed.get_or_create(&ShedLabels { reason }));
+        }
+        registry.register("shed", "Calls turned away by overload", shed.clone());
+        let calls_in_flight = Gauge::default();
+        registry.register(
+            "calls_in_flight",
+            "Calls between their head and their last byte",
+            calls_in_flight.clone(),
+        );
+        let body_bytes_held = Gauge::default();
+        registry.register(
+            "body_bytes_held",
+            "Request bodies in memory, small ones aside",
+            body_bytes_held.clone(),
         );
         let learned_answer = Family::default();
         registry.register(
@@ -145,6 +173,9 @@ impl Default for Telemetry {
             tokens,
             attempts,
             unauthenticated,
+            shed,
+            calls_in_flight,
+            body_bytes_held,
             learned_answer,
             learned_observations,
             breaker_open,
@@ -225,10 +256,18 @@ impl Telemetry {
         }
     }
 
+    pub fn count_shed(&self, shed: Shed) {
+        let reason = shed.as_str();
+        self.shed.get_or_create(&ShedLabels { reason }).inc();
+    }
+
     /// The exposition text. Gauges are read from their owners here, not kept up to date meanwhile.
     pub fn expose(&self, gateway: &Gateway) -> String {
         self.config_revision
             .set(gateway.snapshot.load().revision as i64);
+        self.calls_in_flight.set(gateway.overload.calls() as i64);
+        self.body_bytes_held
+            .set(gateway.overload.body_bytes() as i64);
         let health = gateway.ledger.health();
         self.ledger_behind_bytes.set(health.behind_bytes as i64);
         self.ledger_records_in_memory
