@@ -1,7 +1,7 @@
 # What you can do here: `make help`.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint
+.PHONY: help demo test lint bench
 
 CARGO ?= cargo
 
@@ -13,6 +13,7 @@ help:
 	@echo "            (make demo ARGS='--duration 60s'; options: cargo run -- demo --help)"
 	@echo "make test   every test, with the official SDKs too; fetches what they need"
 	@echo "make lint   format, clippy"
+	@echo "make bench  CPU time per call beside nginx; writes docs/benchmarks.md"
 
 demo:
 	$(call need,$(CARGO),install Rust from https://rustup.rs)
@@ -33,3 +34,9 @@ lint:
 	$(call need,$(CARGO),install Rust from https://rustup.rs)
 	$(CARGO) fmt --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+bench:
+	$(call need,wrk,install it: apt-get install wrk)
+	$(call need,nginx,install it: apt-get install nginx-light)
+	$(CARGO) build --release --locked --package tollgate --package bench-upstream
+	python3 bench/run.py --write

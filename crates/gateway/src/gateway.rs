@@ -37,7 +37,7 @@ pub struct Gateway {
     stop: CancellationToken,
 }
 
-/// Between two sweeps of idle counters.
+/// Between two sweeps of idle counters and connections.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +46,8 @@ pub enum StartError {
     Tls(#[from] rustls::Error),
     #[error("{}", tls::listed(.0))]
     Certificates(Vec<config::Problem>),
+    #[error("a backend's address cannot be used: {0}")]
+    Address(#[from] http::Error),
 }
 
 impl Gateway {
@@ -100,7 +102,7 @@ impl Gateway {
         Ok(())
     }
 
-    /// Frees what idle counter keys hold after a burst of them.
+    /// Frees what idle counter keys and connections hold after a burst of them.
     fn sweep_now_and_then(self: &Arc<Self>) {
         let (gateway, stop) = (Arc::downgrade(self), self.stop.clone());
         let sweep = async move {
@@ -110,6 +112,7 @@ impl Gateway {
                     return;
                 };
                 gateway.counters.sweep(gateway.clock.now());
+                gateway.router.backends().sweep();
             }
         };
         self.tasks

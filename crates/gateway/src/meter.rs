@@ -29,6 +29,8 @@ pub struct MeteredBody {
     trail: Trail,
     serving: Serving,
     watch: Watch,
+    /// The upstream's end or break, while what came before it is on its way.
+    end: Option<Option<Result<Bytes, AttemptFailure>>>,
     state: State,
 }
 
@@ -84,12 +86,16 @@ impl MeteredBody {
             trail,
             serving,
             watch,
+            end: None,
             state: State::Flowing,
         }
     }
 
     /// Everything that is readable now, metered; empty when all of it is held back.
     fn poll_pieces(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, AttemptFailure>>> {
+        if let Some(end) = self.end.take() {
+            return Poll::Ready(end);
+        }
         let mut out = Bytes::new();
         loop {
             match self.upstream.poll_data(cx) {
@@ -101,12 +107,12 @@ impl MeteredBody {
                         return Poll::Ready(Some(Ok(out)));
                     }
                 }
-                Poll::Ready(Some(Err(failure))) if out.is_empty() => {
-                    return Poll::Ready(Some(Err(failure)));
+                Poll::Ready(end) if out.is_empty() => return Poll::Ready(end),
+                // What came before it leaves first.
+                Poll::Ready(end) => {
+                    self.end = Some(end);
+                    return Poll::Ready(Some(Ok(out)));
                 }
-                Poll::Ready(None) if out.is_empty() => return Poll::Ready(None),
-                // The next poll finds the break or the end again.
-                Poll::Ready(_) => return Poll::Ready(Some(Ok(out))),
                 Poll::Pending if out.is_empty() => {
                     let failure = ready!(self.watch.poll(cx, &self.trail));
                     return Poll::Ready(Some(Err(failure)));

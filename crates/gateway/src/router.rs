@@ -21,6 +21,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use smallvec::SmallVec;
 
 use crate::clock::{Chance, Clock};
+use crate::gateway::StartError;
 use crate::headers;
 use crate::refusal::Refusal;
 use crate::trail::{Held, Origin};
@@ -117,8 +118,8 @@ impl Router {
     }
 
     /// After a load: what is new gets its state, what is gone loses it, the rest keeps its own.
-    pub fn sync(&self, snapshot: &Snapshot) -> Result<(), rustls::Error> {
-        self.backends.sync(snapshot)
+    pub fn sync(&self, snapshot: &Snapshot) -> Result<(), StartError> {
+        self.backends.sync(snapshot, &self.clock)
     }
 
     pub fn backends(&self) -> &Backends {

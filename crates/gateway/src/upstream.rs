@@ -2,11 +2,8 @@
 //!
 //! Decides nothing: which backend, how often and what a failure means are the router's.
 
-use std::collections::VecDeque;
-use std::error::Error as _;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
+mod answer_body;
+mod connections;
 
 use bytes::Bytes;
 use config::snapshot::{Backend, BackendAuth};
@@ -15,25 +12,12 @@ use domain::record::AttemptFailure;
 use http::header::{AUTHORIZATION, CONTENT_ENCODING};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
-use http_body::Body as _;
 use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::encoding::{self, Decoder};
 
-/// Idle connections kept for each backend.
-const IDLE_CONNECTIONS_MAX: usize = 256;
-const IDLE_CONNECTION_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// Connections to one backend. Cheap to clone: the pool is shared.
-#[derive(Clone, Debug)]
-pub struct Connections {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
-}
+pub use answer_body::AnswerBody;
+pub use connections::Connections;
 
 /// An answer whose body has yet to be read.
 pub struct Answer {
@@ -42,76 +26,37 @@ pub struct Answer {
     pub body: AnswerBody,
 }
 
-impl Connections {
-    pub fn new(connect_timeout: Duration) -> Result<Self, rustls::Error> {
-        let mut http = HttpConnector::new();
-        http.set_nodelay(true);
-        http.enforce_http(false);
-        http.set_connect_timeout(Some(connect_timeout));
-        let provider = rustls::crypto::aws_lc_rs::default_provider();
-        let https = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_provider_and_webpki_roots(provider)?
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(http);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
-            .pool_idle_timeout(IDLE_CONNECTION_TIMEOUT)
-            .build(https);
-        Ok(Self { client })
-    }
-
-    /// Sends, and waits for the answer's head.
-    pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer, AttemptFailure> {
-        let answer = self
-            .client
-            .request(request)
-            .await
-            .map_err(|error| failure_of(&error))?;
-        let (head, incoming) = answer.into_parts();
-        let encodings = encoding::named(&head.headers, &CONTENT_ENCODING);
-        let decoder = match encodings.as_slice() {
-            [] => None,
-            named => Some(Decoder::new(named).map_err(|_| AttemptFailure::Cut)?),
-        };
-        let body = AnswerBody {
-            incoming,
-            decoder,
-            unread: VecDeque::new(),
-        };
-        Ok(Answer {
-            status: head.status,
-            headers: head.headers,
-            body,
-        })
-    }
+/// Sends, and waits for the answer's head.
+pub async fn send(
+    connections: &Connections,
+    request: Request<Full<Bytes>>,
+) -> Result<Answer, AttemptFailure> {
+    let (answer, lease) = connections.send(request).await?;
+    let (head, incoming) = answer.into_parts();
+    let encodings = encoding::named(&head.headers, &CONTENT_ENCODING);
+    let decoder = match encodings.as_slice() {
+        [] => None,
+        named => Some(Decoder::new(named).map_err(|_| AttemptFailure::Cut)?),
+    };
+    Ok(Answer {
+        status: head.status,
+        headers: head.headers,
+        body: AnswerBody::new(incoming, lease, decoder),
+    })
 }
 
-fn failure_of(error: &hyper_util::client::legacy::Error) -> AttemptFailure {
-    if !error.is_connect() {
-        return AttemptFailure::Cut;
-    }
-    let mut source = error.source();
-    while let Some(cause) = source {
-        if cause.is::<rustls::Error>() {
-            return AttemptFailure::Tls;
-        }
-        // rustls reports through an `io::Error`, whose `source` skips the error that it wraps.
-        if let Some(io) = cause.downcast_ref::<std::io::Error>()
-            && io
-                .get_ref()
-                .is_some_and(|inner| inner.is::<rustls::Error>())
-        {
-            return AttemptFailure::Tls;
-        }
-        source = cause.source();
-    }
-    AttemptFailure::Connect
+/// Scheme, host and port of a backend.
+pub fn origin(backend: &Backend) -> Result<Uri, http::Error> {
+    let authority = &backend.url[url::Position::BeforeHost..url::Position::AfterPort];
+    Uri::builder()
+        .scheme(backend.url.scheme())
+        .authority(authority)
+        .path_and_query(PathAndQuery::from_static("/"))
+        .build()
 }
 
 /// Where a backend answers an operation.
-pub fn uri(backend: &Backend, operation: Operation, deployment: &str) -> Result<Uri, http::Error> {
+pub fn path(backend: &Backend, operation: Operation, deployment: &str) -> Result<Uri, http::Error> {
     let path = dialect::route::upstream_path(
         backend.dialect,
         backend.url.path().trim_end_matches('/'),
@@ -119,12 +64,7 @@ pub fn uri(backend: &Backend, operation: Operation, deployment: &str) -> Result<
         deployment,
         backend.api_version.as_deref(),
     );
-    let authority = &backend.url[url::Position::BeforeHost..url::Position::AfterPort];
-    Uri::builder()
-        .scheme(backend.url.scheme())
-        .authority(authority)
-        .path_and_query(PathAndQuery::try_from(path)?)
-        .build()
+    Ok(Uri::from(PathAndQuery::try_from(path)?))
 }
 
 /// The request of one attempt. `headers` are those that may cross; the gateway's credential for the
@@ -156,55 +96,4 @@ fn authorise(backend: &Backend, headers: &mut HeaderMap) -> Result<(), http::Err
     value.set_sensitive(true);
     headers.insert(http::HeaderName::from_bytes(name.as_bytes())?, value);
     Ok(())
-}
-
-/// An answer's body, readable whatever its encoding.
-pub struct AnswerBody {
-    incoming: Incoming,
-    decoder: Option<Decoder>,
-    /// Read before, and given back.
-    unread: VecDeque<Bytes>,
-}
-
-impl AnswerBody {
-    /// The next piece; an error means that the answer was cut.
-    pub fn poll_data(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, AttemptFailure>>> {
-        if let Some(piece) = self.unread.pop_front() {
-            return Poll::Ready(Some(Ok(piece)));
-        }
-        loop {
-            let frame = match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
-                None => return Poll::Ready(None),
-                Some(Err(_)) => return Poll::Ready(Some(Err(AttemptFailure::Cut))),
-                Some(Ok(frame)) => frame,
-            };
-            let Ok(data) = frame.into_data() else {
-                continue;
-            };
-            let readable = match &mut self.decoder {
-                None => data,
-                Some(decoder) => match decoder.push(&data) {
-                    Ok(readable) => readable,
-                    Err(_) => return Poll::Ready(Some(Err(AttemptFailure::Cut))),
-                },
-            };
-            if !readable.is_empty() {
-                return Poll::Ready(Some(Ok(readable)));
-            }
-        }
-    }
-
-    pub async fn data(&mut self) -> Option<Result<Bytes, AttemptFailure>> {
-        std::future::poll_fn(|cx| self.poll_data(cx)).await
-    }
-
-    /// Gives a piece back, to be read again first.
-    pub fn unread(&mut self, piece: Bytes) {
-        if !piece.is_empty() {
-            self.unread.push_front(piece);
-        }
-    }
 }

@@ -94,7 +94,7 @@ pub async fn send(
     let definition = backend.definition();
     let timeouts = definition.timeouts;
     let deployment = errand.plan.model.deployment_at(&definition.id);
-    let request = upstream::uri(definition, errand.call.operation, deployment)
+    let request = upstream::path(definition, errand.call.operation, deployment)
         .and_then(|uri| {
             upstream::request(definition, uri, headers, errand.call.body_for(deployment))
         })
@@ -104,7 +104,7 @@ pub async fn send(
     let answer = within(
         timeouts.first_byte,
         AttemptFailure::FirstByteTimeout,
-        backend.connections().send(request),
+        upstream::send(backend.connections(), request),
     )
     .await?;
     let now = clock.now();
@@ -115,6 +115,7 @@ pub async fn send(
         if answer.status == StatusCode::TOO_MANY_REQUESTS {
             backend.note_throttled(retry_after, now.mono);
         }
+        answer.body.discard();
         return Err(Failure {
             kind,
             status: Some(answer.status),

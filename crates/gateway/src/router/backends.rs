@@ -14,7 +14,8 @@ use domain::saturation::Saturation;
 use domain::{BackendId, Mono, PoolId};
 
 use crate::clock::Clock;
-use crate::upstream::Connections;
+use crate::gateway::StartError;
+use crate::upstream::{self, Connections};
 
 /// A backend with its breaker, what its headers last said, and its connections.
 #[derive(Debug)]
@@ -38,6 +39,12 @@ impl BackendState {
 
     pub fn definition(&self) -> &Arc<Backend> {
         &self.definition
+    }
+
+    /// Whether connections made for this one serve `other` as well.
+    fn reaches_as(&self, other: &Backend) -> bool {
+        self.definition.url == other.url
+            && self.definition.timeouts.connect == other.timeouts.connect
     }
 
     pub fn connections(&self) -> &Connections {
@@ -214,16 +221,17 @@ struct Table {
 
 impl Backends {
     /// What is new gets its state, what is gone loses it, the rest keeps its own.
-    pub fn sync(&self, snapshot: &Snapshot) -> Result<(), rustls::Error> {
+    pub fn sync(&self, snapshot: &Snapshot, clock: &Clock) -> Result<(), StartError> {
         let old = self.all.load_full();
         let mut table = Table::default();
         for (id, definition) in &snapshot.backends {
             let known = old.backends.get(id);
             let connections = match known {
-                Some(known) if known.definition.timeouts.connect == definition.timeouts.connect => {
-                    known.connections.clone()
+                Some(known) if known.reaches_as(definition) => known.connections.clone(),
+                _ => {
+                    let origin = upstream::origin(definition)?;
+                    Connections::new(origin, definition.timeouts.connect, clock.clone())?
                 }
-                _ => Connections::new(definition.timeouts.connect)?,
             };
             let health = match known {
                 Some(known) if known.definition.breaker == definition.breaker => {
@@ -273,6 +281,13 @@ impl Backends {
         {
             Some(state) => state.clone(),
             None => Arc::new(PoolState::new(pool)),
+        }
+    }
+
+    /// Closes connections that have been idle for too long.
+    pub fn sweep(&self) {
+        for backend in self.all.load().backends.values() {
+            backend.connections.sweep();
         }
     }
 

@@ -1,0 +1,28 @@
+//! The product from outside: the built binary, over HTTP, against fake providers.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, its helpers too"
+)]
+#![expect(clippy::print_stderr, reason = "a failed test shows the gateway's log")]
+
+mod bad_input;
+mod bad_transport;
+mod calls;
+mod crash;
+mod credentials;
+mod encodings;
+mod faults;
+mod identity;
+mod issuers;
+mod metering;
+mod operation;
+mod other_limits;
+mod pass_through;
+mod reconciliation;
+mod routing;
+mod token_limits;
+mod tokens;
+
+mod harness;
