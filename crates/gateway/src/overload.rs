@@ -228,6 +228,9 @@ mod tests {
         assert_eq!(room.grow_to(SMALL_BODY_BYTES), Ok(()));
         let body = Bytes::from_static(b"{}");
         assert_eq!(room.keep(body.clone()).as_ptr(), body.as_ptr());
-        assert_eq!(overload.body_room().grow_to(SMALL_BODY_BYTES + 1), Err(Shed::Bodies));
+        assert_eq!(
+            overload.body_room().grow_to(SMALL_BODY_BYTES + 1),
+            Err(Shed::Bodies)
+        );
     }
 }

@@ -127,10 +127,9 @@ fn server_config(text: &TlsText) -> Result<ServerConfig, Box<Problem>> {
                     .add(certificate)
                     .map_err(|error| problem(pem, &error.to_string(), fix))?;
             }
-            let verifier =
-                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-                    .build()
-                    .map_err(|error| problem(pem, &error.to_string(), fix))?;
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+                .build()
+                .map_err(|error| problem(pem, &error.to_string(), fix))?;
             builder.with_client_cert_verifier(verifier)
         }
     };
@@ -166,9 +165,11 @@ fn certificates(pem: &PemText) -> Result<Vec<CertificateDer<'static>>, Box<Probl
     let read: Result<Vec<_>, _> =
         CertificateDer::pem_slice_iter(pem.text.reveal().as_bytes()).collect();
     match read {
-        Ok(certificates) if certificates.is_empty() => {
-            Err(problem(pem, "there is no certificate in this PEM text", fix))
-        }
+        Ok(certificates) if certificates.is_empty() => Err(problem(
+            pem,
+            "there is no certificate in this PEM text",
+            fix,
+        )),
         Ok(certificates) => Ok(certificates),
         Err(error) => Err(problem(
             pem,

@@ -159,8 +159,8 @@ fn compile(
         variables: &variables,
         files: &files,
     };
-    let (snapshot, warnings) = config::load(sources, &environment, keys, revision)
-        .map_err(LoadFailure::Problems)?;
+    let (snapshot, warnings) =
+        config::load(sources, &environment, keys, revision).map_err(LoadFailure::Problems)?;
     // What only a look into the certificates shows.
     let mut problems = gateway::tls::check(&snapshot.settings);
     if problems.is_empty() {

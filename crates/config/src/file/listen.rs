@@ -48,13 +48,19 @@ impl Field for Listen {
             return Some(Self { address, tls: None });
         }
         let Listener { address, tls } = Listener::read(node, reader)?;
-        let tls = tls.map(|Tls { cert, key, client_ca }| {
-            Arc::new(TlsText {
-                cert: cert.0,
-                key: key.0,
-                client_ca: client_ca.map(|client_ca| client_ca.0),
-            })
-        });
+        let tls = tls.map(
+            |Tls {
+                 cert,
+                 key,
+                 client_ca,
+             }| {
+                Arc::new(TlsText {
+                    cert: cert.0,
+                    key: key.0,
+                    client_ca: client_ca.map(|client_ca| client_ca.0),
+                })
+            },
+        );
         Some(Self { address, tls })
     }
 

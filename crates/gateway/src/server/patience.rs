@@ -72,7 +72,11 @@ impl Signs {
 
     fn look(&self) -> Look {
         let look = self.looks.fetch_add(1, Ordering::Relaxed);
-        let longest = self.waiting().values().map(|since| look.wrapping_sub(*since)).max();
+        let longest = self
+            .waiting()
+            .values()
+            .map(|since| look.wrapping_sub(*since))
+            .max();
         Look {
             open: self.open.load(Ordering::Relaxed),
             heads: self.heads.load(Ordering::Relaxed),
@@ -146,8 +150,8 @@ impl Patience {
     }
 
     fn new(header: Duration, idle: Duration, write: Duration) -> Self {
-        let look_every = (header.min(idle).min(write) / 4)
-            .clamp(Self::LOOK_EVERY_MIN, Self::LOOK_EVERY_MAX);
+        let look_every =
+            (header.min(idle).min(write) / 4).clamp(Self::LOOK_EVERY_MIN, Self::LOOK_EVERY_MAX);
         let looks = |timeout: Duration| {
             u32::try_from(timeout.as_nanos().div_ceil(look_every.as_nanos())).unwrap_or(u32::MAX)
         };
@@ -256,7 +260,10 @@ mod tests {
     fn a_long_call_is_neither_idle_nor_slow() {
         let signs = Signs::default();
         signs.begin();
-        assert_eq!(end(&mut patience(), &signs, || signs.read()), (100, Verdict::Stay));
+        assert_eq!(
+            end(&mut patience(), &signs, || signs.read()),
+            (100, Verdict::Stay)
+        );
     }
 
     #[test]

@@ -153,7 +153,10 @@ impl http_body::Body for WatchedBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        let nothing_is_left = self.stream.as_ref().is_none_or(|stream| stream.rest.is_empty());
+        let nothing_is_left = self
+            .stream
+            .as_ref()
+            .is_none_or(|stream| stream.rest.is_empty());
         nothing_is_left && self.body.is_end_stream()
     }
 
