@@ -98,7 +98,7 @@ section! {
         pub bodies_in_memory: Placed<Size<1_048_576, 1_099_511_627_776>> = "512MiB",
         /// How long work may wait for a processor. While it waits longer than that for as long
         /// again, a growing share of new calls is answered 503 `overloaded`.
-        pub queue_delay: Span = "200ms",
+        pub queue_delay: Span = "500ms",
         /// How long a gateway that is told to stop waits for calls in flight.
         pub drain: Span = "30s",
     }

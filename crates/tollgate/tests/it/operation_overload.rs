@@ -97,7 +97,7 @@ async fn a_flood_is_shed_in_part_and_over_at_once() {
     let region = provider(Behaviour::default()).await;
     let config = config()
         .backend("east", region.address())
-        .with("/limits/queue_delay", "1ms".into())
+        .with("/limits/queue_delay", "20ms".into())
         .with("/limits/calls", 64.into());
     let gate = Gate::start(config).await;
     let mut clients = JoinSet::new();
