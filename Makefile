@@ -24,7 +24,7 @@ demo:
 test:
 	$(call need,$(CARGO),install Rust from https://rustup.rs)
 	$(call need,cc,install a C compiler: gcc or clang)
-	$(call need,python3,install Python 3.9 or newer: the official SDKs are tested)
+	$(call need,python3,install Python 3.10 or newer: the official SDKs are tested)
 	$(call need,node,install Node.js 20 or newer: the official SDKs are tested)
 	$(call need,npm,install npm: it comes with Node.js)
 	$(CARGO) test --workspace --locked

@@ -55,7 +55,7 @@ fn call(dice: &mut Dice, streams: bool) -> Call {
 }
 
 fn quota_of(address: std::net::SocketAddr) -> Config {
-    config().backend("east", address).add(
+    config().backend("east", address).longest_answer(4000).add(
         "/products/0/quotas",
         json!({ "name": "year", "tokens": QUOTA, "period": "year", "reserve": "max" }),
     )
@@ -212,7 +212,10 @@ async fn an_interrupted_stream_is_charged_for_what_had_passed() {
     let record = gate.record(&stream.id()).await;
     assert_eq!(record.outcome, Outcome::Interrupted);
     let usage = record.metered.usage();
-    assert_eq!(usage.prompt, 11);
+    assert!(
+        (1..=100).contains(&usage.prompt),
+        "as far as it was known: {usage:?}"
+    );
     assert!(
         (19..=22).contains(&usage.completion),
         "20 words had passed: {usage:?}"
@@ -231,11 +234,11 @@ async fn token_and_request_limits_continue_after_a_kill_and_after_a_stop() {
     for call in 1..=3 {
         let answer = gate.send(chat("answer 60 words").max_tokens(60)).await;
         assert_eq!(answer.number("x-ratelimit-remaining-requests"), 100 - call);
-        // Each call before this one is settled to the token; this one holds 71.
-        assert_eq!(
-            answer.number("x-ratelimit-remaining-tokens"),
-            100_000 - call * 71
-        );
+        // Each call before this one counts its 71 tokens; this one holds no less, and at most its
+        // prompt's bytes.
+        let counted = 100_000 - answer.number("x-ratelimit-remaining-tokens");
+        let held = counted - (call - 1) * 71;
+        assert!((71..200).contains(&held), "call {call} holds {held}");
         if call == 1 {
             gate.kill9();
         } else {

@@ -142,8 +142,10 @@ async fn play(door: &Door, kind: Kind, call: Call) -> Option<String> {
                 Kind::Refused => answer.status == 403,
                 _ => answer.status == 200,
             };
-            assert!(
-                wanted && answer.is_whole == (kind != Kind::Cut),
+            assert!(wanted && answer.is_whole, "{kind:?}: {answer:?}");
+            assert_eq!(
+                answer.text().contains("upstream_failed"),
+                kind == Kind::Cut || answer.status == 502,
                 "{kind:?}: {answer:?}"
             );
             Some(answer.id().to_owned())

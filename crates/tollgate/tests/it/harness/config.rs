@@ -87,6 +87,12 @@ impl Config {
         self.add("/products/0/quotas", quota)
     }
 
+    /// What limits with `reserve: max` need to know of every model that is granted.
+    pub fn longest_answer(self, tokens: u64) -> Self {
+        self.with("/models/0/max_output_tokens", tokens.into())
+            .with("/models/1/max_output_tokens", tokens.into())
+    }
+
     pub fn retry(self, attempts: u32, budget: f64) -> Self {
         self.with(
             "/pools/0/retry",
