@@ -1,6 +1,7 @@
 //! Loading as its callers see it: text in, snapshot or problems out.
 
 mod keys;
+mod listen;
 mod meaning;
 mod mistakes;
 mod yaml;

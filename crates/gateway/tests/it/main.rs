@@ -2,3 +2,5 @@
 
 #[cfg(test)]
 mod identity;
+#[cfg(test)]
+mod operation_clock;

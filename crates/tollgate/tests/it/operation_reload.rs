@@ -71,8 +71,11 @@ async fn a_thousand_reloads_half_of_them_broken_drop_no_call_and_mix_no_policy()
         } else {
             gate.rewrite(config_of(limit));
             gate.signal("HUP");
-            log.wait(&gate, &format!("\"revision\":{},\"subscriptions\"", number / 2 + 1))
-                .await;
+            log.wait(
+                &gate,
+                &format!("\"revision\":{},\"subscriptions\"", number / 2 + 1),
+            )
+            .await;
         }
     }
     over.store(true, Ordering::Relaxed);
