@@ -144,26 +144,53 @@ impl Breaker {
             (State::Closed, Verdict::Success) => self.count(0, now),
             (State::Closed, Verdict::Failure { retry_after }) => {
                 self.count(1, now);
-                let (calls, failures) = self.counted();
-                let share = f64::from(failures) / f64::from(calls);
-                if calls >= self.rule.min_throughput && share >= self.rule.failure_threshold {
-                    self.trip(retry_after, now);
-                }
+                self.trip_if_failing(retry_after, now);
             }
         }
     }
 
-    fn count(&mut self, failures: u32, now: Mono) {
-        let interval = self.rule.interval;
+    /// An answer broke off after its call had been counted as a success: the same call counts as a
+    /// failure instead. Says nothing of a breaker that is not closed, whose probe decides.
+    pub fn cut(&mut self, now: Mono) {
+        if self.state != State::Closed {
+            return;
+        }
+        self.forget_old(now);
+        let success = self
+            .slices
+            .iter_mut()
+            .rev()
+            .find(|slice| slice.failures < slice.calls);
+        match success {
+            Some(slice) => slice.failures += 1,
+            // It began before the interval did.
+            None => self.count(1, now),
+        }
+        self.trip_if_failing(None, now);
+    }
+
+    fn trip_if_failing(&mut self, retry_after: Option<Duration>, now: Mono) {
+        let (calls, failures) = self.counted();
+        let share = f64::from(failures) / f64::from(calls);
+        if calls >= self.rule.min_throughput && share >= self.rule.failure_threshold {
+            self.trip(retry_after, now);
+        }
+    }
+
+    fn forget_old(&mut self, now: Mono) {
         while self
             .slices
             .front()
-            .is_some_and(|slice| now.since(slice.start) >= interval)
+            .is_some_and(|slice| now.since(slice.start) >= self.rule.interval)
         {
             self.slices.pop_front();
         }
+    }
+
+    fn count(&mut self, failures: u32, now: Mono) {
+        self.forget_old(now);
         match self.slices.back_mut() {
-            Some(slice) if now.since(slice.start) < interval / SLICES => {
+            Some(slice) if now.since(slice.start) < self.rule.interval / SLICES => {
                 slice.calls = slice.calls.saturating_add(1);
                 slice.failures = slice.failures.saturating_add(failures);
             }
@@ -338,6 +365,37 @@ mod tests {
         breaker.finish(slower, FAILED, at(31));
         breaker.finish(probe, Verdict::Success, at(32));
         assert!(!breaker.is_tripped());
+    }
+
+    #[test]
+    fn an_answer_that_is_cut_is_one_call_and_one_failure() {
+        let rule = BreakerRule {
+            failure_threshold: 0.9,
+            ..BreakerRule::default()
+        };
+        let mut breaker = Breaker::new(rule);
+        for n in 0..10 {
+            assert_eq!(breaker.open_until(at(n)), None, "before cut {n}");
+            call(&mut breaker, Verdict::Success, at(n));
+            breaker.cut(at(n));
+        }
+        assert_eq!(breaker.open_until(at(9)), Some(at(39)));
+        breaker.cut(at(39));
+        assert!(
+            breaker.begin(at(39)).is_some(),
+            "a late cut takes no probe and opens nothing"
+        );
+    }
+
+    #[test]
+    fn an_answer_cut_after_the_interval_still_counts() {
+        let mut breaker = Breaker::new(BreakerRule {
+            min_throughput: 1,
+            ..BreakerRule::default()
+        });
+        call(&mut breaker, Verdict::Success, at(0));
+        breaker.cut(at(300));
+        assert_eq!(breaker.open_until(at(300)), Some(at(330)));
     }
 
     #[test]

@@ -94,7 +94,7 @@ pub enum AttemptFailure {
     Cut,
     /// 401 or 403 on the gateway's own credential.
     Credential,
-    /// 408, 429 or 5xx.
+    /// 408, 429, 5xx, or one that is no answer to a call, such as a redirect.
     Status,
     /// The client left.
     HungUp,

@@ -65,6 +65,11 @@ impl Saturation {
         }
     }
 
+    /// Until when the last 429 said to stay away; `None` once that has passed.
+    pub fn throttled_until(&self, now: Mono) -> Option<Mono> {
+        self.throttled.filter(|until| *until > now)
+    }
+
     /// Until when a call of `tokens` should go elsewhere; `None` if it need not.
     pub fn until(&self, tokens: u64, now: Mono) -> Option<Mono> {
         let requests = self.requests.and_then(|left| left.short_of(1));
@@ -127,5 +132,16 @@ mod tests {
             Some(NOW + Duration::from_secs(20))
         );
         assert_eq!(seen.until(1, NOW + Duration::from_secs(20)), None);
+    }
+
+    #[test]
+    fn only_a_429_throttles() {
+        let mut seen = Saturation::default();
+        seen.observe_requests(0, Some(Duration::from_secs(20)), NOW);
+        assert_eq!(seen.throttled_until(NOW), None);
+        seen.observe_throttled(None, NOW);
+        let later = NOW + RESET_UNSAID;
+        assert_eq!(seen.throttled_until(NOW), Some(later));
+        assert_eq!(seen.throttled_until(later), None);
     }
 }

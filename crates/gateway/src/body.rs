@@ -82,6 +82,29 @@ where
     Ok(room.keep(decoded))
 }
 
+/// How long, and how much of it, the rest of a refused request is read.
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
+const DISCARD_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Reads on after a refusal, up to its bounds. A connection that is closed on a client which still
+/// sends is reset, and most clients then never see why they were refused.
+pub async fn discard<B>(mut body: B)
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+{
+    let reading = async {
+        let mut length = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            length += frame.data_ref().map_or(0, |data| data.len() as u64);
+            if length > DISCARD_BYTES_MAX {
+                return;
+            }
+        }
+    };
+    // Whoever takes longer, or sends more, is cut off.
+    let _ = tokio::time::timeout(DISCARD_TIMEOUT, reading).await;
+}
+
 async fn gather<B>(mut body: B, bytes_max: u64, room: &mut BodyRoom) -> Result<Bytes, Refusal>
 where
     B: http_body::Body<Data = Bytes> + Unpin,

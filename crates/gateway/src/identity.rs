@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use config::Snapshot;
-use config::snapshot::{Issuer, Subscription};
+use config::snapshot::{Issuer, Subscription, SubscriptionState};
 use domain::{ApplicationName, Now};
 use http::HeaderMap;
 use serde_json::{Map, Value};
@@ -51,6 +51,14 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Authenticated is not permitted: a suspended subscription's calls are refused, and recorded.
+    pub fn may_call(&self) -> Result<(), AuthError> {
+        match self.subscription.state {
+            SubscriptionState::Active => Ok(()),
+            SubscriptionState::Suspended => Err(AuthError::Suspended),
+        }
+    }
+
     /// For records and logs: the key's id, else `issuer:subject`. Bounded, and never a secret.
     pub fn label(&self) -> Arc<str> {
         if let Some(key_id) = &self.key_id {

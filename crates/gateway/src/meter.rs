@@ -129,28 +129,49 @@ impl MeteredBody {
             Tally::Large(_) => false,
         };
         if whole {
-            self.settle(Outcome::Ok, None);
+            self.settle(None);
         }
     }
 
-    fn settle(&mut self, outcome: Outcome, failure: Option<AttemptFailure>) {
+    /// `failure`: why the answer ended before its end.
+    fn settle(&mut self, failure: Option<AttemptFailure>) {
         let now = self.trail.gateway().clock.now();
+        let status = self.serving.status;
         let facts = self.trail.facts();
         let (Some(held), Some(call)) = (&mut facts.held, &facts.call) else {
             return;
         };
+        // Clients leave when they read of an error within a stream: the backend ended that call.
+        let failure = match failure {
+            None | Some(AttemptFailure::HungUp) if self.tally.saw_error() => {
+                Some(AttemptFailure::Cut)
+            }
+            other => other,
+        };
+        let outcome = match failure {
+            None if status.is_success() => Outcome::Ok,
+            None => Outcome::ClientError,
+            Some(AttemptFailure::HungUp) => Outcome::HungUp,
+            Some(_) => Outcome::Cut,
+        };
+        if outcome == Outcome::Cut {
+            self.serving.failed();
+        }
         let encoding = held.encoding;
-        let metered = self
-            .tally
-            .metered(call.operation, encoding, || held.count_prompt(call));
+        let metered = if status.is_success() {
+            self.tally
+                .metered(call.operation, encoding, || held.count_prompt(call))
+        } else {
+            Metered::NOTHING
+        };
         held.attempts.push(AttemptRecord {
             backend: self.serving.backend.id().clone(),
-            status: self.serving.status.as_u16(),
+            status: status.as_u16(),
             failure,
             metered,
             latency: now.mono.since(self.serving.sent_at.mono),
         });
-        facts.end(self.serving.status, outcome);
+        facts.end(status, outcome);
         self.trail.settle(metered);
     }
 
@@ -159,8 +180,7 @@ impl MeteredBody {
     fn broke(&mut self, failure: AttemptFailure) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         self.state = State::Ended;
         let origin = self.trail.facts().origin;
-        self.settle(Outcome::Cut, Some(failure));
-        self.serving.failed();
+        self.settle(Some(failure));
         Poll::Ready(Some(match &self.tally {
             Tally::Stream(_) => {
                 let event = Refusal::UpstreamCut.event(origin.dialect, &origin.id.to_string());
@@ -178,7 +198,7 @@ impl MeteredBody {
             return self.broke(AttemptFailure::Cut);
         }
         if !was_settled {
-            self.settle(Outcome::Ok, None);
+            self.settle(None);
         }
         self.state = State::Ended;
         if rest.is_empty() {
@@ -238,7 +258,7 @@ impl Drop for MeteredBody {
     /// The client left mid-answer: it pays for what passed.
     fn drop(&mut self) {
         if !self.trail.is_settled() {
-            self.settle(Outcome::HungUp, Some(AttemptFailure::HungUp));
+            self.settle(Some(AttemptFailure::HungUp));
         }
     }
 }
@@ -261,11 +281,22 @@ impl Tally {
         }
     }
 
-    /// A stream must have said `[DONE]` or its usage; a large answer's end is the transport's word.
+    /// A stream must have said `[DONE]` or its usage, or that it failed, of which its client need not
+    /// hear twice; a large answer's end is the transport's word.
     fn may_end_here(&self) -> bool {
         match self {
-            Self::Stream(meter) => meter.is_complete() || meter.reported().is_some(),
+            Self::Stream(meter) => {
+                meter.is_complete() || meter.reported().is_some() || meter.saw_error()
+            }
             Self::Large(_) => true,
+        }
+    }
+
+    /// The provider said within the answer that it failed.
+    fn saw_error(&self) -> bool {
+        match self {
+            Self::Stream(meter) => meter.saw_error(),
+            Self::Large(_) => false,
         }
     }
 

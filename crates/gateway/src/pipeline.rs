@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use dialect::Route;
 use domain::Metered;
+use http::header::EXPECT;
 use http::request::Parts;
 use http::{Request, Response};
 
@@ -25,26 +26,28 @@ impl Gateway {
     /// Answers one request. Never fails: a refusal is an answer too.
     pub async fn handle<B>(self: &Arc<Self>, request: Request<B>, ip: IpAddr) -> Response<Body>
     where
-        B: http_body::Body<Data = Bytes> + Unpin,
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: std::fmt::Display,
     {
-        let (head, body) = request.into_parts();
+        let (head, mut body) = request.into_parts();
         let (place, shed) = self.overload.enter();
         let dialect = dialect::route::dialect_of(head.uri.path());
         let mut trail = Trail::open(self.clone(), dialect, place);
-        if let Some(shed) = shed {
-            self.telemetry.count_shed(shed);
-            return reply::refuse(&shed.into(), trail);
-        }
-        match self.run(&head, body, ip, trail.facts()).await {
+        let replied = match shed {
+            None => self.run(&head, &mut body, ip, trail.facts()).await,
+            Some(shed) => Err(Refusal::Overloaded(shed)),
+        };
+        match replied {
             Ok(reply) => reply::send(reply, trail),
             Err(refusal) => {
                 if let Refusal::Overloaded(shed) = &refusal {
                     self.telemetry.count_shed(*shed);
-                }
-                if trail.facts().caller.is_none() {
+                } else if trail.facts().caller.is_none() {
                     self.telemetry
                         .count_unauthenticated(refusal.row().code, ip, self.clock.now());
+                }
+                if !body.is_end_stream() && !head.headers.contains_key(EXPECT) {
+                    self.tasks.spawn(body::discard(body));
                 }
                 reply::refuse(&refusal, trail)
             }
@@ -73,6 +76,7 @@ impl Gateway {
             .authenticate(&snapshot, &head.headers, Some(ip), now)
             .await?;
         let caller = facts.caller.insert(caller);
+        caller.may_call()?;
         let (operation, deployment) = match route {
             Route::Call {
                 operation,

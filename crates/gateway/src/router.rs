@@ -5,9 +5,9 @@
 
 mod attempt;
 mod backends;
+mod search;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use config::snapshot::Snapshot;
@@ -15,10 +15,9 @@ use config::{CallContext, Plan};
 use dialect::Request;
 use domain::Now;
 use domain::breaker::Verdict;
-use domain::pool::{self, Choice, MemberState};
+use domain::pool;
 use domain::record::AttemptRecord;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use smallvec::SmallVec;
 
 use crate::clock::{Chance, Clock};
 use crate::gateway::StartError;
@@ -29,38 +28,7 @@ use crate::upstream::AnswerBody;
 
 pub use attempt::Failure;
 pub use backends::{BackendState, Backends};
-use backends::{PoolState, Probe};
-
-/// Waits for one retry and no longer: past this the client is told when to come back.
-const RETRY_WAIT_MAX: Duration = Duration::from_secs(2);
-
-/// One choice among a pool's members.
-struct Pick<'a> {
-    errand: &'a Errand<'a>,
-    pool: &'a PoolState,
-    members: &'a [Option<Arc<BackendState>>],
-    favourite: Option<u64>,
-    /// What the chosen backend must have room for.
-    tokens: u64,
-}
-
-/// Members that this call was sent to, by their place in the pool.
-#[derive(Default)]
-struct Tried(SmallVec<[usize; 8]>);
-
-impl Tried {
-    fn insert(&mut self, index: usize) {
-        self.0.push(index);
-    }
-
-    fn contains(&self, index: usize) -> bool {
-        self.0.contains(&index)
-    }
-
-    fn clear(&mut self) {
-        self.0.clear();
-    }
-}
+use search::{Found, Search};
 
 /// What a call wants carried.
 #[derive(Clone, Copy)]
@@ -134,49 +102,43 @@ impl Router {
         origin: &Origin,
     ) -> Result<Answered, Refusal> {
         let model = errand.plan.model;
-        let pool = self.backends.pool(&model.pool);
-        let members: Vec<_> = model
-            .pool
-            .members
-            .iter()
-            .map(|member| self.backends.get(&member.backend))
-            .collect();
-        let favourite = Self::favourite(errand);
-        pool.note_call(self.clock.now().mono);
-
-        let mut tried = Tried::default();
+        let mut search = Search::new(
+            &self.backends,
+            model,
+            Self::favourite(errand),
+            held.reserved_tokens,
+            self.clock.now().mono,
+        );
         let mut last: Option<Failure> = None;
-        for attempt in 0..model.pool.retry.attempts {
-            if attempt > 0 && !pool.may_retry(model.pool.retry.budget, self.clock.now().mono) {
-                break;
-            }
-            let pick = Pick {
-                errand,
-                pool: &pool,
-                members: &members,
-                favourite,
-                tokens: held.reserved_tokens,
+        for attempt in 1..=model.pool.retry.attempts {
+            let found = match search.next(&self.clock, &self.chance).await {
+                Ok(found) => found,
+                Err(soonest) if last.is_none() => {
+                    let now = self.clock.now().mono;
+                    let retry_after = soonest.map(|at| at.since(now));
+                    return Err(Refusal::NoHealthyBackend { retry_after });
+                }
+                Err(_) => break,
             };
-            let Some((backend, probe)) = self
-                .pick_or_wait(&pick, &mut tried, attempt, last.as_ref())
-                .await?
-            else {
-                break;
-            };
+            let Found {
+                backend,
+                probe,
+                index,
+            } = found;
             match self.attempt(errand, backend.clone(), held, origin).await {
                 Ok(answered) => {
                     probe.finish(Verdict::Success);
                     return Ok(answered);
                 }
                 Err(failure) => {
-                    probe.finish(Verdict::Failure {
-                        retry_after: failure.retry_after,
-                    });
+                    let retry_after = failure.retry_after;
+                    probe.finish(Verdict::Failure { retry_after });
+                    search.note_failed(index, retry_after, self.clock.now().mono);
                     tracing::warn!(
                         backend = %backend.id(),
                         failure = failure.kind.as_str(),
                         status = failure.status.map(|status| status.as_u16()),
-                        attempt = attempt + 1,
+                        attempt,
                         call = %origin.id,
                         "attempt failed"
                     );
@@ -184,72 +146,13 @@ impl Router {
                 }
             }
         }
+        let soonest = search.soonest(self.clock.now().mono);
         Err(last.map_or(
-            Refusal::NoHealthyBackend { retry_after: None },
-            Failure::into_refusal,
+            Refusal::NoHealthyBackend {
+                retry_after: soonest,
+            },
+            |failure| failure.into_refusal(soonest),
         ))
-    }
-
-    /// The next member, after a pause if the only ones left were tried already. `None`: give up.
-    async fn pick_or_wait(
-        &self,
-        pick: &Pick<'_>,
-        tried: &mut Tried,
-        attempt: u32,
-        last: Option<&Failure>,
-    ) -> Result<Option<(Arc<BackendState>, Probe)>, Refusal> {
-        match self.pick(pick, tried) {
-            Choice::Member(index) => return Ok(self.take(pick, tried, index)),
-            Choice::None { soonest } if last.is_none() => {
-                let now = self.clock.now().mono;
-                return Err(Refusal::NoHealthyBackend {
-                    retry_after: soonest.map(|at| at.since(now)),
-                });
-            }
-            Choice::None { .. } => {}
-        }
-        // Everyone was tried: once more, after a pause.
-        let asked = last
-            .and_then(|failure| failure.retry_after)
-            .unwrap_or_default();
-        let pause = domain::retry::backoff(attempt, self.chance.roll()).max(asked);
-        if pause > RETRY_WAIT_MAX {
-            return Ok(None);
-        }
-        tokio::time::sleep(pause).await;
-        tried.clear();
-        match self.pick(pick, tried) {
-            Choice::Member(index) => Ok(self.take(pick, tried, index)),
-            Choice::None { .. } => Ok(None),
-        }
-    }
-
-    fn pick(&self, pick: &Pick<'_>, tried: &Tried) -> Choice {
-        let now = self.clock.now().mono;
-        let states: SmallVec<[MemberState; 8]> = pick
-            .members
-            .iter()
-            .enumerate()
-            .map(|(index, backend)| match backend {
-                _ if tried.contains(index) => MemberState::Tried,
-                Some(backend) => backend.state(pick.tokens, now),
-                None => MemberState::Open { until: now },
-            })
-            .collect();
-        pick.pool
-            .choose(&pick.errand.plan.model.pool, &states, pick.favourite)
-    }
-
-    fn take(
-        &self,
-        pick: &Pick<'_>,
-        tried: &mut Tried,
-        index: usize,
-    ) -> Option<(Arc<BackendState>, Probe)> {
-        tried.insert(index);
-        let backend = pick.members.get(index)?.clone()?;
-        let probe = backend.begin(pick.tokens, &self.clock)?;
-        Some((backend, probe))
     }
 
     /// The hash of the call's affinity key. A key that cannot be had (a client that sends no session)
@@ -297,11 +200,12 @@ impl Router {
                 })
             }
             Err(failure) => {
+                let metered = failure.metered(held, errand.call);
                 held.attempts.push(AttemptRecord {
                     backend: backend.id().clone(),
                     status: failure.status.map_or(0, |status| status.as_u16()),
                     failure: Some(failure.kind),
-                    metered: failure.metered(held),
+                    metered,
                     latency: now.mono.since(sent_at.mono),
                 });
                 Err(failure)

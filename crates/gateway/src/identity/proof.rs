@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use config::snapshot::{KeyGrant, Require, Subscription, SubscriptionState};
+use config::snapshot::{KeyGrant, Require, Subscription};
 use config::{CallContext, Expression, Snapshot};
 use domain::ApplicationName;
 use http::HeaderMap;
@@ -66,7 +66,7 @@ impl<'a> Proof<'a> {
         }
     }
 
-    /// Whether this is all that the subscription's product requires, and the subscription may call.
+    /// Whether this is all that the subscription's product requires.
     pub fn satisfies(&self, subscription: &Subscription) -> Result<(), AuthError> {
         let (needs_key, needs_token) = match subscription.product.require {
             Require::SubscriptionKey => (true, false),
@@ -80,10 +80,7 @@ impl<'a> Proof<'a> {
         if needs_token && self.token.is_none() {
             return Err(AuthError::TokenRequired);
         }
-        match subscription.state {
-            SubscriptionState::Active => Ok(()),
-            SubscriptionState::Suspended => Err(AuthError::Suspended),
-        }
+        Ok(())
     }
 
     /// From the key, else from the token, else from the header that the product allows.

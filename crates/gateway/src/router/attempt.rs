@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use config::snapshot::Timeouts;
-use dialect::rate_limit_headers;
+use dialect::{Operation, Request, rate_limit_headers};
+use domain::Metered;
 use domain::record::AttemptFailure;
-use domain::{Metered, Usage};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 
@@ -44,14 +43,13 @@ impl Failure {
         }
     }
 
-    /// What the client is told when this was the last attempt.
-    pub fn into_refusal(self) -> Refusal {
+    /// What the client is told when this was the last attempt. `retry_after`: until the first of the
+    /// pool's members takes calls again, if they all are at their limits.
+    pub fn into_refusal(self, retry_after: Option<Duration>) -> Refusal {
         match self.kind {
             AttemptFailure::Credential => Refusal::UpstreamAuthFailed,
             AttemptFailure::Status if self.status == Some(StatusCode::TOO_MANY_REQUESTS) => {
-                Refusal::UpstreamRateLimited {
-                    retry_after: self.retry_after,
-                }
+                Refusal::UpstreamRateLimited { retry_after }
             }
             AttemptFailure::FirstByteTimeout
             | AttemptFailure::IdleTimeout
@@ -65,16 +63,13 @@ impl Failure {
     }
 
     /// What the backend may bill for it: a prompt that it took and did not turn down.
-    pub fn metered(&self, held: &Held) -> Metered {
+    pub fn metered(&self, held: &mut Held, call: &Request) -> Metered {
         match self.kind {
             AttemptFailure::FirstByteTimeout
             | AttemptFailure::IdleTimeout
             | AttemptFailure::TotalTimeout
             | AttemptFailure::Cut
-            | AttemptFailure::HungUp => Metered::Estimated(Usage {
-                prompt: held.prompt_tokens,
-                ..Usage::default()
-            }),
+            | AttemptFailure::HungUp => held.prompt_only(call),
             AttemptFailure::Connect
             | AttemptFailure::Tls
             | AttemptFailure::Credential
@@ -101,8 +96,9 @@ pub async fn send(
         .map_err(|_| Failure::of(AttemptFailure::Connect))?;
 
     let sent_at = clock.now().mono;
+    let first_byte = timeouts.first_byte.min(timeouts.total);
     let answer = within(
-        timeouts.first_byte,
+        first_byte,
         AttemptFailure::FirstByteTimeout,
         upstream::send(backend.connections(), request),
     )
@@ -123,34 +119,45 @@ pub async fn send(
         });
     }
 
+    let limits = Limits {
+        first_piece: first_byte.saturating_sub(waited),
+        total: timeouts.total.saturating_sub(waited),
+        idle: timeouts.idle,
+    };
+    let status = answer.status;
+    begin(answer, errand.call.operation, limits)
+        .await
+        .map_err(|failure| Failure {
+            status: Some(status),
+            ..failure
+        })
+}
+
+/// What is left of an answer's time once its head is here.
+#[derive(Clone, Copy)]
+struct Limits {
+    first_piece: Duration,
+    total: Duration,
+    idle: Duration,
+}
+
+async fn begin(answer: Answer, operation: Operation, limits: Limits) -> Result<Begun, Failure> {
     let Answer {
         status,
         headers,
         mut body,
     } = answer;
     let content = if status.is_success() && is_event_stream(&headers) {
-        match within(
-            timeouts.first_byte.saturating_sub(waited),
-            AttemptFailure::FirstByteTimeout,
-            first_piece(&mut body),
-        )
-        .await?
-        {
+        let late = AttemptFailure::FirstByteTimeout;
+        match within(limits.first_piece, late, first_piece(&mut body)).await? {
             Some(first) => Content::Stream { first, body },
             None => return Err(Failure::of(AttemptFailure::Cut)),
         }
     } else {
-        let left = timeouts.total.saturating_sub(waited);
-        let held = within(
-            left,
-            AttemptFailure::TotalTimeout,
-            hold(&mut body, timeouts),
-        )
-        .await?;
-        match held {
+        let late = AttemptFailure::TotalTimeout;
+        match within(limits.total, late, hold(&mut body, limits.idle)).await? {
             Hold::Whole(bytes)
-                if status.is_success()
-                    && !dialect::answer::read(errand.call.operation, &bytes).is_whole =>
+                if status.is_success() && !dialect::answer::read(operation, &bytes).is_whole =>
             {
                 return Err(Failure::of(AttemptFailure::Cut));
             }
@@ -166,13 +173,14 @@ pub async fn send(
 }
 
 /// Statuses that are the backend's failure and not the client's. 401 and 403 are about our own
-/// credential: the client's never got there.
+/// credential: the client's never got there. A redirect is no answer, and following one would carry
+/// the prompt and the credential to wherever it points.
 fn failure_of(status: StatusCode) -> Option<AttemptFailure> {
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Some(AttemptFailure::Credential),
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Some(AttemptFailure::Status),
-        status if status.is_server_error() => Some(AttemptFailure::Status),
-        _ => None,
+        status if status.is_success() || status.is_client_error() => None,
+        _ => Some(AttemptFailure::Status),
     }
 }
 
@@ -192,11 +200,11 @@ enum Hold {
 }
 
 /// Reads a unary answer to its end, or as much as is held.
-async fn hold(body: &mut AnswerBody, timeouts: Timeouts) -> Result<Hold, AttemptFailure> {
+async fn hold(body: &mut AnswerBody, idle: Duration) -> Result<Hold, AttemptFailure> {
     let mut first: Option<Bytes> = None;
     let mut joined = BytesMut::new();
     loop {
-        let piece = tokio::time::timeout(timeouts.idle, body.data())
+        let piece = tokio::time::timeout(idle, body.data())
             .await
             .map_err(|_| AttemptFailure::IdleTimeout)?;
         match (piece.transpose()?, first.take()) {

@@ -102,13 +102,27 @@ impl BackendState {
         self.health().saturation.observe_throttled(retry_after, now);
     }
 
+    /// Until when its own 429 asked to be left alone.
+    pub fn throttled_until(&self, now: Mono) -> Option<Mono> {
+        self.health().saturation.throttled_until(now)
+    }
+
+    /// Until when it is open, or asked to be left alone: the later of the two.
+    pub fn busy_until(&self, now: Mono) -> Option<Mono> {
+        let health = self.health();
+        let open = health.breaker.open_until(now);
+        open.max(health.saturation.throttled_until(now))
+    }
+
     /// An answer broke off after its first byte had been counted as a success.
     pub fn note_cut(&self, now: Mono) {
         let mut health = self.health();
-        if let Some(ticket) = health.breaker.begin(now) {
-            health
-                .breaker
-                .finish(ticket, Verdict::Failure { retry_after: None }, now);
+        let was_tripped = health.breaker.is_tripped();
+        health.breaker.cut(now);
+        let until = health.breaker.open_until(now);
+        drop(health);
+        if let (false, Some(until)) = (was_tripped, until) {
+            tracing::warn!(backend = %self.id(), open_s = until.since(now).as_secs(), "breaker opened");
         }
     }
 

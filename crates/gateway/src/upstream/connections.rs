@@ -248,16 +248,21 @@ impl Lease {
 }
 
 fn failure_of(error: &(dyn Error + 'static)) -> AttemptFailure {
-    let mut source = Some(error);
-    while let Some(cause) = source {
-        // rustls reports through an `io::Error`, whose `source` skips the error that it wraps.
-        let inner = cause
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref);
-        if cause.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
-            return AttemptFailure::Tls;
-        }
-        source = cause.source();
+    if is_of_tls(error) {
+        AttemptFailure::Tls
+    } else {
+        AttemptFailure::Connect
     }
-    AttemptFailure::Connect
+}
+
+/// rustls reports through an `io::Error`, the connector through another one around it, and the
+/// `source` of either skips the error that it wraps.
+fn is_of_tls(error: &(dyn Error + 'static)) -> bool {
+    if error.is::<rustls::Error>() {
+        return true;
+    }
+    let wrapped = error
+        .downcast_ref::<std::io::Error>()
+        .and_then(std::io::Error::get_ref);
+    wrapped.is_some_and(|wrapped| is_of_tls(wrapped)) || error.source().is_some_and(is_of_tls)
 }

@@ -158,9 +158,13 @@ impl Gate {
     }
 
     async fn call(&self, lines: &[(&'static str, &str)], now: Now) -> Result<Caller, AuthError> {
-        self.authenticator
-            .authenticate(&self.snapshot, &headers(lines), None, now)
-            .await
+        let lines = headers(lines);
+        let caller = self
+            .authenticator
+            .authenticate(&self.snapshot, &lines, None, now);
+        let caller = caller.await?;
+        caller.may_call()?;
+        Ok(caller)
     }
 
     async fn bearer(&self, token: &str, now: Now) -> Result<Caller, AuthError> {

@@ -2,5 +2,30 @@
 
 #[cfg(test)]
 mod identity;
+
+// The data path against backends that fail as they are told.
+#[cfg(test)]
+mod scripted;
+#[cfg(test)]
+mod stage;
+
+#[cfg(test)]
+mod breakers;
+#[cfg(test)]
+mod budget;
+#[cfg(test)]
+mod fault_matrix;
+#[cfg(test)]
+mod large;
+#[cfg(test)]
+mod mixture;
 #[cfg(test)]
 mod operation_clock;
+#[cfg(test)]
+mod retries;
+#[cfg(test)]
+mod settle;
+#[cfg(test)]
+mod sockets;
+#[cfg(test)]
+mod streams;

@@ -58,6 +58,34 @@ async fn fifty_megabytes_are_refused_whether_announced_or_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_sends_everything_before_it_reads_learns_why_it_was_refused() {
+    let region = provider(Default::default()).await;
+    let gate = Gate::start(config().backend("east", region.address())).await;
+    let large = 40 * 1024 * 1024;
+    let announced = head(&format!("content-length: {large}"));
+    for (head, status) in [
+        (announced.clone(), "413"),
+        (
+            announced.replace(SEARCH_KEY, "unknown-key-0123456789"),
+            "401",
+        ),
+        (announced.replace("/v1/chat", "/v1/nothing"), "404"),
+    ] {
+        let mut stream = TcpStream::connect(gate.door.address).await.unwrap();
+        let mut answer = vec![0; 12];
+        in_time("the refusal", async {
+            stream.write_all(head.as_bytes()).await.unwrap();
+            stream.write_all(&vec![b' '; large]).await.unwrap();
+            stream.read_exact(&mut answer).await.unwrap();
+        })
+        .await;
+        let answer = String::from_utf8_lossy(&answer);
+        assert_eq!(answer, format!("HTTP/1.1 {status}"));
+    }
+    goes_on(&gate, &[413]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_ends_too_soon_is_refused_and_recorded() {
     let region = provider(Default::default()).await;
     let gate = Gate::start(config().backend("east", region.address())).await;

@@ -209,7 +209,7 @@ fn reconcile(gate: &Gate, made: &[(Kind, Option<String>)], counts: &[Count]) {
         .count();
     let silent = records.iter().filter(|record| record.status == 0).count();
     assert!(
-        silent <= left_early,
+        silent <= left_early && silent * 10 >= left_early * 9,
         "{silent} records of {left_early} calls that left early"
     );
     assert_eq!(
