@@ -122,14 +122,14 @@ impl Gateway {
     /// Measures how long work waits for a processor.
     fn watch_for_overload(self: &Arc<Self>) {
         let (gateway, overload) = (Arc::downgrade(self), self.overload.clone());
-        let (clock, stop) = (self.clock.clone(), self.stop.clone());
+        let stop = self.stop.clone();
         let watch = async move {
             let target = || {
                 gateway.upgrade().map_or(Duration::MAX, |gateway| {
                     gateway.snapshot.load().settings.queue_delay
                 })
             };
-            overload.watch(&clock, target).await;
+            overload.watch(target).await;
         };
         self.tasks
             .spawn(async move { stop.run_until_cancelled(watch).await });

@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use config::snapshot::Settings;
+use domain::Mono;
 use domain::overload::{self, Shedder};
-
-use crate::clock::Clock;
 
 /// Bodies up to this size are not counted one by one: `limits.calls` bounds them together.
 const SMALL_BODY_BYTES: u64 = 16 * 1024;
@@ -19,6 +18,8 @@ const SMALL_BODY_BYTES: u64 = 16 * 1024;
 const STEP_BYTES: u64 = 64 * 1024;
 /// Between two looks at how long work waits before it runs.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// A delay began before the first look: its time must have a number too.
+const HEADSTART: Duration = Duration::from_secs(48 * 3600);
 
 /// What the gateway holds and how far it is behind. Each figure is an atomic number: a check costs
 /// nanoseconds and waits for nobody.
@@ -96,14 +97,16 @@ impl Overload {
         }
     }
 
-    /// Looks at how long a task waits that is ready to run, for as long as it is polled.
-    pub async fn watch(&self, clock: &Clock, target: impl Fn() -> Duration) {
+    /// Looks at how late a task runs that is ready to, for as long as it is polled. By the runtime's
+    /// own time: a clock that a test moves delays nothing.
+    pub async fn watch(&self, target: impl Fn() -> Duration) {
         let mut shedder = Shedder::default();
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let began = looks.tick().await;
         loop {
-            let before = clock.now().mono;
-            tokio::time::sleep(LOOK_EVERY).await;
-            let now = clock.now().mono;
-            let delay = now.since(before).saturating_sub(LOOK_EVERY);
+            let delay = looks.tick().await.elapsed();
+            let now = Mono::default() + HEADSTART + began.elapsed();
             let share = shedder.observe(delay, target(), now);
             let was = self.share.swap(share, Ordering::Relaxed);
             if was == 0 && share > 0 {

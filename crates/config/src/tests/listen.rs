@@ -68,7 +68,7 @@ fn a_certificate_that_is_none_is_named_with_its_place_and_the_fix() {
         (
             "/gone",
             "/tls.key",
-            "1:47: listen.tls.cert: cannot read `/gone`: no such file; name a PEM file",
+            "1:46: listen.tls.cert: cannot read `/gone`: no such file; name a PEM file",
         ),
         (
             "/tls.crt",
