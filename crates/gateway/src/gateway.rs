@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::admission::Estimates;
 use crate::clock::{Chance, Clock};
+use crate::credentials::Credentials;
 use crate::fetch::Fetch;
 use crate::identity::Authenticator;
 use crate::overload::Overload;
@@ -24,6 +25,7 @@ pub struct Gateway {
     pub counters: Counters,
     pub estimates: Estimates,
     pub router: Router,
+    credentials: Credentials,
     pub ledger: Ledger,
     pub telemetry: Telemetry,
     pub overload: Arc<Overload>,
@@ -59,8 +61,21 @@ impl Gateway {
         clock: Clock,
     ) -> Result<Arc<Self>, StartError> {
         let chance = Arc::new(Chance::from_system(clock.now()));
+        let (fetch, tasks, stop) = (
+            Fetch::default(),
+            TaskTracker::new(),
+            CancellationToken::new(),
+        );
+        let credentials = Credentials {
+            fetch: fetch.clone(),
+            clock: clock.clone(),
+            chance: chance.clone(),
+            tasks: tasks.clone(),
+            stop: stop.clone(),
+        };
         let gateway = Arc::new(Self {
-            authenticator: Authenticator::new(Fetch::default()),
+            authenticator: Authenticator::new(fetch),
+            credentials,
             counters,
             estimates: Estimates::default(),
             router: Router::new(clock.clone(), chance.clone()),
@@ -70,8 +85,8 @@ impl Gateway {
             certificates: Certificates::default(),
             clock,
             chance,
-            tasks: TaskTracker::new(),
-            stop: CancellationToken::new(),
+            tasks,
+            stop,
             snapshot: ArcSwap::from_pointee(snapshot),
         });
         gateway.prepare(&gateway.snapshot.load())?;
@@ -93,7 +108,7 @@ impl Gateway {
             .certificates
             .read(&snapshot.settings)
             .map_err(StartError::Certificates)?;
-        self.router.sync(snapshot)?;
+        self.router.sync(snapshot, &self.credentials)?;
         self.certificates.replace(certificates);
         self.overload.set_bounds(&snapshot.settings);
         let spread = self.chance.roll() as f64 / u64::MAX as f64;

@@ -29,5 +29,6 @@ mod reconciliation;
 mod routing;
 mod token_limits;
 mod tokens;
+mod upstream_credentials;
 
 mod harness;

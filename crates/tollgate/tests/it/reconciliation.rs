@@ -272,12 +272,13 @@ fn check(kind: Kind, record: &CallRecord, counted: &[&Count]) {
         "{kind:?}: {record:?} {counted:?}"
     );
     let attempts = match kind {
-        Kind::Retried => 2,
-        Kind::Exhausted => 3,
-        Kind::Refused => 0,
-        _ => 1,
+        Kind::Retried => 2..=2,
+        // The retry budget may end it before the third.
+        Kind::Exhausted => 1..=3,
+        Kind::Refused => 0..=0,
+        _ => 1..=1,
     };
-    assert_eq!(counted.len(), attempts, "{kind:?}: {record:?}");
+    assert!(attempts.contains(&counted.len()), "{kind:?}: {record:?}");
     let is_estimated = matches!(kind, Kind::Unreported | Kind::Cut | Kind::HungUp);
     assert_eq!(
         record.metered.is_estimated(),
@@ -292,8 +293,8 @@ fn check(kind: Kind, record: &CallRecord, counted: &[&Count]) {
         );
     }
     if kind == Kind::Retried {
+        // Not always at another backend: one that just asked for a pause is left alone.
         assert!(record.attempts[0].failure.is_some() && record.attempts[1].failure.is_none());
-        assert_ne!(record.attempts[0].backend, record.attempts[1].backend);
     }
     if let Metered::Reported(usage) = record.metered
         && let Some(count) = counted.last().filter(|_| record.outcome == Outcome::Ok)
