@@ -136,34 +136,53 @@ fn settings(file: &File, problems: &mut Problems) -> Settings {
         headers,
         header_timeout,
         body_timeout,
+        write_timeout,
+        idle_timeout,
+        connections,
+        calls,
+        bodies_in_memory,
+        queue_delay,
         drain,
     } = &file.limits;
-    let admin_listen = file.admin.as_ref().map(
-        |Admin {
-             listen: Placed {
-                 value: listen,
-                 place,
-             },
-         }| {
-            if *listen == file.listen && listen.port() != 0 {
-                problems.error(
-                    *place,
-                    "admin.listen",
-                    "the same address as `listen`",
-                    "give the admin listener another port",
-                );
-            }
-            *listen
-        },
-    );
+    if body.0 > bodies_in_memory.value.0 {
+        problems.error(
+            bodies_in_memory.place,
+            "limits.bodies_in_memory",
+            "less than `limits.body`: the largest bodies would always be refused",
+            "raise it, or lower `limits.body`",
+        );
+    }
+    let admin = file.admin.as_ref().map(|Admin { listen }| listen);
+    if let Some(Placed {
+        value: admin,
+        place,
+    }) = admin
+        && admin.address == file.listen.address
+        && admin.address.port() != 0
+    {
+        problems.error(
+            *place,
+            "admin.listen",
+            "the same address as `listen`",
+            "give the admin listener another port",
+        );
+    }
     Settings {
-        listen: file.listen,
-        admin_listen,
+        listen: file.listen.address,
+        tls: file.listen.tls.clone(),
+        admin_listen: admin.map(|listen| listen.value.address),
+        admin_tls: admin.and_then(|listen| listen.value.tls.clone()),
         data_dir: file.data_dir.0.clone(),
         body_bytes_max: body.0,
         headers_bytes_max: headers.0,
         header_timeout: header_timeout.0,
         body_timeout: body_timeout.0,
+        write_timeout: write_timeout.0,
+        idle_timeout: idle_timeout.0,
+        connections_max: connections.0,
+        calls_max: calls.0,
+        bodies_in_memory_bytes_max: bodies_in_memory.value.0,
+        queue_delay: queue_delay.0,
         drain: drain.0,
         time_zone: file.time_zone.clone(),
         metric_series_max: usize::try_from(file.metrics.series_max.0).unwrap_or(usize::MAX),

@@ -4,25 +4,25 @@ pub(crate) mod auth;
 pub(crate) mod backend;
 pub(crate) mod identity;
 pub(crate) mod limit;
+pub(crate) mod listen;
 pub(crate) mod model;
 pub(crate) mod pool;
 pub(crate) mod product;
 pub(crate) mod subscription;
 pub(crate) mod telemetry;
 
-use std::net::SocketAddr;
-
 use jiff::tz::TimeZone;
 
 use self::backend::Backend;
 use self::identity::Identity;
 use self::limit::LimitLists;
+use self::listen::Listen;
 use self::model::Model;
 use self::pool::Pool;
 use self::product::Product;
 use self::subscription::{Application, Subscription};
 use self::telemetry::{Metrics, Telemetry};
-use crate::read::{List, Path, Placed, Size, Span, section, words};
+use crate::read::{List, Path, Placed, Size, Span, Whole, section, words};
 
 section! {
     /// One Tollgate configuration. `${env:NAME}` and `${file:/path}` stand for their value in any
@@ -35,11 +35,11 @@ section! {
     /// values joined with `, `. What is missing refuses the call: guard it, as in
     /// `"x-team" in request.headers ? request.headers["x-team"] : "none"`.
     pub struct File {
-        /// Where clients call. Needs a restart to change.
-        pub listen: SocketAddr = "127.0.0.1:8080",
+        /// Where clients call: an address, or a map with `tls`.
+        pub listen: Listen = "127.0.0.1:8080",
         /// The admin listener. Off when absent.
         pub admin: Option<Admin>,
-        /// Bounds of a client's request, and how long a stopping gateway waits.
+        /// Bounds of what clients may ask and hold, and how long a stopping gateway waits.
         pub limits: RequestBounds = "{}",
         /// The folder of the ledger and the key registry. Needs a restart to change.
         pub data_dir: Path = "./data",
@@ -74,13 +74,13 @@ section! {
 section! {
     /// The listener for operators.
     pub struct Admin {
-        /// Where the admin API and `/metrics` are. Needs a restart to change.
-        pub listen: Placed<SocketAddr>,
+        /// Where the admin API and `/metrics` are: an address, or a map with `tls`.
+        pub listen: Placed<Listen>,
     }
 }
 
 section! {
-    /// Bounds of every client's request.
+    /// Bounds of every client's request, and of all of them together.
     pub struct RequestBounds {
         /// The largest request body, after decompression.
         pub body: Size<1, 1_073_741_824> = "32MiB",
@@ -90,6 +90,22 @@ section! {
         pub header_timeout: Span = "10s",
         /// How long a client may take to send its request's body.
         pub body_timeout: Span = "60s",
+        /// How long a client may take to receive anything of what waits to be sent to it. Past it,
+        /// its connection is closed, and its calls settle with what passed.
+        pub write_timeout: Span = "60s",
+        /// How long a connection may stay open between calls.
+        pub idle_timeout: Span = "75s",
+        /// Connections open at once on one listener. Further ones wait until one is closed. Needs a
+        /// restart to change.
+        pub connections: Whole<1, 1_000_000> = "16384",
+        /// Calls in flight, streams until their last byte. Past it: 503 `overloaded`.
+        pub calls: Whole<1, 10_000_000> = "10000",
+        /// Request bodies held at once, all together; those of up to 16 KiB are not counted. Past
+        /// it: 503 `overloaded`.
+        pub bodies_in_memory: Placed<Size<1_048_576, 1_099_511_627_776>> = "512MiB",
+        /// How long work may wait for a processor. While it waits longer than that for as long
+        /// again, a growing share of new calls is answered 503 `overloaded`.
+        pub queue_delay: Span = "500ms",
         /// How long a gateway that is told to stop waits for calls in flight.
         pub drain: Span = "30s",
     }

@@ -26,7 +26,7 @@ use domain::{ApplicationName, SubscriptionId};
 pub use expression::{CallContext, Expression, Fault};
 pub use keys::key_hash;
 pub use plan::{Plan, PlanError};
-pub use problem::{Problem, Severity};
+pub use problem::{Problem, Severity, Written};
 pub use reference::reference;
 pub use schema::schema;
 pub use snapshot::Snapshot;

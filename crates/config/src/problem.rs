@@ -54,6 +54,35 @@ pub(crate) fn shown_name(name: &str) -> String {
     }
 }
 
+/// Where something was written, for a problem that only its user can find.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    pub file: String,
+    pub line: u32,
+    pub column: u32,
+    pub field: String,
+}
+
+impl Written {
+    pub fn error(&self, problem: impl Into<String>, fix: impl Into<String>) -> Problem {
+        let Self {
+            file,
+            line,
+            column,
+            field,
+        } = self.clone();
+        Problem {
+            file,
+            line,
+            column,
+            field,
+            problem: problem.into(),
+            fix: fix.into(),
+            severity: Severity::Error,
+        }
+    }
+}
+
 /// Where something stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
@@ -114,6 +143,15 @@ impl Problems {
     /// `tollgate.yaml:12`, for problems that name a second place.
     pub fn at(&self, place: Place) -> String {
         format!("{}:{}", self.file(place), place.line)
+    }
+
+    pub fn written(&self, place: Place, field: String) -> Written {
+        Written {
+            file: self.file(place).to_owned(),
+            line: place.line,
+            column: place.column,
+            field,
+        }
     }
 
     /// So far.

@@ -7,6 +7,7 @@
 mod list;
 mod map;
 mod name;
+mod pem;
 mod section;
 mod suggest;
 mod text;
@@ -21,6 +22,7 @@ use schemars::{Schema, SchemaGenerator};
 pub(crate) use list::List;
 pub(crate) use map::{Map, Named};
 pub(crate) use name::{Declared, IssuerName, LimitName, Reference};
+pub(crate) use pem::Pem;
 pub(crate) use section::{Fields, Properties, Section, section, written};
 pub(crate) use text::{Cel, KeyText, Path, SecretText, Text};
 pub(crate) use value::{Share, Size, Span, Whole};
@@ -29,7 +31,7 @@ pub(crate) use words::words;
 use crate::Environment;
 use crate::expression::{Expression, Fault};
 use crate::interpolate::{self, Filled};
-use crate::problem::{Place, Problems};
+use crate::problem::{Place, Problems, Written};
 use crate::tree::{Content, Node, Scalar};
 
 /// Something that can be written after a field's name.
@@ -123,6 +125,16 @@ impl<'a> Reader<'a> {
         let compiled = Expression::compile(source).map(Arc::new);
         self.expressions.insert(source.to_owned(), compiled.clone());
         compiled
+    }
+
+    /// What a problem with this value would say of its place, for those who find it later.
+    pub fn written(&self, place: Place) -> Written {
+        self.problems.written(place, self.field())
+    }
+
+    /// The text of a file that the configuration names.
+    pub fn file(&self, path: &str) -> Result<String, String> {
+        (self.environment.files)(path)
     }
 
     /// `backends[eastus].timeout.idle`

@@ -13,6 +13,7 @@ use domain::pool::Pool;
 use domain::{ApplicationName, BackendId, Limit, ModelName, ProductId, SubscriptionId};
 
 use crate::expression::Expression;
+use crate::problem::Written;
 
 pub use token_source::{
     Assigned, ClientCredentials, IdentityService, ManagedIdentity, SecretMethod, TokenSource,
@@ -41,14 +42,24 @@ pub struct Snapshot {
 pub struct Settings {
     /// Restart.
     pub listen: SocketAddr,
+    /// What `listen` shows its clients; plain HTTP when absent.
+    pub tls: Option<Arc<TlsText>>,
     /// Restart. Admin API, `/metrics`; off when absent.
     pub admin_listen: Option<SocketAddr>,
+    pub admin_tls: Option<Arc<TlsText>>,
     /// Restart.
     pub data_dir: PathBuf,
     pub body_bytes_max: u64,
     pub headers_bytes_max: u64,
     pub header_timeout: Duration,
     pub body_timeout: Duration,
+    pub write_timeout: Duration,
+    pub idle_timeout: Duration,
+    /// Restart. On each listener.
+    pub connections_max: u64,
+    pub calls_max: u64,
+    pub bodies_in_memory_bytes_max: u64,
+    pub queue_delay: Duration,
     pub drain: Duration,
     pub time_zone: jiff::tz::TimeZone,
     /// Combinations of values that a metric with configured dimensions may have.
@@ -86,6 +97,21 @@ pub struct Dimensions {
 pub struct Dimension {
     pub name: Arc<str>,
     pub value: Arc<Expression>,
+}
+
+/// A listener's certificate and key. Only that they are texts is known here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsText {
+    pub cert: PemText,
+    pub key: PemText,
+    /// Clients must show a certificate that one of these signed.
+    pub client_ca: Option<PemText>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PemText {
+    pub text: Secret,
+    pub written: Written,
 }
 
 /// SHA-256 of a key's secret text.

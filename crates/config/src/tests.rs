@@ -2,6 +2,7 @@
 
 mod auth;
 mod keys;
+mod listen;
 mod meaning;
 mod mistakes;
 mod yaml;

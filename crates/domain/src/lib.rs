@@ -33,6 +33,9 @@ pub mod pool;
 
 pub mod retry;
 
+// Overload: which calls are turned away so that the others are served.
+pub mod overload;
+
 // Learning: what the next call will take.
 pub mod estimate;
 

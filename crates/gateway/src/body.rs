@@ -11,6 +11,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 
 use crate::encoding::{self, Decoder};
+use crate::overload::BodyRoom;
 use crate::refusal::Refusal;
 
 /// A response body on its way to a client.
@@ -44,8 +45,14 @@ impl Bounds {
 }
 
 /// Reads a whole request body, decompressed. Bounded in bytes before and after decompression, and
-/// in time from first to last byte.
-pub async fn read<B>(body: B, headers: &HeaderMap, bounds: Bounds) -> Result<Bytes, Refusal>
+/// in time from first to last byte. Takes its share of what all bodies may hold, before it is read
+/// where its length is announced.
+pub async fn read<B>(
+    body: B,
+    headers: &HeaderMap,
+    bounds: Bounds,
+    mut room: BodyRoom,
+) -> Result<Bytes, Refusal>
 where
     B: http_body::Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
@@ -58,16 +65,21 @@ where
             bytes_max: bounds.bytes_max,
         });
     }
-    let raw = tokio::time::timeout(bounds.timeout, gather(body, bounds.bytes_max))
+    room.grow_to(announced.unwrap_or(0))?;
+    let raw = tokio::time::timeout(bounds.timeout, gather(body, bounds.bytes_max, &mut room))
         .await
         .map_err(|_| Refusal::BodyTimeout)??;
     let encodings = encoding::named(headers, &CONTENT_ENCODING);
     if encodings.is_empty() {
-        return Ok(raw);
+        return Ok(room.keep(raw));
     }
     let mut decoder = Decoder::new(&encodings)
         .map_err(|unknown| Refusal::UnsupportedEncoding { encoding: unknown })?;
-    decoder.decode_whole(&raw, bounds.bytes_max)
+    // Counted after it is there: each processor can be one body over the bound for as long as that
+    // takes, no more.
+    let decoded = decoder.decode_whole(&raw, bounds.bytes_max)?;
+    room.grow_to(decoded.len() as u64)?;
+    Ok(room.keep(decoded))
 }
 
 /// How long, and how much of it, the rest of a refused request is read.
@@ -93,7 +105,7 @@ where
     let _ = tokio::time::timeout(DISCARD_TIMEOUT, reading).await;
 }
 
-async fn gather<B>(mut body: B, bytes_max: u64) -> Result<Bytes, Refusal>
+async fn gather<B>(mut body: B, bytes_max: u64, room: &mut BodyRoom) -> Result<Bytes, Refusal>
 where
     B: http_body::Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
@@ -112,6 +124,7 @@ where
         if length > bytes_max {
             return Err(Refusal::BodyTooLarge { bytes_max });
         }
+        room.grow_to(length)?;
         // Most bodies come in one read: they are never copied.
         match first.take() {
             None if joined.is_empty() && body.is_end_stream() => return Ok(data),

@@ -72,6 +72,14 @@ impl Clock {
                 .fetch_add(by.as_millis() as i64, Ordering::AcqRel);
         }
     }
+
+    /// Sets a manual clock's wall forward or back, as an operator or a time server may: what never
+    /// steps goes on as before. The system's cannot be set.
+    pub fn step_wall(&self, by_ms: i64) {
+        if let Self::Manual(manual) = self {
+            manual.wall_ms.fetch_add(by_ms, Ordering::AcqRel);
+        }
+    }
 }
 
 /// Pseudo-random numbers for ids, backoff jitter and nothing that must stay secret: a counter run

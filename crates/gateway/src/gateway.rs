@@ -14,8 +14,10 @@ use crate::clock::{Chance, Clock};
 use crate::credentials::Credentials;
 use crate::fetch::Fetch;
 use crate::identity::Authenticator;
+use crate::overload::Overload;
 use crate::router::Router;
 use crate::telemetry::Telemetry;
+use crate::tls::{self, Certificates};
 
 pub struct Gateway {
     pub snapshot: ArcSwap<Snapshot>,
@@ -26,6 +28,9 @@ pub struct Gateway {
     credentials: Credentials,
     pub ledger: Ledger,
     pub telemetry: Telemetry,
+    pub overload: Arc<Overload>,
+    /// What the listeners show their clients.
+    pub certificates: Certificates,
     pub clock: Clock,
     pub chance: Arc<Chance>,
     /// Everything that outlives a call's future; shutdown waits for it.
@@ -41,6 +46,8 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 pub enum StartError {
     #[error("TLS could not be set up: {0}")]
     Tls(#[from] rustls::Error),
+    #[error("{}", tls::listed(.0))]
+    Certificates(Vec<config::Problem>),
     #[error("a backend's address cannot be used: {0}")]
     Address(#[from] http::Error),
 }
@@ -74,6 +81,8 @@ impl Gateway {
             router: Router::new(clock.clone(), chance.clone()),
             ledger,
             telemetry: Telemetry::new(clock.now()),
+            overload: Arc::default(),
+            certificates: Certificates::default(),
             clock,
             chance,
             tasks,
@@ -83,6 +92,7 @@ impl Gateway {
         gateway.prepare(&gateway.snapshot.load())?;
         gateway.sweep_now_and_then();
         Telemetry::start(&gateway, gateway.stop.clone());
+        gateway.watch_for_overload();
         Ok(gateway)
     }
 
@@ -99,7 +109,13 @@ impl Gateway {
 
     /// Gives what the snapshot names its state, before any call can see it.
     fn prepare(&self, snapshot: &Snapshot) -> Result<(), StartError> {
+        let certificates = self
+            .certificates
+            .read(&snapshot.settings)
+            .map_err(StartError::Certificates)?;
         self.router.sync(snapshot, &self.credentials)?;
+        self.certificates.replace(certificates);
+        self.overload.set_bounds(&snapshot.settings);
         let spread = self.chance.roll() as f64 / u64::MAX as f64;
         self.authenticator
             .sync(snapshot, &self.tasks, &self.stop, spread);
@@ -122,6 +138,22 @@ impl Gateway {
         };
         self.tasks
             .spawn(async move { stop.run_until_cancelled(sweep).await });
+    }
+
+    /// Measures how long work waits for a processor.
+    fn watch_for_overload(self: &Arc<Self>) {
+        let (gateway, overload) = (Arc::downgrade(self), self.overload.clone());
+        let stop = self.stop.clone();
+        let watch = async move {
+            let target = || {
+                gateway.upgrade().map_or(Duration::MAX, |gateway| {
+                    gateway.snapshot.load().settings.queue_delay
+                })
+            };
+            overload.watch(target).await;
+        };
+        self.tasks
+            .spawn(async move { stop.run_until_cancelled(watch).await });
     }
 
     /// After the listeners stopped: waits for what still runs, then for the ledger's database.

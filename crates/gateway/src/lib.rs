@@ -14,12 +14,14 @@ pub mod gateway;
 pub mod headers;
 pub mod identity;
 pub mod meter;
+pub mod overload;
 pub mod pipeline;
 pub mod refusal;
 pub mod reply;
 pub mod router;
 pub mod server;
 pub mod telemetry;
+pub mod tls;
 pub mod trail;
 pub mod upstream;
 

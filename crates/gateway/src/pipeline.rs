@@ -31,11 +31,19 @@ impl Gateway {
         B::Error: std::fmt::Display,
     {
         let (head, mut body) = request.into_parts();
-        let mut trail = Trail::open(self.clone(), dialect::route::dialect_of(head.uri.path()));
-        match self.run(&head, &mut body, ip, trail.facts()).await {
+        let (place, shed) = self.overload.enter();
+        let dialect = dialect::route::dialect_of(head.uri.path());
+        let mut trail = Trail::open(self.clone(), dialect, place);
+        let replied = match shed {
+            None => self.run(&head, &mut body, ip, trail.facts()).await,
+            Some(shed) => Err(Refusal::Overloaded(shed)),
+        };
+        match replied {
             Ok(reply) => reply::send(reply, trail),
             Err(refusal) => {
-                if trail.facts().caller.is_none() {
+                if let Refusal::Overloaded(shed) = &refusal {
+                    self.telemetry.count_shed(*shed);
+                } else if trail.facts().caller.is_none() {
                     self.telemetry
                         .count_unauthenticated(refusal.row().code, ip, self.clock.now());
                 }
@@ -82,7 +90,11 @@ impl Gateway {
         };
 
         // Read the call, and look up everything that applies to it.
-        let bytes = body::read(body, &head.headers, body::Bounds::of(&snapshot.settings)).await?;
+        let (bounds, room) = (
+            body::Bounds::of(&snapshot.settings),
+            self.overload.body_room(),
+        );
+        let bytes = body::read(body, &head.headers, bounds, room).await?;
         let call = facts.call.insert(dialect::request::read(
             operation,
             bytes,

@@ -12,6 +12,7 @@ use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::identity::AuthError;
+use crate::overload::Shed;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
@@ -41,6 +42,8 @@ pub enum Refusal {
     PolicyFault { rule: Arc<str>, message: String },
     #[error("{}", limit_message(.0))]
     Limit(Box<LimitRefusal>),
+    #[error("the gateway is at its capacity: try again in a second")]
+    Overloaded(Shed),
     #[error("the gateway counts too many distinct keys at the moment")]
     CountersFull,
     #[error("no backend of this model can take the call now")]
@@ -55,6 +58,12 @@ pub enum Refusal {
     UpstreamTimeout,
     #[error("the backend broke off its answer")]
     UpstreamCut,
+}
+
+impl From<Shed> for Refusal {
+    fn from(shed: Shed) -> Self {
+        Self::Overloaded(shed)
+    }
 }
 
 /// What a refusal is to the protocol: one row of the table that DESIGN calls the wire contract.
@@ -135,6 +144,12 @@ impl Refusal {
                 let (status, code, kind) = limit_row(refusal);
                 row(status, code, kind, Refused)
             }
+            Self::Overloaded(_) => row(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "overloaded",
+                SERVER,
+                Refused,
+            ),
             Self::CountersFull => row(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "counters_full",
@@ -189,7 +204,7 @@ impl Refusal {
             Self::NoHealthyBackend { retry_after } | Self::UpstreamRateLimited { retry_after } => {
                 *retry_after
             }
-            Self::CountersFull => Some(Duration::from_secs(1)),
+            Self::CountersFull | Self::Overloaded(_) => Some(Duration::from_secs(1)),
             Self::Auth(error) => error.retry_after(),
             Self::Route(_)
             | Self::Request(_)
@@ -220,6 +235,7 @@ impl Refusal {
             | Self::UnsupportedEncoding { .. }
             | Self::PolicyFault { .. }
             | Self::Limit(_)
+            | Self::Overloaded(_)
             | Self::CountersFull
             | Self::NoHealthyBackend { .. }
             | Self::UpstreamFailed

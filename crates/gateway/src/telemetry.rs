@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Chance;
 use crate::gateway::Gateway;
+use crate::overload::Shed;
 use crate::router::Backends;
 
 use bounded::Bounded;
@@ -50,6 +51,8 @@ pub struct Telemetry {
     usage: Usage,
     exporter: Exporter,
     unauthenticated: Bounded<&'static str, AtomicU64>,
+    /// In the order of [`Shed::ALL`].
+    shed: [AtomicU64; Shed::ALL.len()],
     calls_open: AtomicI64,
     reserved_tokens: AtomicI64,
     reloads: AtomicU64,
@@ -66,6 +69,7 @@ impl Telemetry {
             usage: Usage::default(),
             exporter: Exporter::default(),
             unauthenticated: Bounded::new(CODES_MAX, AtomicU64::default),
+            shed: Default::default(),
             calls_open: AtomicI64::new(0),
             reserved_tokens: AtomicI64::new(0),
             reloads: AtomicU64::new(0),
@@ -145,6 +149,14 @@ impl Telemetry {
         }
     }
 
+    pub fn count_shed(&self, shed: Shed) {
+        for (reason, count) in Shed::ALL.iter().zip(&self.shed) {
+            if *reason == shed {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
     /// Never on the ledger: a metric, and a line in a log that cannot be flooded.
     pub fn count_unauthenticated(&self, code: &'static str, ip: IpAddr, now: Now) {
         self.unauthenticated.count(
@@ -183,6 +195,17 @@ impl Telemetry {
             unauthenticated.add(&[code], Value::Whole(count.load(Ordering::Relaxed)));
         });
         families.push(unauthenticated);
+        let mut shed = Family::new(&catalogue::SHED);
+        for (reason, count) in Shed::ALL.iter().zip(&self.shed) {
+            shed.add(
+                &[reason.as_str()],
+                Value::Whole(count.load(Ordering::Relaxed)),
+            );
+        }
+        families.push(shed);
+        let mut held = Family::new(&catalogue::BODY_BYTES_HELD);
+        held.add(&[], Value::Whole(gateway.overload.body_bytes()));
+        families.push(held);
         for (metric, level) in [
             (&catalogue::CALLS_OPEN, &self.calls_open),
             (&catalogue::RESERVED, &self.reserved_tokens),

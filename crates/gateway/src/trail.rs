@@ -17,6 +17,7 @@ use store::ledger::Entry;
 use crate::admission::{Admitted, RateLevels};
 use crate::gateway::Gateway;
 use crate::identity::Caller;
+use crate::overload::Place;
 use crate::telemetry::{TraceContext, UsageSeries};
 
 /// Facts fill in as the pipeline learns them. They are optional because a call may be refused
@@ -296,10 +297,11 @@ pub struct Trail {
     gateway: Arc<Gateway>,
     facts: Box<Facts>,
     settled: bool,
+    _place: Place,
 }
 
 impl Trail {
-    pub fn open(gateway: Arc<Gateway>, dialect: Dialect) -> Self {
+    pub fn open(gateway: Arc<Gateway>, dialect: Dialect, place: Place) -> Self {
         let started = gateway.clock.now();
         let origin = Origin {
             id: gateway.chance.call_id(started.wall),
@@ -313,6 +315,7 @@ impl Trail {
             gateway,
             facts: Box::new(Facts::new(origin)),
             settled: false,
+            _place: place,
         }
     }
 

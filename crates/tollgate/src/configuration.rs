@@ -159,10 +159,15 @@ fn compile(
         variables: &variables,
         files: &files,
     };
-    match config::load(sources, &environment, keys, revision) {
-        Ok((snapshot, warnings)) => Ok(Loaded { snapshot, warnings }),
-        Err(problems) => Err(LoadFailure::Problems(problems)),
+    let (snapshot, warnings) =
+        config::load(sources, &environment, keys, revision).map_err(LoadFailure::Problems)?;
+    // What only a look into the certificates shows.
+    let mut problems = gateway::tls::check(&snapshot.settings);
+    if problems.is_empty() {
+        return Ok(Loaded { snapshot, warnings });
     }
+    problems.extend(warnings);
+    Err(LoadFailure::Problems(problems))
 }
 
 fn read_sources(paths: &[PathBuf]) -> anyhow::Result<Vec<Source>> {

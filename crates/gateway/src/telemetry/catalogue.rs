@@ -74,6 +74,10 @@ metrics! {
         "Tokens metered. `prompt` includes `cached_prompt` and `cache_write`, `completion` includes `reasoning`; `estimated` are those of the total that no provider reported.";
     REFUSALS = Counter "tollgate_refusals" ("tollgate.refusals", "{call}") ["rule"]:
         "Calls of authenticated callers that got an error of the gateway: the limit's id, else the error's code.";
+    SHED = Counter "tollgate_shed" ("tollgate.shed", "{call}") ["reason"]:
+        "Calls turned away by overload: `calls`, `bodies` or `queue`.";
+    BODY_BYTES_HELD = Gauge "tollgate_body_bytes_held" ("tollgate.body.held", "By") []:
+        "Bytes of request bodies held by calls in flight; `limits.bodies_in_memory` bounds it.";
     UNAUTHENTICATED = Counter "tollgate_unauthenticated" ("tollgate.unauthenticated", "{request}") ["code"]:
         "Requests refused before their caller was known.";
 

@@ -22,6 +22,8 @@ mod large;
 #[cfg(test)]
 mod mixture;
 #[cfg(test)]
+mod operation_clock;
+#[cfg(test)]
 mod retries;
 #[cfg(test)]
 mod settle;

@@ -219,3 +219,64 @@ fn a_record_with_absurd_names_is_cut_and_kept() {
         (record.metered, 256)
     );
 }
+
+/// A file system of a few MiB, gone when dropped. `None` where mounting is not permitted.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount() -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let mount = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=2m,mode=700", "tmpfs"])
+            .arg(dir.path())
+            .output();
+        if mount.as_ref().is_ok_and(|output| output.status.success()) {
+            return Some(Self(dir));
+        }
+        eprintln!("SKIPPED: a full disk is not tested, for a tmpfs cannot be mounted: {mount:?}");
+        None
+    }
+
+    fn fill(&self) -> std::path::PathBuf {
+        use std::io::Write as _;
+        let filler = self.0.path().join("filler");
+        let mut file = fs::File::create(&filler).unwrap();
+        while file.write_all(&[1; 4096]).is_ok() {}
+        filler
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let unmount = std::process::Command::new("umount")
+            .arg("-l")
+            .arg(self.0.path())
+            .status();
+        assert!(unmount.is_ok());
+    }
+}
+
+#[test]
+fn a_full_disk_keeps_records_in_memory_until_there_is_room_again() {
+    let Some(disk) = SmallDisk::mount() else {
+        return;
+    };
+    let dir = disk.0.path().join("data");
+    let (ledger, _) = open(&dir);
+    let filler = disk.fill();
+    // More than the two segments that are already there can take.
+    for number in 0..1000 {
+        let record = call(number, NOON);
+        let entry = ledger.begin(&record.opening);
+        ledger.append(Some(entry), record);
+    }
+    let health = ledger.health();
+    assert!(health.journal_fault.is_some(), "{health:?}");
+    assert!(health.records_in_memory > 100, "{health:?}");
+    assert_eq!(health.folded, 0);
+
+    fs::remove_file(filler).unwrap();
+    ledger.close();
+    assert_eq!(total(&dir).calls, 1000);
+    assert_eq!(total(&dir), total_of_calls(&dir));
+}

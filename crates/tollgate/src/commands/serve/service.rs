@@ -156,6 +156,10 @@ fn needing_restart(running: &Settings, wanted: &Settings) -> Vec<&'static str> {
     let changed = [
         ("listen", running.listen != wanted.listen),
         ("admin.listen", running.admin_listen != wanted.admin_listen),
+        (
+            "limits.connections",
+            running.connections_max != wanted.connections_max,
+        ),
         ("data_dir", running.data_dir != wanted.data_dir),
     ];
     changed

@@ -149,7 +149,7 @@ impl Call {
             .unwrap_or_else(|| self.fields.to_string().into())
     }
 
-    fn into_request(self, address: SocketAddr) -> Request<Full<Bytes>> {
+    pub fn into_request(self, address: SocketAddr) -> Request<Full<Bytes>> {
         let body = Full::new(self.body());
         let uri = format!("http://{address}{}", self.path);
         let mut request = Request::builder()

@@ -139,6 +139,15 @@ impl Gate {
         .await
     }
 
+    /// What the process holds of the machine's memory.
+    pub fn resident_bytes(&self) -> u64 {
+        let id = self.process.as_ref().unwrap().id();
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kibibytes = line.unwrap().trim().trim_end_matches(" kB");
+        kibibytes.trim().parse::<u64>().unwrap() * 1024
+    }
+
     /// Waits until that many calls are on the ledger, and fails if there are more.
     pub async fn all_records(&self, count: usize) -> Vec<CallRecord> {
         let records = eventually("every call's record", async || {
@@ -205,7 +214,8 @@ impl Gate {
     /// False if it ended instead.
     async fn is_ready(&mut self) -> bool {
         let process = self.process.as_mut().unwrap();
-        let door = &self.door;
+        // The public listener may speak TLS.
+        let door = Door::at(self.admin);
         eventually("the gateway's start", async || {
             if process.try_wait().unwrap().is_some() {
                 return Some(false);
@@ -220,7 +230,7 @@ impl Gate {
         let whole = self
             .config
             .clone()
-            .with("/listen", self.door.address.to_string().into())
+            .with("/listen/address", self.door.address.to_string().into())
             .with("/admin/listen", self.admin.to_string().into())
             .with("/data_dir", self.data().to_str().unwrap().into());
         // In one step: a file that is being written is a file that is read half.
