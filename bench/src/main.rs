@@ -13,7 +13,9 @@ const EVENTS: usize = 50;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> io::Result<()> {
-    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9100".to_owned());
+    let address = std::env::args()
+        .nth(1)
+        .unwrap_or_else(|| "127.0.0.1:9100".to_owned());
     let listener = TcpListener::bind(address).await?;
     let answers: &'static Answers = Box::leak(Box::new(Answers::new()));
     let mut connections = tokio::task::JoinSet::new();
@@ -57,7 +59,10 @@ impl Answers {
         let mut last = chunk("data: [DONE]");
         last.extend_from_slice(b"0\r\n\r\n");
         stream.push(last);
-        Self { unary: unary.into_bytes(), stream }
+        Self {
+            unary: unary.into_bytes(),
+            stream,
+        }
     }
 }
 
@@ -97,7 +102,8 @@ fn request_length(read: &[u8]) -> Option<usize> {
     let text = std::str::from_utf8(&read[..head]).ok()?;
     let length = text.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
+        name.eq_ignore_ascii_case("content-length")
+            .then(|| value.trim().parse::<usize>().ok())?
     });
     Some(head + length.unwrap_or(0))
 }

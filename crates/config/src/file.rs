@@ -1,5 +1,6 @@
 //! What an operator writes, section by section. Doc comments here are the schema and the reference.
 
+pub(crate) mod auth;
 pub(crate) mod backend;
 pub(crate) mod identity;
 pub(crate) mod limit;

@@ -109,6 +109,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// An environment variable that platforms set; empty ones are not set.
+    pub fn variable(&self, name: &str) -> Option<String> {
+        (self.environment.variables)(name).filter(|value| !value.is_empty())
+    }
+
     pub fn expression(&mut self, source: &str) -> Result<Arc<Expression>, Fault> {
         if let Some(compiled) = self.expressions.get(source) {
             return compiled.clone();

@@ -1,5 +1,7 @@
 //! The whole compiled configuration at one revision. A call sees one from start to end.
 
+mod token_source;
+
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,6 +13,11 @@ use domain::pool::Pool;
 use domain::{ApplicationName, BackendId, Limit, ModelName, ProductId, SubscriptionId};
 
 use crate::expression::Expression;
+
+pub use token_source::{
+    Assigned, ClientCredentials, IdentityService, ManagedIdentity, SecretMethod, TokenSource,
+    WorkloadIdentity,
+};
 
 #[derive(Debug)]
 pub struct Snapshot {
@@ -179,9 +186,11 @@ pub enum BackendAuth {
     /// `api-key` on Azure, `Authorization: Bearer` on OpenAI.
     ApiKey(Secret),
     Bearer(Secret),
+    /// `Authorization: Bearer` with a token that an issuer gives for a while.
+    Token(Arc<TokenSource>),
 }
 
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret(Arc<str>);
 
 impl Secret {

@@ -1,6 +1,6 @@
-//! Gets one small JSON document over HTTPS: bounded in size and in time.
+//! Gets one small document over HTTPS: bounded in size and in time.
 //!
-//! For what the gateway itself needs (discovery documents, key sets). Follows no redirect, uses no
+//! For what the gateway itself needs (discovery documents, key sets, tokens). Follows no redirect, uses no
 //! proxy, keeps no connection, and speaks plain HTTP with the same machine only. Calls to models go
 //! through the upstream client instead.
 
@@ -8,8 +8,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{StatusCode, Uri};
-use http_body_util::{BodyExt, Empty};
+use http::{Request, Response, StatusCode, Uri};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -18,7 +19,7 @@ use rustls::ClientConfig;
 use serde::de::DeserializeOwned;
 use url::{Host, Url};
 
-/// One GET, from connecting to the last byte.
+/// One exchange, from connecting to the last byte.
 pub const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A longer document is an error: the largest public key sets are some 20 KiB.
@@ -30,7 +31,7 @@ pub struct Fetch {
     client: Arc<OnceLock<HttpClient>>,
 }
 
-type HttpClient = Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
+type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 /// Why a document could not be had. For logs: it names hosts.
 #[derive(Debug, thiserror::Error)]
@@ -69,26 +70,31 @@ impl Fetch {
         let Ok(uri) = url.as_str().parse::<Uri>() else {
             return Err(FetchError::Address(url.clone()));
         };
-        let response = self
-            .client()?
-            .get(uri)
-            .await
-            .map_err(FetchError::Unreachable)?;
+        let mut get = Request::new(Full::default());
+        *get.uri_mut() = uri;
+        let response = self.send(get).await?;
         if response.status() != StatusCode::OK {
             return Err(FetchError::Status(response.status()));
         }
-        let mut body = response.into_body();
-        let mut document = BytesMut::new();
-        while let Some(frame) = body.frame().await {
-            let Ok(part) = frame.map_err(FetchError::Cut)?.into_data() else {
-                continue;
-            };
-            if document.len() + part.len() > DOCUMENT_BYTES_MAX {
-                return Err(FetchError::TooLarge);
-            }
-            document.extend_from_slice(&part);
-        }
-        Ok(document.freeze())
+        whole(response.into_body()).await
+    }
+
+    /// Any request and its answer, whatever the status. Its caller has seen to it that the way there
+    /// is private.
+    pub async fn exchange(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Bytes>, FetchError> {
+        let exchange = tokio::time::timeout(FETCH_TIMEOUT, async {
+            let (head, body) = self.send(request).await?.into_parts();
+            Ok(Response::from_parts(head, whole(body).await?))
+        });
+        exchange.await.map_err(|_elapsed| FetchError::TimedOut)?
+    }
+
+    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, FetchError> {
+        let sent = self.client()?.request(request).await;
+        sent.map_err(FetchError::Unreachable)
     }
 
     fn client(&self) -> Result<&HttpClient, FetchError> {
@@ -98,6 +104,20 @@ impl Fetch {
         let client = new_client().map_err(FetchError::Tls)?;
         Ok(self.client.get_or_init(|| client))
     }
+}
+
+async fn whole(mut body: Incoming) -> Result<Bytes, FetchError> {
+    let mut document = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(part) = frame.map_err(FetchError::Cut)?.into_data() else {
+            continue;
+        };
+        if document.len() + part.len() > DOCUMENT_BYTES_MAX {
+            return Err(FetchError::TooLarge);
+        }
+        document.extend_from_slice(&part);
+    }
+    Ok(document.freeze())
 }
 
 /// Whether nobody on the way can read or change what is fetched.

@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::admission::Estimates;
 use crate::clock::{Chance, Clock};
+use crate::credentials::Credentials;
 use crate::fetch::Fetch;
 use crate::identity::Authenticator;
 use crate::router::Router;
@@ -22,6 +23,7 @@ pub struct Gateway {
     pub counters: Counters,
     pub estimates: Estimates,
     pub router: Router,
+    credentials: Credentials,
     pub ledger: Ledger,
     pub telemetry: Telemetry,
     pub clock: Clock,
@@ -52,8 +54,21 @@ impl Gateway {
         clock: Clock,
     ) -> Result<Arc<Self>, StartError> {
         let chance = Arc::new(Chance::from_system(clock.now()));
+        let (fetch, tasks, stop) = (
+            Fetch::default(),
+            TaskTracker::new(),
+            CancellationToken::new(),
+        );
+        let credentials = Credentials {
+            fetch: fetch.clone(),
+            clock: clock.clone(),
+            chance: chance.clone(),
+            tasks: tasks.clone(),
+            stop: stop.clone(),
+        };
         let gateway = Arc::new(Self {
-            authenticator: Authenticator::new(Fetch::default()),
+            authenticator: Authenticator::new(fetch),
+            credentials,
             counters,
             estimates: Estimates::default(),
             router: Router::new(clock.clone(), chance.clone()),
@@ -61,8 +76,8 @@ impl Gateway {
             telemetry: Telemetry::default(),
             clock,
             chance,
-            tasks: TaskTracker::new(),
-            stop: CancellationToken::new(),
+            tasks,
+            stop,
             snapshot: ArcSwap::from_pointee(snapshot),
         });
         gateway.prepare(&gateway.snapshot.load())?;
@@ -79,7 +94,7 @@ impl Gateway {
 
     /// Gives what the snapshot names its state, before any call can see it.
     fn prepare(&self, snapshot: &Snapshot) -> Result<(), StartError> {
-        self.router.sync(snapshot)?;
+        self.router.sync(snapshot, &self.credentials)?;
         let spread = self.chance.roll() as f64 / u64::MAX as f64;
         self.authenticator
             .sync(snapshot, &self.tasks, &self.stop, spread);

@@ -7,6 +7,7 @@ pub mod admin;
 pub mod admission;
 pub mod body;
 pub mod clock;
+pub mod credentials;
 pub mod encoding;
 pub mod fetch;
 pub mod gateway;

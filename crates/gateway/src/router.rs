@@ -16,10 +16,11 @@ use dialect::Request;
 use domain::Now;
 use domain::breaker::Verdict;
 use domain::pool;
-use domain::record::AttemptRecord;
+use domain::record::{AttemptFailure, AttemptRecord};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::clock::{Chance, Clock};
+use crate::credentials::{Credentials, Missing};
 use crate::gateway::StartError;
 use crate::headers;
 use crate::refusal::Refusal;
@@ -86,8 +87,8 @@ impl Router {
     }
 
     /// After a load: what is new gets its state, what is gone loses it, the rest keeps its own.
-    pub fn sync(&self, snapshot: &Snapshot) -> Result<(), StartError> {
-        self.backends.sync(snapshot, &self.clock)
+    pub fn sync(&self, snapshot: &Snapshot, credentials: &Credentials) -> Result<(), StartError> {
+        self.backends.sync(snapshot, credentials, &self.clock)
     }
 
     pub fn backends(&self) -> &Backends {
@@ -176,11 +177,17 @@ impl Router {
         origin: &Origin,
     ) -> Result<Answered, Failure> {
         let sent_at = self.clock.now();
-        held.at_upstream = Some((backend.id().clone(), sent_at));
-        let request_id =
-            HeaderValue::from_str(&origin.id.to_string()).unwrap_or(HeaderValue::from_static(""));
-        let headers = headers::to_upstream(errand.headers, &request_id);
-        let begun = attempt::send(&backend, errand, headers, &self.clock).await;
+        let begun = match backend.credential().authorise(&self.clock).await {
+            Ok(authorisation) => {
+                held.at_upstream = Some((backend.id().clone(), sent_at));
+                let request_id = HeaderValue::from_str(&origin.id.to_string())
+                    .unwrap_or(HeaderValue::from_static(""));
+                let headers = headers::to_upstream(errand.headers, &request_id);
+                attempt::send(&backend, errand, headers, &authorisation, &self.clock).await
+            }
+            // The backend has seen nothing of the call.
+            Err(Missing) => Err(Failure::of(AttemptFailure::Credential)),
+        };
         held.at_upstream = None;
         let now = self.clock.now();
         match begun {

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 use std::sync::Mutex;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use domain::record::CallRecord;
 use domain::{Mono, Now};
@@ -51,6 +51,11 @@ struct BackendLabels {
     backend: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct IdentityLabels {
+    identity: String,
+}
+
 pub struct Telemetry {
     registry: Registry,
     calls: Family<CallLabels, Counter>,
@@ -60,6 +65,8 @@ pub struct Telemetry {
     learned_answer: Family<LearnedLabels, Gauge<f64, AtomicU64>>,
     learned_observations: Family<LearnedLabels, Gauge>,
     breaker_open: Family<BackendLabels, Gauge>,
+    token_expiry: Family<IdentityLabels, Gauge>,
+    token_failures: Family<IdentityLabels, Counter>,
     ledger_behind_bytes: Gauge,
     ledger_records_in_memory: Gauge,
     ledger_folded: Gauge,
@@ -109,6 +116,18 @@ impl Default for Telemetry {
             "1 while a backend's breaker lets no ordinary call through",
             breaker_open.clone(),
         );
+        let token_expiry = Family::default();
+        registry.register(
+            "upstream_token_expiry_seconds",
+            "Until the token that backends get ends; 0 while there is none",
+            token_expiry.clone(),
+        );
+        let token_failures = Family::default();
+        registry.register(
+            "upstream_token_fetch_failures",
+            "Tokens that could not be fetched",
+            token_failures.clone(),
+        );
         let ledger_behind_bytes = Gauge::default();
         registry.register(
             "ledger_behind_bytes",
@@ -148,6 +167,8 @@ impl Default for Telemetry {
             learned_answer,
             learned_observations,
             breaker_open,
+            token_expiry,
+            token_failures,
             ledger_behind_bytes,
             ledger_records_in_memory,
             ledger_folded,
@@ -262,6 +283,22 @@ impl Telemetry {
                     backend: backend.id().to_string(),
                 })
                 .set(open);
+        }
+        self.token_expiry.clear();
+        self.token_failures.clear();
+        for followed in gateway.router.backends().identities() {
+            let identity = &followed.identity;
+            let labels = IdentityLabels {
+                identity: identity.name().to_owned(),
+            };
+            let left = identity.expires_in(gateway.clock.now().mono);
+            self.token_expiry
+                .get_or_create(&labels)
+                .set(left.unwrap_or_default().as_secs() as i64);
+            self.token_failures
+                .get_or_create(&labels)
+                .inner()
+                .store(identity.failed_fetches(), Ordering::Relaxed);
         }
         let mut text = String::new();
         match prometheus_client::encoding::text::encode(&mut text, &self.registry) {

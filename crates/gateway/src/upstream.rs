@@ -6,12 +6,12 @@ mod answer_body;
 mod connections;
 
 use bytes::Bytes;
-use config::snapshot::{Backend, BackendAuth};
-use dialect::{Dialect, Operation};
+use config::snapshot::Backend;
+use dialect::Operation;
 use domain::record::AttemptFailure;
-use http::header::{AUTHORIZATION, CONTENT_ENCODING};
+use http::header::CONTENT_ENCODING;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
+use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body_util::Full;
 
 use crate::encoding::{self, Decoder};
@@ -67,33 +67,17 @@ pub fn path(backend: &Backend, operation: Operation, deployment: &str) -> Result
     Ok(Uri::from(PathAndQuery::try_from(path)?))
 }
 
-/// The request of one attempt. `headers` are those that may cross; the gateway's credential for the
-/// backend is added here and nowhere else.
+/// The request of one attempt. `headers` are those that may cross, the gateway's credential among
+/// them.
 pub fn request(
-    backend: &Backend,
     uri: Uri,
-    mut headers: HeaderMap,
+    headers: HeaderMap,
     body: Bytes,
 ) -> Result<Request<Full<Bytes>>, http::Error> {
-    authorise(backend, &mut headers)?;
     let mut request = Request::builder()
         .method(Method::POST)
         .uri(uri)
         .body(Full::new(body))?;
     *request.headers_mut() = headers;
     Ok(request)
-}
-
-fn authorise(backend: &Backend, headers: &mut HeaderMap) -> Result<(), http::Error> {
-    let (name, value) = match (&backend.auth, backend.dialect) {
-        (BackendAuth::None, _) => return Ok(()),
-        (BackendAuth::ApiKey(key), Dialect::AzureOpenAi) => ("api-key", key.reveal().to_owned()),
-        (BackendAuth::ApiKey(token), Dialect::OpenAi) | (BackendAuth::Bearer(token), _) => {
-            (AUTHORIZATION.as_str(), format!("Bearer {}", token.reveal()))
-        }
-    };
-    let mut value = HeaderValue::try_from(value)?;
-    value.set_sensitive(true);
-    headers.insert(http::HeaderName::from_bytes(name.as_bytes())?, value);
-    Ok(())
 }

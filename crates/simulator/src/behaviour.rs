@@ -88,6 +88,8 @@ pub struct Behaviour {
     /// Of the tokens that the fake metadata service and token endpoint hand out.
     #[serde(with = "crate::duration")]
     pub identity_token_lifetime: Duration,
+    /// Instead of a token, those services answer with this error.
+    pub identity_status: Option<u16>,
 }
 
 impl Default for Behaviour {
@@ -126,6 +128,7 @@ impl Default for Behaviour {
             allow_override: true,
             region: "simulated".to_owned(),
             identity_token_lifetime: Duration::from_secs(86_400),
+            identity_status: None,
         }
     }
 }

@@ -1,7 +1,8 @@
-//! Microsoft's token services, faked: the metadata service of a virtual machine, and the token
-//! endpoint for client credentials. The tokens say when they end, so any region can check them.
+//! Microsoft's token services, faked: the metadata service of a virtual machine, the service beside
+//! an app, and the token endpoint for client credentials and federated tokens. The tokens say when they end, so any region can check them.
 
 use http::HeaderMap;
+use http::header::AUTHORIZATION;
 use serde_json::{Value, json};
 
 use crate::behaviour::Behaviour;
@@ -53,8 +54,47 @@ pub fn metadata_token(
     (200, reply)
 }
 
+/// `GET /msi/token?api-version=&resource=`, as App Service and Container Apps have it.
+pub fn app_token(
+    headers: &HeaderMap,
+    query: Option<&str>,
+    behaviour: &Behaviour,
+    now: u64,
+) -> Reply {
+    let is_app = headers
+        .get("x-identity-header")
+        .is_some_and(|value| value != "wrong");
+    if !is_app {
+        return (
+            401,
+            json!({ "statusCode": 401, "message": "no permission" }),
+        );
+    }
+    let (Some("2019-08-01"), Some(resource)) = (
+        parameter(query, "api-version"),
+        parameter(query, "resource"),
+    ) else {
+        return (400, json!({ "statusCode": 400, "message": "bad request" }));
+    };
+    let expires = now + behaviour.identity_token_lifetime.as_secs();
+    // No `expires_in`: this service only says when.
+    let reply = json!({
+        "access_token": token(expires),
+        "client_id": parameter(query, "client_id").unwrap_or("00000000-0000-4000-8000-000000000001"),
+        "expires_on": expires.to_string(),
+        "resource": resource,
+        "token_type": "Bearer",
+    });
+    (200, reply)
+}
+
 /// `POST /{tenant}/oauth2/v2.0/token` with a form.
-pub fn client_credentials(form: &[u8], behaviour: &Behaviour, now: u64) -> Reply {
+pub fn client_credentials(
+    headers: &HeaderMap,
+    form: &[u8],
+    behaviour: &Behaviour,
+    now: u64,
+) -> Reply {
     let refuse = |status, error: &str, why: &str| {
         (status, json!({ "error": error, "error_description": why }))
     };
@@ -67,17 +107,19 @@ pub fn client_credentials(form: &[u8], behaviour: &Behaviour, now: u64) -> Reply
             "AADSTS70003: The app requested an unsupported grant type.",
         );
     }
-    if given("client_id").is_none() || given("scope").is_none() {
+    // Its content is not looked into: nobody issued it.
+    let is_basic = headers
+        .get(AUTHORIZATION)
+        .is_some_and(|value| value.as_bytes().starts_with(b"Basic "));
+    if (given("client_id").is_none() && !is_basic) || given("scope").is_none() {
         return refuse(
             400,
             "invalid_request",
             "AADSTS900144: The request body must contain 'client_id' and 'scope'.",
         );
     }
-    if given("client_secret")
-        .or(given("client_assertion"))
-        .is_none_or(|secret| secret == "wrong")
-    {
+    let secret = given("client_secret").or(given("client_assertion"));
+    if secret.map_or(!is_basic, |secret| secret == "wrong") {
         return refuse(
             401,
             "invalid_client",
@@ -95,7 +137,8 @@ pub fn client_credentials(form: &[u8], behaviour: &Behaviour, now: u64) -> Reply
 }
 
 fn token(expires: u64) -> String {
-    format!("{TOKEN_PREFIX}{expires}")
+    // Times here are whole seconds, cut off: one more, so that no token ends before its time.
+    format!("{TOKEN_PREFIX}{}", expires + 1)
 }
 
 /// A token of either service that has not ended.
@@ -122,13 +165,16 @@ mod tests {
         assert_eq!((status, reply["expires_on"].as_str()), (200, Some("86500")));
         let token = reply["access_token"].as_str().unwrap();
         assert!(
-            accepts(token, 86_499) && !accepts(token, 86_500) && !accepts("simulated-entra.x", 0)
+            accepts(token, 86_500) && !accepts(token, 86_501) && !accepts("simulated-entra.x", 0)
         );
     }
 
     #[test]
     fn client_credentials_are_checked() {
-        let reply = |form: &str| client_credentials(form.as_bytes(), &Behaviour::default(), 100).0;
+        let asked = |headers: &HeaderMap, form: &str| {
+            client_credentials(headers, form.as_bytes(), &Behaviour::default(), 100).0
+        };
+        let reply = |form: &str| asked(&HeaderMap::new(), form);
         assert_eq!(
             reply("grant_type=client_credentials&client_id=a&client_secret=b&scope=c"),
             200
@@ -139,5 +185,24 @@ mod tests {
         );
         assert_eq!(reply("grant_type=client_credentials&client_secret=b"), 400);
         assert_eq!(reply("grant_type=password"), 400);
+        let federated = "grant_type=client_credentials&client_id=a&client_assertion=b&scope=c";
+        assert_eq!(reply(federated), 200);
+        let mut basic = HeaderMap::new();
+        basic.insert(AUTHORIZATION, http::HeaderValue::from_static("Basic YTpi"));
+        assert_eq!(asked(&basic, "grant_type=client_credentials&scope=c"), 200);
+        assert_eq!(reply("grant_type=client_credentials&scope=c"), 400);
+    }
+
+    #[test]
+    fn the_service_beside_an_app_wants_its_header_and_says_when_a_token_ends() {
+        let behaviour = Behaviour::default();
+        let mut headers = HeaderMap::new();
+        let query = Some("api-version=2019-08-01&resource=r");
+        assert_eq!(app_token(&headers, query, &behaviour, 100).0, 401);
+        headers.insert("x-identity-header", http::HeaderValue::from_static("h"));
+        assert_eq!(app_token(&headers, None, &behaviour, 100).0, 400);
+        let (status, reply) = app_token(&headers, query, &behaviour, 100);
+        assert_eq!((status, reply["expires_on"].as_str()), (200, Some("86500")));
+        assert!(reply.get("expires_in").is_none());
     }
 }

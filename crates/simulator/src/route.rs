@@ -30,6 +30,7 @@ pub enum Route<'path> {
     /// Azure's dated paths need `api-version`.
     NoApiVersion,
     MetadataToken,
+    AppToken,
     TokenEndpoint,
     Counts,
     Behaviour,
@@ -39,6 +40,7 @@ pub enum Route<'path> {
 pub fn read<'path>(method: &Method, path: &'path str, query: Option<&str>) -> Route<'path> {
     match path {
         "/metadata/identity/oauth2/token" => return Route::MetadataToken,
+        "/msi/token" => return Route::AppToken,
         "/__simulator/counts" => return Route::Counts,
         "/__simulator/behaviour" => return Route::Behaviour,
         _ => {}

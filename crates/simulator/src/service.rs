@@ -105,20 +105,21 @@ impl Region {
             Route::NoApiVersion => plain((404, Failure::NoSuchPath.body(Provider::Azure))),
             Route::MetadataToken => {
                 let now = clock::unix_seconds();
-                plain(self.identity(entra::metadata_token(
-                    &head.headers,
-                    head.uri.query(),
-                    &active.behaviour,
-                    now,
-                )))
+                let reply =
+                    entra::metadata_token(&head.headers, head.uri.query(), &active.behaviour, now);
+                plain(self.identity(reply, &active.behaviour))
+            }
+            Route::AppToken => {
+                let now = clock::unix_seconds();
+                let reply =
+                    entra::app_token(&head.headers, head.uri.query(), &active.behaviour, now);
+                plain(self.identity(reply, &active.behaviour))
             }
             Route::TokenEndpoint => {
                 let form = body::read(body).await.map_err(|_| Dropped)?;
-                plain(self.identity(entra::client_credentials(
-                    &form,
-                    &active.behaviour,
-                    clock::unix_seconds(),
-                )))
+                let now = clock::unix_seconds();
+                let reply = entra::client_credentials(&head.headers, &form, &active.behaviour, now);
+                plain(self.identity(reply, &active.behaviour))
             }
             Route::Counts => {
                 plain(self.counts(route::parameter(head.uri.query(), "calls") != Some("no")))
@@ -131,7 +132,10 @@ impl Region {
         }
     }
 
-    fn identity(&self, reply: entra::Reply) -> entra::Reply {
+    fn identity(&self, reply: entra::Reply, behaviour: &Behaviour) -> entra::Reply {
+        if let Some(status) = behaviour.identity_status {
+            return (status, json!({ "error": "temporarily_unavailable" }));
+        }
         if reply.0 == 200 {
             self.ledger.identity_token_given();
         }

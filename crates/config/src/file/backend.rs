@@ -3,11 +3,9 @@
 use domain::BackendId;
 use schemars::{Schema, SchemaGenerator, json_schema};
 
-use crate::read::{
-    Declared, Field, Reader, SecretText, Section, Share, Span, Text, Whole, section, words,
-};
-use crate::snapshot::BackendAuth;
-use crate::tree::{Content, Node};
+use super::auth::Auth;
+use crate::read::{Declared, Field, Reader, Share, Span, Text, Whole, section, words};
+use crate::tree::Node;
 
 section! {
     /// A base URL with its dialect, credentials and breaker.
@@ -65,51 +63,6 @@ section! {
         pub trip_duration: Span = "30s",
         /// Stay open for the backend's `Retry-After` where that is longer.
         pub accept_retry_after: bool = "true",
-    }
-}
-
-/// One way to prove the gateway to a backend.
-#[derive(Debug)]
-pub(crate) struct Auth(pub BackendAuth);
-
-section! {
-    /// One of these, or the word `none`.
-    pub struct AuthKind {
-        /// Sent as `api-key` to Azure, as `Authorization: Bearer` to OpenAI.
-        pub api_key: Option<SecretText>,
-        /// Sent as `Authorization: Bearer`.
-        pub bearer: Option<SecretText>,
-    }
-}
-
-impl Field for Auth {
-    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        if matches!(&node.content, Content::Scalar(scalar) if scalar.text == "none") {
-            return Some(Self(BackendAuth::None));
-        }
-        let before = reader.problems.count();
-        let AuthKind { api_key, bearer } = AuthKind::read(node, reader)?;
-        match (api_key, bearer) {
-            (Some(key), None) => Some(Self(BackendAuth::ApiKey(key.0))),
-            (None, Some(token)) => Some(Self(BackendAuth::Bearer(token.0))),
-            // What was meant is reported already.
-            (None, None) if reader.problems.count() > before => None,
-            _ => {
-                let mut names = Vec::new();
-                AuthKind::names(&mut names);
-                reader.error(
-                    node.place,
-                    "not exactly one credential",
-                    format!("write one of: {}, or `auth: none`", names.join(", ")),
-                );
-                None
-            }
-        }
-    }
-
-    fn schema(generator: &mut SchemaGenerator) -> Schema {
-        let kinds = generator.subschema_for::<AuthKind>();
-        json_schema!({ "oneOf": [{ "const": "none" }, kinds] })
     }
 }
 

@@ -67,11 +67,7 @@ fn parts_that_are_not_built_are_unknown_fields() {
             "models: [gpt-4o], metrics: {}",
             "metrics",
         ),
-        (
-            "{ api_key: 'sk-upstream' }",
-            "{ managed_identity: {} }",
-            "managed_identity",
-        ),
+        ("{ api_key: 'sk-upstream' }", "{ aws: {} }", "aws"),
     ] {
         assert!(problem_of(from, to).contains(&format!("unknown field `{name}`")));
     }

@@ -11,6 +11,7 @@ use http::{HeaderMap, StatusCode};
 
 use super::{BackendState, Content, Errand};
 use crate::clock::Clock;
+use crate::credentials::Authorisation;
 use crate::refusal::Refusal;
 use crate::trail::Held;
 use crate::upstream::{self, Answer, AnswerBody};
@@ -35,7 +36,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    fn of(kind: AttemptFailure) -> Self {
+    pub fn of(kind: AttemptFailure) -> Self {
         Self {
             kind,
             status: None,
@@ -83,23 +84,27 @@ impl Failure {
 pub async fn send(
     backend: &BackendState,
     errand: &Errand<'_>,
-    headers: HeaderMap,
+    mut headers: HeaderMap,
+    authorisation: &Authorisation,
     clock: &Clock,
 ) -> Result<Begun, Failure> {
     let definition = backend.definition();
     let timeouts = definition.timeouts;
     let deployment = errand.plan.model.deployment_at(&definition.id);
+    authorisation.add_to(&mut headers);
     let request = upstream::path(definition, errand.call.operation, deployment)
-        .and_then(|uri| {
-            upstream::request(definition, uri, headers, errand.call.body_for(deployment))
-        })
+        .and_then(|uri| upstream::request(uri, headers, errand.call.body_for(deployment)))
         .map_err(|_| Failure::of(AttemptFailure::Connect))?;
 
     let sent_at = clock.now().mono;
-    let first_byte = timeouts.first_byte.min(timeouts.total);
+    let (first_byte, late) = if timeouts.total < timeouts.first_byte {
+        (timeouts.total, AttemptFailure::TotalTimeout)
+    } else {
+        (timeouts.first_byte, AttemptFailure::FirstByteTimeout)
+    };
     let answer = within(
         first_byte,
-        AttemptFailure::FirstByteTimeout,
+        late,
         upstream::send(backend.connections(), request),
     )
     .await?;
@@ -111,6 +116,9 @@ pub async fn send(
         if answer.status == StatusCode::TOO_MANY_REQUESTS {
             backend.note_throttled(retry_after, now.mono);
         }
+        if answer.status == StatusCode::UNAUTHORIZED {
+            backend.credential().turned_down(authorisation, clock);
+        }
         answer.body.discard();
         return Err(Failure {
             kind,
@@ -121,6 +129,7 @@ pub async fn send(
 
     let limits = Limits {
         first_piece: first_byte.saturating_sub(waited),
+        late,
         total: timeouts.total.saturating_sub(waited),
         idle: timeouts.idle,
     };
@@ -137,6 +146,8 @@ pub async fn send(
 #[derive(Clone, Copy)]
 struct Limits {
     first_piece: Duration,
+    /// What a first piece that is too late is called.
+    late: AttemptFailure,
     total: Duration,
     idle: Duration,
 }
@@ -148,8 +159,7 @@ async fn begin(answer: Answer, operation: Operation, limits: Limits) -> Result<B
         mut body,
     } = answer;
     let content = if status.is_success() && is_event_stream(&headers) {
-        let late = AttemptFailure::FirstByteTimeout;
-        match within(limits.first_piece, late, first_piece(&mut body)).await? {
+        match within(limits.first_piece, limits.late, first_piece(&mut body)).await? {
             Some(first) => Content::Stream { first, body },
             None => return Err(Failure::of(AttemptFailure::Cut)),
         }

@@ -14,6 +14,7 @@ use domain::saturation::Saturation;
 use domain::{BackendId, Mono, PoolId};
 
 use crate::clock::Clock;
+use crate::credentials::{Credential, Credentials, Followed, Identities};
 use crate::gateway::StartError;
 use crate::upstream::{self, Connections};
 
@@ -22,6 +23,7 @@ use crate::upstream::{self, Connections};
 pub struct BackendState {
     definition: Arc<Backend>,
     connections: Connections,
+    credential: Credential,
     /// Shared with the state that a reload replaced, so that a breaker stays open across it.
     health: Arc<Mutex<Health>>,
 }
@@ -49,6 +51,10 @@ impl BackendState {
 
     pub fn connections(&self) -> &Connections {
         &self.connections
+    }
+
+    pub fn credential(&self) -> &Credential {
+        &self.credential
     }
 
     /// Open, or half-open and not yet closed by a probe.
@@ -235,8 +241,14 @@ struct Table {
 
 impl Backends {
     /// What is new gets its state, what is gone loses it, the rest keeps its own.
-    pub fn sync(&self, snapshot: &Snapshot, clock: &Clock) -> Result<(), StartError> {
+    pub fn sync(
+        &self,
+        snapshot: &Snapshot,
+        credentials: &Credentials,
+        clock: &Clock,
+    ) -> Result<(), StartError> {
         let old = self.all.load_full();
+        let mut identities = old.identities();
         let mut table = Table::default();
         for (id, definition) in &snapshot.backends {
             let known = old.backends.get(id);
@@ -259,6 +271,7 @@ impl Backends {
             let state = BackendState {
                 definition: definition.clone(),
                 connections,
+                credential: credentials.of(definition, &mut identities),
                 health,
             };
             table.backends.insert(id.clone(), Arc::new(state));
@@ -307,5 +320,24 @@ impl Backends {
 
     pub fn all(&self) -> Vec<Arc<BackendState>> {
         self.all.load().backends.values().cloned().collect()
+    }
+
+    /// Those that backends get their tokens from, each once.
+    pub fn identities(&self) -> Vec<Followed> {
+        self.all.load().identities().into_values().collect()
+    }
+}
+
+impl Table {
+    fn identities(&self) -> Identities {
+        let credentials = self.backends.values().map(|backend| &backend.credential);
+        credentials
+            .filter_map(|credential| match credential {
+                Credential::Token(followed) => {
+                    Some((followed.identity.source().clone(), followed.clone()))
+                }
+                Credential::None | Credential::Fixed(..) | Credential::Unsendable => None,
+            })
+            .collect()
     }
 }

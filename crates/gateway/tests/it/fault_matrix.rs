@@ -194,7 +194,7 @@ async fn every_late_answer_is_retried_and_counted() {
             "no head in all",
             Script::Silence,
             chat(),
-            late,
+            total,
             "{ total: 50ms }",
         ),
         (

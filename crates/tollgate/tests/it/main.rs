@@ -24,5 +24,6 @@ mod reconciliation;
 mod routing;
 mod token_limits;
 mod tokens;
+mod upstream_credentials;
 
 mod harness;

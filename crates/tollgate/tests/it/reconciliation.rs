@@ -272,7 +272,9 @@ fn check(kind: Kind, record: &CallRecord, counted: &[&Count]) {
         "{kind:?}: {record:?} {counted:?}"
     );
     let attempts = match kind {
-        Kind::Retried | Kind::Exhausted => 2..=3,
+        Kind::Retried => 2..=3,
+        // The retry budget may end it before the third.
+        Kind::Exhausted => 1..=3,
         Kind::Refused => 0..=0,
         _ => 1..=1,
     };
@@ -291,9 +293,9 @@ fn check(kind: Kind, record: &CallRecord, counted: &[&Count]) {
         );
     }
     if kind == Kind::Retried {
+        // Not always at another backend: one that just asked for a pause is left alone.
         let last = record.attempts.last().unwrap();
         assert!(record.attempts[0].failure.is_some() && last.failure.is_none());
-        assert_ne!(record.attempts[0].backend, record.attempts[1].backend);
     }
     if let Metered::Reported(usage) = record.metered
         && let Some(count) = counted.last().filter(|_| record.outcome == Outcome::Ok)

@@ -223,7 +223,10 @@ impl Gate {
             .with("/listen", self.door.address.to_string().into())
             .with("/admin/listen", self.admin.to_string().into())
             .with("/data_dir", self.data().to_str().unwrap().into());
-        std::fs::write(self.config_path(), whole.text()).unwrap();
+        // In one step: a file that is being written is a file that is read half.
+        let fresh = self.folder.path().join("tollgate.yaml.new");
+        std::fs::write(&fresh, whole.text()).unwrap();
+        std::fs::rename(fresh, self.config_path()).unwrap();
     }
 }
 
