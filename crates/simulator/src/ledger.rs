@@ -106,6 +106,7 @@ impl Ledger {
     }
 
     pub fn calls_with(&self, request_id: &str) -> u64 {
+        self.wait_for_writers();
         lock(&self.sums)
             .calls
             .iter()

@@ -91,7 +91,7 @@ impl<'a> Search<'a> {
                 tokio::time::sleep(pause).await;
             }
         }
-        self.choose(round, now, clock)
+        self.choose(round, clock)
     }
 
     pub fn note_failed(&mut self, index: usize, retry_after: Option<Duration>, now: Mono) {
@@ -136,15 +136,14 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// `began`: when the round did, before its pause.
-    fn choose(&self, round: Round, began: Mono, clock: &Clock) -> Result<Found, Option<Mono>> {
+    fn choose(&self, round: Round, clock: &Clock) -> Result<Found, Option<Mono>> {
         // Another call may take a half-open breaker's only probe between choice and start: its
         // member is open then, and the next one is chosen.
         for _ in &self.members {
             let now = clock.now().mono;
             let states: SmallVec<[MemberState; 8]> = (0..self.members.len())
                 .map(|index| {
-                    if self.is_passed_over(index, round, began) {
+                    if self.is_passed_over(index, round, now) {
                         MemberState::Tried
                     } else {
                         self.state(index, now)
@@ -168,12 +167,12 @@ impl<'a> Search<'a> {
         Err(None)
     }
 
-    fn is_passed_over(&self, index: usize, round: Round, began: Mono) -> bool {
-        let ready_at = self.ready_at(index, began);
+    /// By the time at which it is chosen: other calls may have heard from it during a pause.
+    fn is_passed_over(&self, index: usize, round: Round, now: Mono) -> bool {
         match round {
             Round::First => false,
-            Round::Others => self.has_failed(index) || ready_at > began,
-            Round::Again { pause } => ready_at > began + pause,
+            Round::Others => self.has_failed(index) || self.ready_at(index, now) > now,
+            Round::Again { .. } => self.ready_at(index, now) > now,
         }
     }
 
