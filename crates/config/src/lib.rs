@@ -94,8 +94,9 @@ pub fn load(
     }
 }
 
-/// All files as one tree, and whether each could be read. An empty file is an
-/// empty map: a gateway without models still answers `/healthz`.
+/// All files as one tree, and whether each could be read. One of several files may be empty; all of
+/// them may not: what looks empty is a file between its truncation and its new text, and loading it
+/// would refuse every key until the next look.
 fn tree(sources: &[Source], problems: &mut Problems) -> (Option<Rc<Node>>, bool) {
     let (mut root, mut every_file_is_read) = (None, true);
     for (index, source) in sources.iter().enumerate() {
@@ -108,6 +109,12 @@ fn tree(sources: &[Source], problems: &mut Problems) -> (Option<Rc<Node>>, bool)
             Some(root) => tree::merge(root, tree, problems),
             None => tree,
         });
+    }
+    let is_empty = |root: &&Rc<Node>| matches!(root.content, tree::Content::Null);
+    if let Some(empty) = root.as_ref().filter(is_empty) {
+        let fix = "write at least one section, such as `models`";
+        problems.error(empty.place, "", "the configuration is empty", fix);
+        return (None, true);
     }
     if root.is_none() && every_file_is_read {
         problems.error(

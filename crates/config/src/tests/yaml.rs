@@ -11,7 +11,9 @@ fn text_that_is_not_yaml_is_one_problem() {
         matches!(&*found, [one] if one.contains("not YAML")),
         "{found:?}"
     );
-    assert_eq!(problems("").len(), 0);
+    for empty in ["", "\n", "# A comment.\n"] {
+        assert_eq!(problems(empty).len(), 1, "{empty:?}");
+    }
     assert!(load_with(&[], &[]).is_err());
 }
 

@@ -52,6 +52,7 @@ enum Round {
     /// Whoever can be asked again after the pause.
     Again {
         pause: Duration,
+        pause_ends: Mono,
     },
 }
 
@@ -86,7 +87,7 @@ impl<'a> Search<'a> {
         match round {
             Round::First => {}
             Round::Others => self.take_retry(now)?,
-            Round::Again { pause } => {
+            Round::Again { pause, .. } => {
                 self.take_retry(now)?;
                 tokio::time::sleep(pause).await;
             }
@@ -125,7 +126,8 @@ impl<'a> Search<'a> {
         }
         let attempt = u32::try_from(self.failed.len()).unwrap_or(u32::MAX);
         let pause = retry::backoff(attempt, roll).max(soonest?.since(now));
-        (pause <= RETRY_WAIT_MAX).then_some(Round::Again { pause })
+        let pause_ends = now + pause;
+        (pause <= RETRY_WAIT_MAX).then_some(Round::Again { pause, pause_ends })
     }
 
     fn take_retry(&self, now: Mono) -> Result<(), Option<Mono>> {
@@ -172,7 +174,8 @@ impl<'a> Search<'a> {
         match round {
             Round::First => false,
             Round::Others => self.has_failed(index) || self.ready_at(index, now) > now,
-            Round::Again { .. } => self.ready_at(index, now) > now,
+            // What a pause was meant to wait for has come, however late or early the clock is.
+            Round::Again { pause_ends, .. } => self.ready_at(index, now) > now.max(pause_ends),
         }
     }
 
