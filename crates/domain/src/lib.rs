@@ -9,6 +9,8 @@ pub mod time;
 
 pub mod usage;
 
+pub mod money;
+
 // Limits: as configured, what a call asks, and how each kind counts.
 pub mod limit;
 
@@ -47,5 +49,7 @@ pub use ids::{
     ApplicationName, BackendId, CallId, LimitId, ModelName, PoolId, ProductId, SubscriptionId,
 };
 pub use limit::{Demand, Limit, LimitRefusal, Reserve, Rule, Scope};
+pub use money::{Currency, Nanos};
+pub use record::{Cost, PriceId};
 pub use time::{Mono, Now, Wall};
 pub use usage::{Metered, Usage};
