@@ -55,6 +55,8 @@ id! {
     BackendId
     /// Backends with priority and weight.
     PoolId
+    /// Where alerts are sent.
+    ChannelId
     /// A limit, unique in a configuration and stable across reloads: `product/standard/team-tpm`.
     LimitId
 }

@@ -43,10 +43,18 @@ pub mod estimate;
 
 pub mod record;
 
+// Alerts: what is worth telling, and when.
+pub mod alert;
+
+pub mod forecast;
+
+pub mod pace;
+
 pub use counter::{Counter, Figures, Held, Place, Verdict};
 pub use demand::Amount;
 pub use ids::{
-    ApplicationName, BackendId, CallId, LimitId, ModelName, PoolId, ProductId, SubscriptionId,
+    ApplicationName, BackendId, CallId, ChannelId, LimitId, ModelName, PoolId, ProductId,
+    SubscriptionId,
 };
 pub use limit::{Demand, Limit, LimitRefusal, Reserve, Rule, Scope};
 pub use money::{Currency, Nanos};
