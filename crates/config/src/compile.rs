@@ -2,6 +2,7 @@
 //!
 //! Whatever could not be read is reported already and left out here, so nothing is reported twice.
 
+mod alert;
 mod backend;
 mod identity;
 mod key;
@@ -47,11 +48,15 @@ pub(crate) fn compile(
         subscriptions,
         applications,
         metrics,
+        notify,
+        alerts,
         telemetry,
         limit_lists,
     } = file;
     settings.telemetry = telemetry::telemetry(telemetry, problems);
     let dimensions = telemetry::dimensions("metrics.dimensions", &metrics.dimensions, problems);
+
+    let alerting = alert::alerting(notify.items, alerts.items, problems);
 
     let backends = backend::backends(backends.items, problems);
     let models = model::models(pools.items, models.items, &backends, problems);
@@ -127,6 +132,7 @@ pub(crate) fn compile(
         backends,
         limits: global,
         application_limits,
+        alerting,
     }
 }
 

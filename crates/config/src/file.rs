@@ -1,11 +1,13 @@
 //! What an operator writes, section by section. Doc comments here are the schema and the reference.
 
+pub(crate) mod alert;
 pub(crate) mod auth;
 pub(crate) mod backend;
 pub(crate) mod identity;
 pub(crate) mod limit;
 pub(crate) mod listen;
 pub(crate) mod model;
+pub(crate) mod notify;
 pub(crate) mod pool;
 pub(crate) mod product;
 pub(crate) mod subscription;
@@ -13,11 +15,13 @@ pub(crate) mod telemetry;
 
 use jiff::tz::TimeZone;
 
+use self::alert::Alert;
 use self::backend::Backend;
 use self::identity::Identity;
 use self::limit::LimitLists;
 use self::listen::Listen;
 use self::model::Model;
+use self::notify::Channel;
 use self::pool::Pool;
 use self::product::Product;
 use self::subscription::{Application, Subscription};
@@ -65,6 +69,10 @@ section! {
         pub applications: List<Application> = "[]",
         /// Token metrics by dimensions of your own.
         pub metrics: Metrics = "{}",
+        /// Where alerts are sent.
+        pub notify: List<Channel> = "[]",
+        /// What is told beside the thresholds that budgets have of their own.
+        pub alerts: List<Alert> = "[]",
         /// OpenTelemetry: traces and metrics to a collector. Off until `otlp` is set.
         pub telemetry: Telemetry = "{}",
         ..limit_lists: LimitLists,

@@ -21,7 +21,7 @@ use schemars::{Schema, SchemaGenerator};
 
 pub(crate) use list::List;
 pub(crate) use map::{Map, Named};
-pub(crate) use name::{Declared, IssuerName, LimitName, Reference};
+pub(crate) use name::{AlertName, Declared, IssuerName, LimitName, Reference};
 pub(crate) use pem::Pem;
 pub(crate) use section::{Fields, Properties, Section, section, written};
 pub(crate) use text::{Cel, KeyText, Path, SecretText, Text};

@@ -1,5 +1,6 @@
 //! The whole compiled configuration at one revision. A call sees one from start to end.
 
+mod alerting;
 mod token_source;
 
 use std::collections::HashMap;
@@ -15,6 +16,10 @@ use domain::{ApplicationName, BackendId, Limit, ModelName, ProductId, Subscripti
 use crate::expression::Expression;
 use crate::problem::Written;
 
+pub use alerting::{
+    AlertCondition, AlertRule, Alerting, Channel, ChannelTarget, Direction, MailTls, PaceMeasure,
+    PaceSubject, PrivateUrl, SigningKey, Smtp,
+};
 pub use token_source::{
     Assigned, ClientCredentials, IdentityService, ManagedIdentity, SecretMethod, TokenSource,
     WorkloadIdentity,
@@ -35,6 +40,7 @@ pub struct Snapshot {
     pub limits: Vec<KeyedLimit>,
     /// Limits of scope application, by name.
     pub application_limits: HashMap<ApplicationName, Vec<KeyedLimit>>,
+    pub alerting: Alerting,
 }
 
 /// Of the process rather than of any call. Those marked need a restart to change.

@@ -1,5 +1,6 @@
 //! Loading as its callers see it: text in, snapshot or problems out.
 
+mod alerts;
 mod auth;
 mod keys;
 mod listen;

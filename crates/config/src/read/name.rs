@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use domain::{ApplicationName, BackendId, ModelName, PoolId, ProductId, SubscriptionId};
+use domain::{ApplicationName, BackendId, ChannelId, ModelName, PoolId, ProductId, SubscriptionId};
 use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::suggest::nearest;
@@ -249,6 +249,8 @@ named! {
     SubscriptionId: "subscription" in "subscriptions", Id;
     ApplicationName: "application" in "applications", Printable;
     IssuerName: "issuer" in "identity.jwt", Id;
+    ChannelId: "channel" in "notify", Id;
+    AlertName: "alert" in "alerts", Id;
 }
 
 /// The name of a token issuer.
@@ -256,6 +258,16 @@ named! {
 pub(crate) struct IssuerName(pub Arc<str>);
 
 impl From<&str> for IssuerName {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+/// The name of a rule under `alerts`.
+#[derive(Clone, Debug)]
+pub(crate) struct AlertName(pub Arc<str>);
+
+impl From<&str> for AlertName {
     fn from(text: &str) -> Self {
         Self(text.into())
     }
