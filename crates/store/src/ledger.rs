@@ -29,6 +29,7 @@ mod rows;
 mod samples;
 mod segment;
 mod signal;
+pub mod spend;
 mod sums;
 mod tail;
 #[cfg(test)]
