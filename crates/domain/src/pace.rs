@@ -19,27 +19,13 @@ const DAYS_MIN: usize = 5;
 /// Of an hour's logarithm, standard deviations that chance does not reach.
 const DEVIATIONS: f64 = 5.0;
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PaceRule {
-    /// How many times the usual, at least.
-    pub factor: f64,
-    /// Of an hour, in the unit that is measured: less is never told.
-    pub minimum: u64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
-    /// Too few days are known.
-    TooEarly,
     Usual,
     /// More than the usual in an hour, which need not be over.
-    Faster {
-        usual: u64,
-    },
+    Faster,
     /// Less than the usual in an hour that is over.
-    Slower {
-        usual: u64,
-    },
+    Slower,
 }
 
 /// One hour, from its start.
@@ -77,41 +63,73 @@ pub fn same_hours(hour: Wall, time_zone: &TimeZone) -> Vec<[Wall; 3]> {
     groups
 }
 
-/// `days`: what was spent in the [`same_hours`], of those days on which the subject was known.
-pub fn pace(rule: &PaceRule, days: &[[u64; 3]], hour: Hour) -> Pace {
-    if days.len() < DAYS_MIN {
-        return Pace::TooEarly;
-    }
-    // Below the minimum, differences do not matter: it is added, so that quiet hours look alike.
-    let floor = rule.minimum.max(1) as f64;
-    let scale = |amount: u64| (amount as f64 + floor).ln();
-    let mut usual: Vec<f64> = days.iter().flatten().map(|amount| scale(*amount)).collect();
-    let middle = median(&mut usual);
-    let mut strays: Vec<f64> = usual.iter().map(|value| (value - middle).abs()).collect();
-    let deviation = 1.4826 * median(&mut strays);
-    let far = (DEVIATIONS * deviation).max(rule.factor.ln());
-    let (least, most) = days
-        .iter()
-        .flatten()
-        .fold((u64::MAX, 0), |(least, most), amount| {
+/// What an hour is compared with, of one subject.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Usual {
+    /// Of logarithms, with the minimum added to every amount: below it, differences do not matter, and
+    /// quiet hours look alike.
+    middle: f64,
+    deviation: f64,
+    minimum: u64,
+    least: u64,
+    most: u64,
+}
+
+impl Usual {
+    /// `days`: what was spent in the [`same_hours`], the latest day first. Days before the first spend
+    /// are not counted. `None`: too few are known.
+    pub fn of(days: &[[u64; 3]], minimum: u64) -> Option<Self> {
+        let known = days
+            .iter()
+            .rposition(|day| day.iter().any(|amount| *amount > 0))?;
+        let days = &days[..=known];
+        if days.len() < DAYS_MIN {
+            return None;
+        }
+        let mut scaled: Vec<f64> = days
+            .iter()
+            .flatten()
+            .map(|amount| scaled(*amount, minimum))
+            .collect();
+        let middle = median(&mut scaled);
+        let mut strays: Vec<f64> = scaled.iter().map(|value| (value - middle).abs()).collect();
+        let extremes = |(least, most): (u64, u64), amount: &u64| {
             (least.min(*amount), most.max(*amount))
-        });
-    let is_usual = (middle.exp() - floor).max(0.0);
-    let now = scale(hour.amount);
-    let is_beyond = hour.amount as f64 >= rule.factor * is_usual;
-    if hour.amount >= rule.minimum && hour.amount > most && is_beyond && now > middle + far {
-        return Pace::Faster {
-            usual: is_usual.round() as u64,
         };
+        let (least, most) = days.iter().flatten().fold((u64::MAX, 0), extremes);
+        Some(Self {
+            middle,
+            deviation: 1.4826 * median(&mut strays),
+            minimum,
+            least,
+            most,
+        })
     }
-    let is_below = (hour.amount as f64) * rule.factor <= is_usual;
-    let matters = is_usual >= rule.minimum as f64;
-    if hour.is_over && matters && is_below && hour.amount < least && now < middle - far {
-        return Pace::Slower {
-            usual: is_usual.round() as u64,
-        };
+
+    /// The middle one of the amounts.
+    pub fn amount(&self) -> u64 {
+        (self.middle.exp() - self.minimum.max(1) as f64).round() as u64
     }
-    Pace::Usual
+
+    /// `factor`: how many times the usual, or which part of it, at least.
+    pub fn compare(&self, hour: Hour, factor: f64) -> Pace {
+        let now = scaled(hour.amount, self.minimum);
+        let far = (DEVIATIONS * self.deviation).max(factor.ln());
+        let (amount, usual) = (hour.amount as f64, self.amount() as f64);
+        let is_high = hour.amount >= self.minimum && hour.amount > self.most;
+        if is_high && amount >= factor * usual && now > self.middle + far {
+            return Pace::Faster;
+        }
+        let is_low = usual >= self.minimum as f64 && hour.amount < self.least;
+        if hour.is_over && is_low && amount * factor <= usual && now < self.middle - far {
+            return Pace::Slower;
+        }
+        Pace::Usual
+    }
+}
+
+fn scaled(amount: u64, minimum: u64) -> f64 {
+    (amount as f64 + minimum.max(1) as f64).ln()
 }
 
 fn median(values: &mut [f64]) -> f64 {

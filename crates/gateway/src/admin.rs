@@ -32,6 +32,7 @@ fn readiness(gateway: &Gateway) -> Response<Body> {
     for (part, fault) in [
         ("journal", health.journal_fault),
         ("database", health.database_fault),
+        ("alerts", gateway.alerts.counts.fault()),
     ] {
         if let Some(fault) = fault {
             lines.push_str(&format!("warning: {part}: {fault}\n"));

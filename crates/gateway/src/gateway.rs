@@ -1,15 +1,18 @@
 //! The parts that calls share, put together and swapped.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use config::Snapshot;
+use store::alerts::AlertsError;
 use store::{Counters, Ledger};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admission::Estimates;
+use crate::alerts::Alerts;
 use crate::clock::{Chance, Clock};
 use crate::credentials::Credentials;
 use crate::fetch::Fetch;
@@ -27,6 +30,9 @@ pub struct Gateway {
     pub router: Router,
     credentials: Credentials,
     pub ledger: Ledger,
+    pub alerts: Alerts,
+    /// For alerts: they go to hosts that calls do not.
+    pub(crate) fetch: Fetch,
     pub telemetry: Telemetry,
     pub overload: Arc<Overload>,
     /// What the listeners show their clients.
@@ -74,7 +80,9 @@ impl Gateway {
             stop: stop.clone(),
         };
         let gateway = Arc::new(Self {
-            authenticator: Authenticator::new(fetch),
+            authenticator: Authenticator::new(fetch.clone()),
+            fetch,
+            alerts: Alerts::default(),
             credentials,
             counters,
             estimates: Estimates::default(),
@@ -94,6 +102,11 @@ impl Gateway {
         Telemetry::start(&gateway, gateway.stop.clone());
         gateway.watch_for_overload();
         Ok(gateway)
+    }
+
+    /// Looks for what is worth telling and tells it, from now on. `dir` is where the ledger is.
+    pub fn start_alerts(self: &Arc<Self>, dir: &Path) -> Result<(), AlertsError> {
+        Alerts::start(self, dir, &self.stop)
     }
 
     /// Swaps the configuration, all or nothing. Calls under way keep the one that they began with.

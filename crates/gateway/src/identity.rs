@@ -130,6 +130,17 @@ impl Authenticator {
         self.issuers.store(Arc::new(issuers));
     }
 
+    /// Configured issuers whose keys could not be fetched the last time.
+    pub fn failing_issuers(&self, snapshot: &Snapshot) -> Vec<Arc<str>> {
+        let followed = self.issuers.load();
+        let is_failing = |issuer: &&Arc<Issuer>| {
+            let found = followed.get(issuer.openid_config.as_str());
+            found.is_some_and(|followed| followed.keys.is_failing())
+        };
+        let failing = snapshot.issuers.iter().filter(is_failing);
+        failing.map(|issuer| issuer.name.clone()).collect()
+    }
+
     fn follow(
         &self,
         issuer: &Issuer,

@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod admission;
+pub mod alerts;
 pub mod body;
 pub mod clock;
 pub mod credentials;

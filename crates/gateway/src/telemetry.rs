@@ -27,6 +27,7 @@ use domain::{Now, Wall};
 use http::HeaderMap;
 use tokio_util::sync::CancellationToken;
 
+use crate::alerts::Ending;
 use crate::clock::Chance;
 use crate::gateway::Gateway;
 use crate::overload::Shed;
@@ -219,6 +220,7 @@ impl Telemetry {
         self.usage.families(&mut families);
         learned_families(gateway, &mut families);
         ledger_families(gateway, &mut families);
+        alert_families(gateway, &mut families);
         self.configuration_families(gateway, &mut families);
         self.exporter.families(&mut families);
         families.push(
@@ -315,4 +317,26 @@ fn ledger_families(gateway: &Gateway, into: &mut Vec<Family>) {
         fault.add(&[part], Value::Whole(u64::from(found.is_some())));
     }
     into.push(fault);
+}
+
+fn alert_families(gateway: &Gateway, into: &mut Vec<Family>) {
+    let counts = &gateway.alerts.counts;
+    let mut alerts = Family::new(&catalogue::ALERTS);
+    for (kind, count) in counts.of_kinds() {
+        alerts.add(&[kind.as_str()], Value::Whole(count));
+    }
+    let mut deliveries = Family::new(&catalogue::ALERT_DELIVERIES);
+    let mut waiting = Family::new(&catalogue::ALERTS_WAITING);
+    for (channel, of_channel) in counts.of_channels() {
+        for (ending, count) in Ending::ALL.iter().zip(of_channel.endings) {
+            let labels = [channel.as_str(), ending.as_str()];
+            deliveries.add(&labels, Value::Whole(count));
+        }
+        waiting.add(&[channel.as_str()], Value::Whole(of_channel.waiting));
+    }
+    let dropped = Value::Whole(counts.all_dropped());
+    let fault = Value::Whole(u64::from(counts.fault().is_some()));
+    into.extend([alerts, deliveries, waiting]);
+    into.push(Family::of(&catalogue::ALERTS_DROPPED, dropped));
+    into.push(Family::of(&catalogue::ALERTS_FAULT, fault));
 }

@@ -88,6 +88,13 @@ pub struct Alerts {
 #[error("{0}")]
 pub struct AlertsError(String);
 
+impl AlertsError {
+    /// Of a caller whose thread ended before it had an answer.
+    pub fn interrupted() -> Self {
+        Self("the database of alerts did not answer".to_owned())
+    }
+}
+
 impl From<rusqlite::Error> for AlertsError {
     fn from(error: rusqlite::Error) -> Self {
         Self(format!("cannot use the database of alerts: {error}"))

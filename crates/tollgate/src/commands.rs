@@ -1,5 +1,6 @@
 //! What `tollgate` can be told to do.
 
+mod alerts;
 mod check;
 mod demo;
 mod keys;
@@ -34,6 +35,7 @@ pub enum Command {
     Schema(schema::Schema),
     Keys(keys::Keys),
     Usage(usage::Usage),
+    Alerts(alerts::Alerts),
     Simulate(simulate::Simulate),
 }
 
@@ -46,6 +48,7 @@ impl Command {
             Self::Schema(schema) => schema.run(),
             Self::Keys(keys) => keys.run(),
             Self::Usage(usage) => usage.run(),
+            Self::Alerts(alerts) => block_on(alerts.run()),
             Self::Simulate(simulate) => block_on(simulate.run()),
         }
     }

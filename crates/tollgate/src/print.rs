@@ -30,6 +30,16 @@ pub fn harmless(text: &str) -> String {
         .collect()
 }
 
+/// The same, line by line.
+pub fn harmless_lines(text: &str) -> String {
+    text.split_inclusive('\n')
+        .map(|line| match line.strip_suffix('\n') {
+            Some(line) => harmless(line) + "\n",
+            None => harmless(line),
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,9 +1,10 @@
 use super::*;
 
-const RULE: PaceRule = PaceRule {
-    factor: 3.0,
-    minimum: 1_000,
-};
+const MINIMUM: u64 = 1_000;
+
+fn pace(days: &[[u64; 3]], hour: Hour) -> Pace {
+    Usual::of(days, MINIMUM).unwrap().compare(hour, 3.0)
+}
 
 fn over(amount: u64) -> Hour {
     Hour {
@@ -22,40 +23,36 @@ fn running(amount: u64) -> Hour {
 #[test]
 fn an_hour_of_ten_times_the_usual_is_told_before_it_is_over() {
     let days = vec![[9_000, 10_000, 11_000]; 20];
-    assert_eq!(
-        pace(&RULE, &days, running(100_000)),
-        Pace::Faster { usual: 10_000 }
-    );
-    assert_eq!(pace(&RULE, &days, running(25_000)), Pace::Usual);
+    assert_eq!(pace(&days, running(100_000)), Pace::Faster);
+    assert_eq!(pace(&days, running(25_000)), Pace::Usual);
+    assert_eq!(Usual::of(&days, MINIMUM).unwrap().amount(), 10_000);
 }
 
 #[test]
 fn an_hour_that_has_only_begun_is_not_slow() {
     let days = vec![[9_000, 10_000, 11_000]; 20];
-    assert_eq!(pace(&RULE, &days, running(0)), Pace::Usual);
-    assert_eq!(pace(&RULE, &days, over(0)), Pace::Slower { usual: 10_000 });
+    assert_eq!(pace(&days, running(0)), Pace::Usual);
+    assert_eq!(pace(&days, over(0)), Pace::Slower);
 }
 
 #[test]
 fn what_happens_once_a_week_is_usual() {
     let mut days = vec![[2_000, 2_000, 2_000]; 19];
     days.push([2_000, 500_000, 2_000]);
-    assert_eq!(pace(&RULE, &days, over(480_000)), Pace::Usual);
-    assert!(matches!(
-        pace(&RULE, &days, over(600_000)),
-        Pace::Faster { .. }
-    ));
+    assert_eq!(pace(&days, over(480_000)), Pace::Usual);
+    assert_eq!(pace(&days, over(600_000)), Pace::Faster);
 }
 
 #[test]
 fn small_amounts_and_new_teams_are_never_told() {
-    let quiet = vec![[0, 0, 0]; 20];
-    assert_eq!(pace(&RULE, &quiet, over(999)), Pace::Usual);
-    assert!(matches!(
-        pace(&RULE, &quiet, over(10_000)),
-        Pace::Faster { usual: 0 }
-    ));
-    assert_eq!(pace(&RULE, &quiet[..4], over(1_000_000)), Pace::TooEarly);
+    let mut quiet = vec![[0, 0, 0]; 19];
+    quiet.push([0, 1, 0]);
+    assert_eq!(pace(&quiet, over(999)), Pace::Usual);
+    assert_eq!(pace(&quiet, over(10_000)), Pace::Faster);
+    assert_eq!(Usual::of(&[[0, 0, 0]; 20], MINIMUM), None, "never seen");
+    let mut new = vec![[5_000; 3]; 4];
+    new.extend([[0; 3]; 16]);
+    assert_eq!(Usual::of(&new, MINIMUM), None, "since four days");
 }
 
 #[test]
@@ -114,13 +111,14 @@ fn told(noise: f64, dice: &mut Dice, surge: f64) -> (u32, u32) {
     let (mut faster, mut all) = (0, 0);
     for (index, amount_now) in hours.iter().enumerate().skip(28 * 24) {
         let at = Wall(start.0 + index as i64 * HOUR_MS);
+        // The latest day comes first.
         let days: Vec<[u64; 3]> = same_hours(at, &TimeZone::UTC)
             .into_iter()
             .filter_map(|group| Some([amount(group[0])?, amount(group[1])?, amount(group[2])?]))
             .collect();
         let now = (*amount_now as f64 * surge) as u64;
         all += 1;
-        if matches!(pace(&RULE, &days, over(now)), Pace::Faster { .. }) {
+        if pace(&days, over(now)) == Pace::Faster {
             faster += 1;
         }
     }

@@ -111,6 +111,11 @@ impl Identity {
         self.failures.load(Ordering::Relaxed)
     }
 
+    /// Whether the latest fetch failed.
+    pub fn is_failing(&self) -> bool {
+        self.kept().life.failures() > 0
+    }
+
     /// At once while a token is good; else after the fetch that is under way or due. While fetches
     /// fail, calls in between fail at once.
     pub async fn token(&self, clock: &Clock) -> Result<Arc<Token>, Missing> {

@@ -70,6 +70,8 @@ struct Progress {
     /// Fetches that began after the n-th ask have ended.
     answered: u64,
     pause: Duration,
+    /// The latest fetches, all of which failed.
+    failures: u32,
     /// The task has ended: nobody should wait for it.
     is_over: bool,
 }
@@ -122,6 +124,11 @@ impl IssuerKeys {
 
     pub fn current(&self) -> Option<Arc<KeySet>> {
         self.current.load_full()
+    }
+
+    /// Whether the latest fetch failed.
+    pub fn is_failing(&self) -> bool {
+        self.progress.borrow().failures > 0
     }
 
     pub fn is_current(&self, set: &Arc<KeySet>) -> bool {
@@ -235,6 +242,7 @@ impl IssuerKeys {
                 progress.fetches += 1;
                 progress.answered = answering;
                 progress.pause = pause;
+                progress.failures = failures;
             });
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}

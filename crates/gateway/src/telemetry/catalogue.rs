@@ -139,6 +139,17 @@ metrics! {
     LEDGER_FAULT = Gauge "tollgate_ledger_fault" ("tollgate.ledger.fault", "1") ["part"]:
         "1 while this part of the ledger fails: `journal`, `database`. /readyz says why.";
 
+    ALERTS = Counter "tollgate_alerts" ("tollgate.alerts", "{alert}") ["type"]:
+        "Alerts raised, and told to be over, whether or not anyone got them.";
+    ALERT_DELIVERIES = Counter "tollgate_alert_deliveries" ("tollgate.alert.deliveries", "{delivery}") ["channel", "result"]:
+        "Tries to bring an alert to a channel: `delivered`, `failed` and tried again, or `refused` for good.";
+    ALERTS_DROPPED = Counter "tollgate_alert_deliveries_dropped" ("tollgate.alert.deliveries.dropped", "{delivery}") []:
+        "Deliveries let go because too many waited for their channel, or for too long.";
+    ALERTS_WAITING = Gauge "tollgate_alert_deliveries_waiting" ("tollgate.alert.deliveries.waiting", "{delivery}") ["channel"]:
+        "Alerts that wait for their channel.";
+    ALERTS_FAULT = Gauge "tollgate_alerts_fault" ("tollgate.alerts.fault", "1") []:
+        "1 while alerts cannot be looked for or kept. /readyz says why.";
+
     CONFIG_REVISION = Gauge "tollgate_config_revision" ("tollgate.config.revision", "1") []:
         "Revision of the configuration in force, from 1 in each process.";
     RELOADS = Counter "tollgate_config_reloads" ("tollgate.config.reloads", "{reload}") ["result"]:

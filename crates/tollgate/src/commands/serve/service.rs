@@ -60,6 +60,9 @@ impl Service {
         started.log(&snapshot);
 
         let gateway = Gateway::new(snapshot, counters, ledger, clock).context("cannot start")?;
+        gateway
+            .start_alerts(&settings.data_dir)
+            .context("cannot look for alerts")?;
         let (listeners, shutdown) = (TaskTracker::new(), CancellationToken::new());
         listeners.spawn(server::serve(
             gateway.clone(),

@@ -1,0 +1,40 @@
+//! What is so at one moment, gathered without waiting for anything.
+
+use std::sync::Arc;
+
+use config::Snapshot;
+use domain::Wall;
+use store::ledger::Health;
+
+use crate::gateway::Gateway;
+
+pub struct Facts {
+    pub now: Wall,
+    pub snapshot: Arc<Snapshot>,
+    /// Backends whose breaker is not closed.
+    pub open_breakers: Vec<String>,
+    pub failing_identities: Vec<String>,
+    pub failing_issuers: Vec<String>,
+    pub ledger: Health,
+}
+
+impl Facts {
+    pub fn of(gateway: &Gateway) -> Self {
+        let snapshot = gateway.snapshot.load_full();
+        let backends = gateway.router.backends();
+        let open = backends.all().into_iter().filter(|state| state.is_tripped());
+        let identities = backends.identities().into_iter();
+        let failing = identities.filter(|followed| followed.identity.is_failing());
+        let issuers = gateway.authenticator.failing_issuers(&snapshot);
+        Self {
+            now: gateway.clock.now().wall,
+            open_breakers: open.map(|state| state.id().to_string()).collect(),
+            failing_identities: failing
+                .map(|followed| followed.identity.name().to_owned())
+                .collect(),
+            failing_issuers: issuers.iter().map(|name| name.to_string()).collect(),
+            ledger: gateway.ledger.health(),
+            snapshot,
+        }
+    }
+}
