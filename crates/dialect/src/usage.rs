@@ -10,11 +10,14 @@ pub(crate) fn read(operation: Operation, usage: Json<'_>) -> Option<Usage> {
     if !usage.is_object() {
         return None;
     }
-    let total = tokens(usage, "total_tokens");
-    let (prompt, mut completion) = match (
-        tokens(usage, "prompt_tokens"),
-        tokens(usage, "completion_tokens"),
-    ) {
+    let Named {
+        total,
+        prompt,
+        completion,
+        of_prompt,
+        of_completion,
+    } = Named::in_object(usage);
+    let (prompt, mut completion) = match (prompt, completion) {
         (Some(prompt), Some(completion)) => (prompt, completion),
         (Some(prompt), None) if operation == Operation::Embeddings => (prompt, 0),
         (None, None) if operation == Operation::Embeddings => (total?, 0),
@@ -22,10 +25,10 @@ pub(crate) fn read(operation: Operation, usage: Json<'_>) -> Option<Usage> {
         (None, Some(completion)) => (total?.checked_sub(completion)?, completion),
         (None, None) => return None,
     };
-    let of_prompt = usage.get("prompt_tokens_details");
-    let of_completion = usage.get("completion_tokens_details");
     let detail = |object: Option<Json<'_>>, name| {
-        object.and_then(|object| tokens(object, name)).unwrap_or(0)
+        object
+            .and_then(|object| count(object.get(name)?))
+            .unwrap_or(0)
     };
     let reasoning = detail(of_completion, "reasoning_tokens");
     // Some providers leave reasoning out of `completion_tokens`; their total gives it away.
@@ -48,11 +51,41 @@ pub(crate) fn read(operation: Operation, usage: Json<'_>) -> Option<Usage> {
     })
 }
 
+/// The members that matter, found in one pass. Of a name that is there twice, the first that says
+/// something counts.
+#[derive(Default)]
+struct Named<'a> {
+    total: Option<u64>,
+    prompt: Option<u64>,
+    completion: Option<u64>,
+    of_prompt: Option<Json<'a>>,
+    of_completion: Option<Json<'a>>,
+}
+
+impl<'a> Named<'a> {
+    fn in_object(usage: Json<'a>) -> Self {
+        let mut named = Self::default();
+        for (name, value) in usage.members() {
+            match name.as_ref() {
+                "total_tokens" => named.total = named.total.or_else(|| count(value)),
+                "prompt_tokens" => named.prompt = named.prompt.or_else(|| count(value)),
+                "completion_tokens" => named.completion = named.completion.or_else(|| count(value)),
+                "prompt_tokens_details" => named.of_prompt = named.of_prompt.or(Some(value)),
+                "completion_tokens_details" => {
+                    named.of_completion = named.of_completion.or(Some(value));
+                }
+                _ => {}
+            }
+        }
+        named
+    }
+}
+
 /// A count, also when written as `12.0`. Null, negative, fractional or absurd is not a count.
-fn tokens(object: Json<'_>, name: &str) -> Option<u64> {
+fn count(value: Json<'_>) -> Option<u64> {
     /// Past this a float no longer holds every integer, and no answer is so long.
     const COUNT_MAX: f64 = 9_007_199_254_740_992.0;
-    let text = std::str::from_utf8(object.get(name)?.raw()).ok()?;
+    let text = std::str::from_utf8(value.raw()).ok()?;
     if let Ok(count) = text.parse::<u64>() {
         return Some(count);
     }

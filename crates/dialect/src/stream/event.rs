@@ -6,9 +6,8 @@ use std::sync::LazyLock;
 use domain::Usage;
 use memchr::memchr;
 use memchr::memmem::Finder;
-use serde::de::IgnoredAny;
 
-use crate::json::Json;
+use crate::json::{Json, scan};
 use crate::{Operation, usage};
 
 pub(super) enum Event<'a> {
@@ -102,10 +101,9 @@ fn may_have_usage(data: &[u8]) -> bool {
 
 /// The usage object of an event that is JSON to its end; a cut one is not believed.
 fn reported(data: &[u8]) -> Option<Json<'_>> {
-    let object = member(data, "usage").filter(|object| object.is_object())?;
-    serde_json::from_slice::<IgnoredAny>(data)
-        .is_ok()
-        .then_some(object)
+    scan::member(data, "usage")
+        .ok()?
+        .filter(|object| object.is_object())
 }
 
 fn member<'a>(data: &'a [u8], key: &str) -> Option<Json<'a>> {
