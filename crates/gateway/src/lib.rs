@@ -13,6 +13,7 @@ pub mod fetch;
 pub mod gateway;
 pub mod headers;
 pub mod identity;
+mod in_time;
 pub mod meter;
 pub mod overload;
 pub mod pipeline;

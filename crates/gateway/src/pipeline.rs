@@ -72,7 +72,7 @@ impl Gateway {
         let route = dialect::route::route(&head.method, head.uri.path(), head.uri.query())?;
 
         // Authenticate: who calls, and who pays.
-        let now = self.clock.now();
+        let now = facts.origin.started;
         let caller = self
             .authenticator
             .authenticate(&snapshot, &head.headers, Some(ip), now)
@@ -121,6 +121,7 @@ impl Gateway {
             context: &context,
             call,
             headers: &head.headers,
+            request_id: &facts.request_id,
         };
         let answer = self.router.forward(&errand, held, &facts.origin).await?;
         Ok(Reply::Answered(Box::new(answer)))

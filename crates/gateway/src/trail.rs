@@ -8,7 +8,7 @@ use domain::record::{
     AttemptFailure, AttemptRecord, CacheOutcome, CallRecord, Opening, Outcome, Who,
 };
 use domain::{BackendId, CallId, Metered, ModelName, Mono, Now, Usage};
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use smallvec::SmallVec;
 use store::Ledger;
 use store::counters::Reservation;
@@ -24,6 +24,8 @@ use crate::telemetry::{TraceContext, UsageSeries};
 /// before any of them is known; code that decides takes them as arguments instead.
 pub struct Facts {
     pub origin: Origin,
+    /// The call's id, as the client and the backends are told it.
+    pub request_id: HeaderValue,
     pub caller: Option<Caller>,
     pub call: Option<Request>,
     pub held: Option<Held>,
@@ -65,7 +67,7 @@ pub struct Held {
     entry: Entry,
     pub attempts: Vec<AttemptRecord>,
     /// A backend has the request and has not answered. Still set on drop: the client hung up then.
-    pub at_upstream: Option<(BackendId, Now)>,
+    pub at_upstream: Option<(BackendId, Mono)>,
     /// When each attempt was sent.
     pub sent_at: SmallVec<[Mono; 2]>,
     /// The backend whose answer the client gets, and when its first byte came.
@@ -137,9 +139,10 @@ impl Held {
 }
 
 impl Facts {
-    fn new(origin: Origin) -> Self {
+    fn new(origin: Origin, request_id: HeaderValue) -> Self {
         Self {
             origin,
+            request_id,
             caller: None,
             call: None,
             held: None,
@@ -161,6 +164,7 @@ impl Facts {
     pub fn into_settlement(self, metered: Metered, now: Now) -> Settlement {
         let Self {
             origin,
+            request_id: _,
             caller,
             call,
             held,
@@ -310,10 +314,12 @@ impl Trail {
             revision: 0,
             trace: None,
         };
+        let request_id = HeaderValue::from_bytes(&origin.id.digits());
+        let request_id = request_id.unwrap_or(HeaderValue::from_static(""));
         gateway.telemetry.call_opened();
         Self {
             gateway,
-            facts: Box::new(Facts::new(origin)),
+            facts: Box::new(Facts::new(origin, request_id)),
             settled: false,
             _place: place,
         }
@@ -323,7 +329,7 @@ impl Trail {
         &self.gateway
     }
 
-    /// Empty but for their origin once settled.
+    /// Empty but for their origin and id once settled.
     pub fn facts(&mut self) -> &mut Facts {
         &mut self.facts
     }
@@ -335,8 +341,8 @@ impl Trail {
     /// The first call counts; later ones do nothing.
     pub fn settle(&mut self, metered: Metered) {
         if !std::mem::replace(&mut self.settled, true) {
-            let origin = self.facts.origin;
-            let facts = std::mem::replace(&mut *self.facts, Facts::new(origin));
+            let (origin, request_id) = (self.facts.origin, self.facts.request_id.clone());
+            let facts = std::mem::replace(&mut *self.facts, Facts::new(origin, request_id));
             self.gateway.settle(facts, metered);
         }
     }
@@ -360,7 +366,7 @@ impl Drop for Trail {
                 status: 0,
                 failure: Some(AttemptFailure::HungUp),
                 metered,
-                latency: self.gateway.clock.now().mono.since(since.mono),
+                latency: self.gateway.clock.mono().since(since),
             });
         }
         self.settle(metered);

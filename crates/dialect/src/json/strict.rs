@@ -10,7 +10,6 @@ use std::ops::Range;
 use memchr::memchr_iter;
 use serde::de::IgnoredAny;
 
-use super::Json;
 use super::scan::{Scan, Text, Token};
 
 /// Deeper documents are refused: no request needs it, and parsers upstream differ past it.

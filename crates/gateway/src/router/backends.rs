@@ -77,7 +77,7 @@ impl BackendState {
     /// Lets a call through. `None`: another call took the half-open breaker's only probe meanwhile.
     pub fn begin(self: &Arc<Self>, tokens: u64, clock: &Clock) -> Option<Probe> {
         let mut health = self.health();
-        let ticket = health.breaker.begin(clock.now().mono)?;
+        let ticket = health.breaker.begin(clock.mono())?;
         health.saturation.spend(tokens);
         drop(health);
         Some(Probe {
@@ -155,7 +155,7 @@ impl Probe {
         let Some(ticket) = self.ticket.take() else {
             return;
         };
-        let now = self.clock.now().mono;
+        let now = self.clock.mono();
         let mut health = self.backend.health();
         let was_tripped = health.breaker.is_tripped();
         health.breaker.finish(ticket, verdict, now);
