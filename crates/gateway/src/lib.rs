@@ -9,6 +9,7 @@ pub mod body;
 pub mod clock;
 pub mod credentials;
 pub mod encoding;
+pub mod estimates;
 pub mod fetch;
 pub mod gateway;
 pub mod headers;

@@ -182,6 +182,7 @@ impl Router {
     ) -> Result<Answered, Failure> {
         let sent_at = self.clock.mono();
         held.sent_at.push(sent_at);
+        held.asked = Some(backend.definition().dialect);
         let begun = match backend.credential().authorise(&self.clock).await {
             Ok(authorisation) => {
                 held.at_upstream = Some((backend.id().clone(), sent_at));

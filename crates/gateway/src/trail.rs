@@ -15,6 +15,7 @@ use store::counters::Reservation;
 use store::ledger::Entry;
 
 use crate::admission::{Admitted, RateLevels};
+use crate::estimates::Precedent;
 use crate::gateway::Gateway;
 use crate::identity::Caller;
 use crate::overload::Place;
@@ -62,10 +63,13 @@ pub struct Held {
     /// The room that a backend must have left for this call.
     pub reserved_tokens: u64,
     pub rates: RateLevels,
+    precedent: Precedent,
     reservation: Reservation,
     opening: Opening,
     entry: Entry,
     pub attempts: Vec<AttemptRecord>,
+    /// The dialect of the backend that was tried last.
+    pub asked: Option<Dialect>,
     /// A backend has the request and has not answered. Still set on drop: the client hung up then.
     pub at_upstream: Option<(BackendId, Mono)>,
     /// When each attempt was sent.
@@ -90,6 +94,7 @@ impl Held {
             prompt_is_exact,
             reserved_tokens,
             rates,
+            precedent,
             reservation,
         } = admitted;
         let opening = Opening {
@@ -104,10 +109,12 @@ impl Held {
             prompt_is_exact,
             reserved_tokens,
             rates,
+            precedent,
             reservation,
             opening,
             entry,
             attempts: Vec::new(),
+            asked: None,
             at_upstream: None,
             sent_at: SmallVec::new(),
             answered: None,
@@ -196,49 +203,43 @@ impl Facts {
                 origin,
                 record: None,
                 call: None,
-                reservation: None,
-                entry: None,
+                kept: None,
                 series: None,
-                sent_at: SmallVec::new(),
             };
         };
-        let (opening, reservation, entry, attempts, backend, first_byte, sent_at) = match held {
+        let mut kept = None;
+        let (opening, attempts, backend, first_byte) = match held {
             Some(held) => {
                 let Held {
                     opening,
+                    precedent,
                     reservation,
                     entry,
                     attempts,
+                    asked,
                     answered,
                     first_byte,
                     sent_at,
                     reserved_tokens,
                     ..
                 } = held;
-                (
-                    opening,
-                    Some((reservation, reserved_tokens)),
-                    Some(entry),
-                    attempts,
-                    answered,
-                    first_byte,
+                kept = Some(Kept {
+                    reservation,
+                    reserved_tokens,
+                    entry,
+                    precedent,
+                    asked,
                     sent_at,
-                )
+                });
+                (opening, attempts, answered, first_byte)
             }
             None => {
                 let (model, stream) = call.as_ref().map_or_else(
                     || (ModelName::from(""), false),
                     |call| (call.model.clone(), call.stream),
                 );
-                (
-                    opening(&origin, &caller, model, stream),
-                    None,
-                    None,
-                    Vec::new(),
-                    None,
-                    None,
-                    SmallVec::new(),
-                )
+                let opening = opening(&origin, &caller, model, stream);
+                (opening, Vec::new(), None, None)
             }
         };
         let record = CallRecord {
@@ -257,10 +258,8 @@ impl Facts {
             origin,
             record: Some(record),
             call,
-            reservation,
-            entry,
+            kept,
             series,
-            sent_at,
         }
     }
 }
@@ -270,10 +269,17 @@ pub struct Settlement {
     pub origin: Origin,
     pub record: Option<CallRecord>,
     pub call: Option<Request>,
-    /// With the tokens that it held.
-    pub reservation: Option<(Reservation, u64)>,
-    pub entry: Option<Entry>,
+    pub kept: Option<Kept>,
     pub series: Option<Arc<UsageSeries>>,
+}
+
+/// What is left of [`Held`] beside the record.
+pub struct Kept {
+    pub reservation: Reservation,
+    pub reserved_tokens: u64,
+    pub entry: Entry,
+    pub precedent: Precedent,
+    pub asked: Option<Dialect>,
     pub sent_at: SmallVec<[Mono; 2]>,
 }
 

@@ -12,6 +12,7 @@ use domain::pool::{self, Choice, Member, MemberState, Pool, Rotation, Turn};
 use domain::retry::RetryBudget;
 use domain::saturation::Saturation;
 use domain::{BackendId, Mono, PoolId};
+use foldhash::fast::RandomState;
 
 use crate::clock::Clock;
 use crate::credentials::{Credential, Credentials, Followed, Identities};
@@ -227,7 +228,8 @@ impl PoolState {
     }
 }
 
-/// All of them, swapped whole at a reload: a call reads without a lock.
+/// All of them, swapped whole at a reload: a call reads without a lock. Their names come from the
+/// configuration, so they are hashed fast.
 #[derive(Debug, Default)]
 pub struct Backends {
     all: ArcSwap<Table>,
@@ -235,8 +237,8 @@ pub struct Backends {
 
 #[derive(Debug, Default)]
 struct Table {
-    backends: HashMap<BackendId, Arc<BackendState>>,
-    pools: HashMap<PoolId, Arc<PoolState>>,
+    backends: HashMap<BackendId, Arc<BackendState>, RandomState>,
+    pools: HashMap<PoolId, Arc<PoolState>, RandomState>,
 }
 
 impl Backends {
