@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use dialect::{Dialect, Encoding, Request};
 use domain::record::{
-    AttemptFailure, AttemptRecord, CacheOutcome, CallRecord, Opening, Outcome, Who,
+    AttemptFailure, AttemptRecord, CacheOutcome, CallRecord, Cost, Opening, Outcome, Who,
 };
-use domain::{BackendId, CallId, Metered, ModelName, Mono, Now, Usage};
+use domain::{BackendId, CallId, Metered, ModelName, Mono, Nanos, Now, Usage};
 use http::{HeaderValue, StatusCode};
 use smallvec::SmallVec;
 use store::Ledger;
@@ -250,6 +250,8 @@ impl Facts {
             backend,
             cache: CacheOutcome::Off,
             metered,
+            cost: Cost::without_price(metered.usage()),
+            saved: Nanos::ZERO,
             latency: now.mono.since(origin.started.mono),
             first_byte,
             attempts,
@@ -292,12 +294,14 @@ fn opening(origin: &Origin, caller: &Caller, model: ModelName, stream: bool) -> 
             product: caller.subscription.product.id.clone(),
             application: caller.application.clone(),
             caller: caller.label(),
+            user: None,
         },
         model,
         stream,
         revision: origin.revision,
         prompt_tokens: 0,
         charges: Vec::new(),
+        price: None,
     }
 }
 
@@ -372,6 +376,7 @@ impl Drop for Trail {
                 status: 0,
                 failure: Some(AttemptFailure::HungUp),
                 metered,
+                cost: Cost::without_price(metered.usage()),
                 latency: self.gateway.clock.mono().since(since),
             });
         }

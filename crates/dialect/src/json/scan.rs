@@ -216,19 +216,24 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// The first member of that name in the outermost object, of a document that is JSON to its end.
-pub(crate) fn member<'a>(document: &'a [u8], name: &str) -> Result<Option<Json<'a>>, Malformed> {
+/// The first member of each name in the outermost object, of a document that is JSON to its end.
+pub(crate) fn members<'a, const N: usize>(
+    document: &'a [u8],
+    names: [&str; N],
+) -> Result<[Option<Json<'a>>; N], Malformed> {
     let mut scan = Scan::new(document);
-    let mut found = None;
-    let mut is_next = false;
+    let mut found = [None; N];
+    // Which of the names the next value is of, and where a container began.
+    let mut of = None;
     let mut start = 0;
     while let Some(token) = scan.next()? {
         let span = match token {
-            Token::Key(key) if scan.depth() == 1 && found.is_none() => {
-                is_next = *key.bytes(document) == *name.as_bytes();
+            Token::Key(key) if scan.depth() == 1 => {
+                let key = key.bytes(document);
+                of = names.iter().position(|name| *key == *name.as_bytes());
                 continue;
             }
-            Token::Open { at, .. } if is_next && scan.depth() == 2 => {
+            Token::Open { at, .. } if scan.depth() == 2 => {
                 start = at;
                 continue;
             }
@@ -237,9 +242,10 @@ pub(crate) fn member<'a>(document: &'a [u8], name: &str) -> Result<Option<Json<'
             Token::Scalar(span) => span,
             Token::Key(_) | Token::Open { .. } => continue,
         };
-        if is_next && scan.depth() == 1 {
-            found = Some(Json(&document[span]));
-            is_next = false;
+        if scan.depth() == 1
+            && let Some(of) = of.take()
+        {
+            found[of].get_or_insert(Json(&document[span]));
         }
     }
     Ok(found)
@@ -473,8 +479,10 @@ mod tests {
     #[test]
     fn a_member_is_found_only_in_the_outermost_object_of_a_whole_document() {
         let usage = |document: &'static str| {
-            let found = member(document.as_bytes(), "usage").map_err(|Malformed| "malformed")?;
-            Ok::<_, &str>(found.map(|json| std::str::from_utf8(json.raw()).unwrap()))
+            let [usage, none] =
+                members(document.as_bytes(), ["usage", "none"]).map_err(|Malformed| "malformed")?;
+            assert!(none.is_none());
+            Ok::<_, &str>(usage.map(|json| std::str::from_utf8(json.raw()).unwrap()))
         };
         assert_eq!(
             usage(r#"{"a":{"usage":1},"usage": {"b":[2]} }"#),
@@ -484,6 +492,7 @@ mod tests {
         assert_eq!(usage(r#"{"a":["usage",1],"b":2}"#), Ok(None));
         assert_eq!(usage(r#"["usage",1]"#), Ok(None));
         assert_eq!(usage("7"), Ok(None));
+        assert_eq!(usage(r#"{"usage":1,"usage":2}"#), Ok(Some("1")));
         assert_eq!(usage(r#"{"usage":{"b":1}"#), Err("malformed"));
     }
 

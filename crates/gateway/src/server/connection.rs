@@ -148,7 +148,7 @@ impl Asked {
         let response = match (probe, self.face) {
             (Some(probe), _) => probe,
             (None, Face::Public) => self.gateway.handle(request, self.peer).await,
-            (None, Face::Admin) => admin::answer(&self.gateway, &request),
+            (None, Face::Admin) => admin::answer(&self.gateway, &request).await,
         };
         Ok(response.map(|body| call.answered(body)))
     }
