@@ -1,0 +1,8 @@
+//! What finance reads: rows with types, the formats that they are written in, FOCUS charges, and the
+//! comparison with a provider's invoice. Rows in, bytes out: no files, no ledger, no clock.
+
+pub mod compare;
+pub mod decimal;
+pub mod invoice;
+
+pub use decimal::Decimal;
