@@ -4,5 +4,9 @@
 pub mod compare;
 pub mod decimal;
 pub mod invoice;
+pub mod sheet;
+pub mod writer;
 
 pub use decimal::Decimal;
+pub use sheet::{Cell, Column, Kind};
+pub use writer::{Format, Writer};
