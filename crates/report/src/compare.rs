@@ -112,6 +112,10 @@ impl Comparison {
         Ok(self.rows.entry(key).or_default())
     }
 
+    pub fn by(&self) -> By {
+        self.by
+    }
+
     pub fn rows(&self) -> impl Iterator<Item = (&Key, &Sides)> {
         self.rows.iter()
     }
@@ -137,7 +141,7 @@ impl Comparison {
 }
 
 impl Amounts {
-    fn add(&mut self, other: Self) {
+    pub fn add(&mut self, other: Self) {
         if let Some(tokens) = other.tokens {
             self.tokens = Some(self.tokens.unwrap_or(0).saturating_add(tokens));
         }

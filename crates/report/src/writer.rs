@@ -8,6 +8,8 @@ mod rfc3339;
 
 use std::io::{self, Write};
 
+pub use csv::push_text as push_csv_text;
+
 use crate::sheet::{Cell, Column};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
