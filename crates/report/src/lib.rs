@@ -3,6 +3,7 @@
 
 pub mod compare;
 pub mod decimal;
+pub mod focus;
 pub mod invoice;
 pub mod sheet;
 pub mod writer;
