@@ -155,7 +155,7 @@ impl Asked {
         let response = match (probe, face) {
             (Some(probe), _) => probe,
             (None, Face::Public) => gateway.handle(request, peer).await,
-            (None, Face::Admin) => admin::answer(&gateway, &request),
+            (None, Face::Admin) => admin::answer(&gateway, &request).await,
         };
         Ok(response.map(|body| call.answered(body)))
     }
