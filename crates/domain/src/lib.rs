@@ -50,6 +50,9 @@ pub mod forecast;
 
 pub mod pace;
 
+// Prices: what tokens cost, and which price applies.
+pub mod price;
+
 pub use counter::{Counter, Figures, Held, Place, Verdict};
 pub use demand::Amount;
 pub use ids::{
@@ -58,6 +61,7 @@ pub use ids::{
 };
 pub use limit::{Demand, Limit, LimitRefusal, Reserve, Rule, Scope};
 pub use money::{Currency, Nanos};
+pub use price::Price;
 pub use record::{Cost, PriceId};
 pub use time::{Mono, Now, Wall};
-pub use usage::{Metered, Usage};
+pub use usage::{Metered, ServiceTier, Usage};

@@ -50,6 +50,8 @@ struct Running {
     outbox: Arc<store::Alerts>,
     /// Locked by one look at a time, on a thread that may block.
     watch: Arc<Mutex<Watch>>,
+    /// Held by one pass at a time: two would send the same message twice.
+    delivering: tokio::sync::Mutex<()>,
 }
 
 impl Alerts {
@@ -70,6 +72,7 @@ impl Alerts {
         let running = Running {
             outbox,
             watch: Arc::new(Mutex::new(watch)),
+            delivering: tokio::sync::Mutex::default(),
         };
         if alerts.running.set(running).is_err() {
             return Ok(());
@@ -117,6 +120,7 @@ impl Alerts {
     /// Sends what is due now, once. Gives when the next is.
     pub async fn deliver_due(&self, gateway: &Gateway) -> Option<domain::Wall> {
         let running = self.running.get()?;
+        let _one_at_a_time = running.delivering.lock().await;
         deliver::pass(&running.outbox, gateway).await
     }
 }
