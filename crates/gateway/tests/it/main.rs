@@ -12,6 +12,8 @@ mod scripted;
 mod stage;
 
 #[cfg(test)]
+mod alerts;
+#[cfg(test)]
 mod breakers;
 #[cfg(test)]
 mod budget;

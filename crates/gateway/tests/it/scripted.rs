@@ -189,6 +189,8 @@ pub struct Backend {
 struct Shared {
     next: Mutex<VecDeque<Script>>,
     always: Mutex<Script>,
+    /// As they came, with what stands before them.
+    heads: Mutex<Vec<String>>,
     bodies: Mutex<Vec<Bytes>>,
     requests: watch::Sender<usize>,
     hang_ups: watch::Sender<usize>,
@@ -203,6 +205,7 @@ impl Backend {
         let shared = Arc::new(Shared {
             next: Mutex::default(),
             always: Mutex::new(always),
+            heads: Mutex::default(),
             bodies: Mutex::default(),
             requests: watch::Sender::new(0),
             hang_ups: watch::Sender::new(0),
@@ -236,6 +239,16 @@ impl Backend {
 
     pub fn bodies(&self) -> Vec<Bytes> {
         self.shared.bodies.lock().unwrap().clone()
+    }
+
+    /// A header of each request, in their order.
+    pub fn headers(&self, name: &str) -> Vec<Option<String>> {
+        let of = |head: &String| {
+            let lines = head.lines().filter_map(|line| line.split_once(": "));
+            let mut named = lines.filter(|(known, _)| known.eq_ignore_ascii_case(name));
+            named.next().map(|(_, value)| value.to_owned())
+        };
+        self.shared.heads.lock().unwrap().iter().map(of).collect()
     }
 
     /// Lets held answers go.
@@ -280,7 +293,8 @@ impl Shared {
             return self.wait_for_hang_up(stream).await;
         }
         let mut unread = BytesMut::new();
-        while let Some(body) = read_request(&mut stream, &mut unread).await? {
+        while let Some((head, body)) = read_request(&mut stream, &mut unread).await? {
+            self.heads.lock().unwrap().push(head);
             self.bodies.lock().unwrap().push(body);
             let script = self.next.lock().unwrap().pop_front();
             let script = script.unwrap_or_else(|| self.always.lock().unwrap().clone());
@@ -333,12 +347,16 @@ async fn write_body(stream: &mut TcpStream, answer: &Answer) -> io::Result<()> {
     }
 }
 
-/// The body of the next request; `None` once the gateway closed the connection.
-async fn read_request(stream: &mut TcpStream, unread: &mut BytesMut) -> io::Result<Option<Bytes>> {
+/// The next request's head and body; `None` once the gateway closed the connection.
+async fn read_request(
+    stream: &mut TcpStream,
+    unread: &mut BytesMut,
+) -> io::Result<Option<(String, Bytes)>> {
     loop {
         if let Some(end) = memchr::memmem::find(unread, b"\r\n\r\n") {
-            let head = String::from_utf8_lossy(&unread[..end]).to_ascii_lowercase();
+            let head = String::from_utf8_lossy(&unread[..end]).into_owned();
             let length = head
+                .to_ascii_lowercase()
                 .lines()
                 .find_map(|line| line.strip_prefix("content-length: ")?.trim().parse().ok())
                 .unwrap_or(0);
@@ -348,7 +366,7 @@ async fn read_request(stream: &mut TcpStream, unread: &mut BytesMut) -> io::Resu
                     return Ok(None);
                 }
             }
-            return Ok(Some(unread.split_to(length).freeze()));
+            return Ok(Some((head, unread.split_to(length).freeze())));
         }
         if stream.read_buf(unread).await? == 0 {
             return Ok(None);

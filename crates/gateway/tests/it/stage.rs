@@ -1,6 +1,7 @@
 //! A gateway with a clock that only tests move, called without a socket of its own.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use gateway::{Clock, Gateway};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use serde_json::Value;
+use store::alerts::StoredAlert;
 use store::ledger::Options;
 use store::{Counters, Ledger};
 
@@ -36,6 +38,8 @@ pub struct Rules {
     pub retry: String,
     /// Lists of limits of the product, a line each.
     pub limits: String,
+    /// What else stands at the top level.
+    pub more: String,
 }
 
 impl Default for Rules {
@@ -52,6 +56,7 @@ impl Default for Rules {
     concurrency_limits: [ { name: open, max_concurrent: 10 } ]
     quotas: [ { name: day, tokens: 1000000, period: day } ]"
                 .into(),
+            more: String::new(),
         }
     }
 }
@@ -64,6 +69,7 @@ impl Rules {
             timeout,
             retry,
             limits,
+            more,
         } = self;
         let mut backends = String::new();
         let mut members = String::new();
@@ -88,6 +94,7 @@ products:
     models: [gpt-4o]{limits}
 subscriptions:
   - {{ id: search, product: standard, keys: {{ primary: {KEY} }} }}
+{more}
 "
         );
         let source = Source {
@@ -139,6 +146,20 @@ impl Stage {
             clock,
             directory,
         }
+    }
+
+    /// Looks for alerts from now on; what it finds is kept beside the ledger.
+    pub fn start_alerts(&self) {
+        self.gateway.start_alerts(self.directory.path()).unwrap();
+    }
+
+    /// What was told so far, the latest first.
+    pub fn alerts(&self) -> Vec<StoredAlert> {
+        store::alerts::recent(self.directory.path(), 1_000).unwrap()
+    }
+
+    pub fn ledger_folder(&self) -> &Path {
+        self.directory.path()
     }
 
     /// Other rules and addresses, and backends and pools of which nothing is remembered.
