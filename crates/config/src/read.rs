@@ -6,6 +6,7 @@
 
 mod list;
 mod map;
+mod money;
 mod name;
 mod pem;
 mod section;
@@ -21,7 +22,8 @@ use schemars::{Schema, SchemaGenerator};
 
 pub(crate) use list::List;
 pub(crate) use map::{Map, Named};
-pub(crate) use name::{Declared, IssuerName, LimitName, Reference};
+pub(crate) use money::{Money, Threshold};
+pub(crate) use name::{BudgetName, Declared, IssuerName, LimitName, Named as Known, Reference};
 pub(crate) use pem::Pem;
 pub(crate) use section::{Fields, Properties, Section, section, written};
 pub(crate) use text::{Cel, KeyText, Path, SecretText, Text};

@@ -9,8 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::breaker::BreakerRule;
+use domain::budget::{CallMatch, Raise};
 use domain::pool::Pool;
-use domain::{ApplicationName, BackendId, Limit, ModelName, ProductId, SubscriptionId};
+use domain::{
+    ApplicationName, BackendId, Budget, Currency, Limit, ModelName, ProductId, SubscriptionId,
+};
 
 use crate::expression::Expression;
 use crate::problem::Written;
@@ -33,6 +36,8 @@ pub struct Snapshot {
     pub backends: HashMap<BackendId, Arc<Backend>>,
     /// Limits of scope global: they apply to every call.
     pub limits: Vec<KeyedLimit>,
+    /// In the order of the file.
+    pub budgets: Vec<KeyedBudget>,
     /// Limits of scope application, by name.
     pub application_limits: HashMap<ApplicationName, Vec<KeyedLimit>>,
 }
@@ -156,6 +161,8 @@ pub struct Subscription {
     pub state: SubscriptionState,
     pub product: Arc<Product>,
     pub limits: Vec<KeyedLimit>,
+    /// Those of the snapshot's budgets that may count its calls, by index: which do is each call's.
+    pub budgets: Vec<usize>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -193,6 +200,26 @@ pub enum Require {
 pub struct KeyedLimit {
     pub limit: Arc<Limit>,
     pub counter_key: Arc<Expression>,
+}
+
+/// A budget, whose calls it counts, and what slows them down past it.
+#[derive(Clone, Debug)]
+pub struct KeyedBudget {
+    pub name: Arc<str>,
+    /// The limit's rule.
+    pub budget: Arc<Budget>,
+    pub keyed: KeyedLimit,
+    pub matching: CallMatch,
+    /// Of `on_exceeded: { throttle: … }`; counts by the same key.
+    pub throttle: Option<Arc<Limit>>,
+}
+
+/// More money for a budget, as the registry has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BudgetRaise {
+    pub budget: String,
+    pub currency: Currency,
+    pub raise: Raise,
 }
 
 #[derive(Debug)]
@@ -306,6 +333,8 @@ pub struct Issuer {
     /// Names the subscription of a token.
     pub subscription: Expression,
     pub application: Option<Expression>,
+    /// Names the person behind a token.
+    pub user: Option<Expression>,
     /// The allow-list; never `none`, never HMAC.
     pub algorithms: Vec<Algorithm>,
 }

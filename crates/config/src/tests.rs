@@ -1,6 +1,7 @@
 //! Loading as its callers see it: text in, snapshot or problems out.
 
 mod auth;
+mod budgets;
 mod keys;
 mod listen;
 mod meaning;

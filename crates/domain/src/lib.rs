@@ -9,6 +9,8 @@ pub mod time;
 
 pub mod usage;
 
+pub mod money;
+
 // Limits: as configured, what a call asks, and how each kind counts.
 pub mod limit;
 
@@ -19,6 +21,8 @@ pub mod counter;
 pub mod window;
 
 pub mod quota;
+
+pub mod budget;
 
 pub mod calendar;
 
@@ -41,11 +45,13 @@ pub mod estimate;
 
 pub mod record;
 
-pub use counter::{Counter, Figures, Held, Place, Verdict};
+pub use budget::Budget;
+pub use counter::{Counter, Figures, Held, Place, Spent, Verdict};
 pub use demand::Amount;
 pub use ids::{
     ApplicationName, BackendId, CallId, LimitId, ModelName, PoolId, ProductId, SubscriptionId,
 };
 pub use limit::{Demand, Limit, LimitRefusal, Reserve, Rule, Scope};
+pub use money::{Currency, Nanos};
 pub use time::{Mono, Now, Wall};
 pub use usage::{Metered, Usage};

@@ -249,6 +249,17 @@ named! {
     SubscriptionId: "subscription" in "subscriptions", Id;
     ApplicationName: "application" in "applications", Printable;
     IssuerName: "issuer" in "identity.jwt", Id;
+    BudgetName: "budget" in "budgets", Id;
+}
+
+/// The name of a budget.
+#[derive(Clone, Debug)]
+pub(crate) struct BudgetName(pub Arc<str>);
+
+impl From<&str> for BudgetName {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
 }
 
 /// The name of a token issuer.
