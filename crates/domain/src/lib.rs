@@ -53,5 +53,6 @@ pub use ids::{
 };
 pub use limit::{Demand, Limit, LimitRefusal, Reserve, Rule, Scope};
 pub use money::{Currency, Nanos};
+pub use record::{Cost, PriceId};
 pub use time::{Mono, Now, Wall};
 pub use usage::{Metered, Usage};
