@@ -4,9 +4,9 @@
 //! the reference page all come from the same lines. A field that cannot be read is reported and
 //! stands for its default, so that one mistake never hides another.
 
+mod budget;
 mod list;
 mod map;
-mod money;
 mod name;
 mod pem;
 mod section;
@@ -20,9 +20,9 @@ use std::sync::Arc;
 
 use schemars::{Schema, SchemaGenerator};
 
+pub(crate) use budget::{Money, Threshold};
 pub(crate) use list::List;
 pub(crate) use map::{Map, Named};
-pub(crate) use money::{Money, Threshold};
 pub(crate) use name::{BudgetName, Declared, IssuerName, LimitName, Named as Known, Reference};
 pub(crate) use pem::Pem;
 pub(crate) use section::{Fields, Properties, Section, section, written};

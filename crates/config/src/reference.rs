@@ -140,9 +140,10 @@ fn scalar(field: &Value) -> String {
             (Value::Number(least), Value::Number(most)) => format!("{least} to {most}"),
             _ => "whole number".to_owned(),
         },
-        "number" if field.get("exclusiveMinimum").is_some() => {
-            format!("above 0, up to {}", field["maximum"])
+        "number" if field.get("title").is_some() => {
+            field["title"].as_str().unwrap_or_default().to_owned()
         }
+        "number" if field.get("exclusiveMinimum").is_some() => "above 0, up to 1".to_owned(),
         "number" => "0 to 1".to_owned(),
         "boolean" => "`true`, `false`".to_owned(),
         _ if pattern.contains("ms|s|m|h") => "duration: `250ms`, `30s`, `2m`, `1h`".to_owned(),

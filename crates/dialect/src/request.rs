@@ -153,6 +153,12 @@ impl Request {
         splice::apply(&self.body, model.as_ref(), self.include_usage.as_ref())
     }
 
+    /// The same request as if the client had asked for this model. Read anew, because what images
+    /// and audio take depends on the model.
+    pub fn asking_for(&self, model: &ModelName) -> Result<Self, RequestError> {
+        read(self.operation, self.body.clone(), Some(model.as_str()))
+    }
+
     pub fn body_len(&self) -> usize {
         self.body.len()
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dialect::Route;
-use domain::Metered;
+use domain::{Metered, Nanos, Spent};
 use http::header::EXPECT;
 use http::request::Parts;
 use http::{Request, Response};
@@ -101,11 +101,19 @@ impl Gateway {
             deployment.as_deref(),
         )?);
         let plan = admission::plan(&snapshot, caller, call)?;
-
-        // Limit: reserve in every counter or in none. `settle` trues it up.
         let context = admission::context(caller, call, &head.headers, ip);
         facts.series = self.telemetry.usage_series(&context);
-        let admitted = admission::reserve(self, &plan, &context, call, self.clock.now()).await?;
+
+        // Limit: reserve in every counter or in none. `settle` trues it up. A budget that is used up
+        // may have another model answer.
+        let (plan, admitted) =
+            admission::admit(self, plan, (&*snapshot, caller), call, (&head.headers, ip)).await?;
+        let context = admission::context(caller, call, &head.headers, ip);
+        if admitted.downgraded.is_some() {
+            facts.series = self.telemetry.usage_series(&context);
+        }
+        self.telemetry
+            .count_past(&admitted.budgets, admitted.downgraded.as_ref());
         let held = facts.held.insert(Held::open(
             &facts.origin,
             caller,
@@ -140,8 +148,14 @@ impl Gateway {
         } = facts.into_settlement(metered, now);
         if let Some((reservation, reserved_tokens)) = reservation {
             self.telemetry.released(reserved_tokens);
-            self.counters
-                .settle(reservation, metered.usage().total(), now);
+            let cost = record
+                .as_ref()
+                .map_or(Nanos::ZERO, |record| record.cost.amount());
+            let spent = Spent {
+                tokens: metered.usage().total(),
+                nanos: u64::try_from(cost.0).unwrap_or(0),
+            };
+            self.counters.settle(reservation, spent, now);
         }
         let Some(record) = record else { return };
         if let Some(call) = &call {

@@ -14,7 +14,7 @@ use store::Ledger;
 use store::counters::Reservation;
 use store::ledger::Entry;
 
-use crate::admission::{Admitted, RateLevels};
+use crate::admission::{Admitted, BudgetLevels, Downgraded, RateLevels};
 use crate::gateway::Gateway;
 use crate::identity::Caller;
 use crate::overload::Place;
@@ -60,6 +60,8 @@ pub struct Held {
     /// The room that a backend must have left for this call.
     pub reserved_tokens: u64,
     pub rates: RateLevels,
+    pub budgets: BudgetLevels,
+    pub downgraded: Option<Downgraded>,
     reservation: Reservation,
     opening: Opening,
     entry: Entry,
@@ -88,6 +90,8 @@ impl Held {
             prompt_is_exact,
             reserved_tokens,
             rates,
+            budgets,
+            downgraded,
             reservation,
         } = admitted;
         let opening = Opening {
@@ -102,6 +106,8 @@ impl Held {
             prompt_is_exact,
             reserved_tokens,
             rates,
+            budgets,
+            downgraded,
             reservation,
             opening,
             entry,
@@ -180,6 +186,8 @@ impl Facts {
             },
             rule: None,
         });
+        let downgraded = held.as_ref().and_then(|held| held.downgraded.as_ref());
+        let rule = rule.or_else(|| downgraded.map(Downgraded::rule));
         let status = if outcome == Outcome::HungUp
             && held.as_ref().is_none_or(|held| held.answered.is_none())
         {
@@ -284,7 +292,7 @@ fn opening(origin: &Origin, caller: &Caller, model: ModelName, stream: bool) -> 
             product: caller.subscription.product.id.clone(),
             application: caller.application.clone(),
             caller: caller.label(),
-            user: None,
+            user: caller.user.clone(),
         },
         model,
         stream,

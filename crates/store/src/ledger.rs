@@ -38,9 +38,10 @@ mod writer;
 
 use codec::Bounds;
 use database::Database;
+pub use database::exists;
 use journal::{Journal, Place, Unwritable};
 use overflow::{Overflow, Waiting};
-pub use query::{BudgetHour, budget_hours, find, prices, recent};
+pub use query::{BudgetHour, budget_hours, budget_levels, find, prices, recent};
 use segment::{Frame, Kind, Passed};
 use signal::{Signal, Stop};
 use tail::Tail;

@@ -1,5 +1,6 @@
 //! What `tollgate` can be told to do.
 
+mod budgets;
 mod check;
 mod demo;
 mod keys;
@@ -33,6 +34,7 @@ pub enum Command {
     Check(check::Check),
     Schema(schema::Schema),
     Keys(keys::Keys),
+    Budgets(budgets::Budgets),
     Usage(usage::Usage),
     Simulate(simulate::Simulate),
 }
@@ -45,6 +47,7 @@ impl Command {
             Self::Check(check) => check.run(),
             Self::Schema(schema) => schema.run(),
             Self::Keys(keys) => keys.run(),
+            Self::Budgets(budgets) => budgets.run(),
             Self::Usage(usage) => usage.run(),
             Self::Simulate(simulate) => block_on(simulate.run()),
         }

@@ -505,3 +505,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_request_can_be_read_as_one_for_another_model() {
+    let body = br#"{"model":"gpt-4o","messages":[{"role":"user","content":"hi"}],"n":2}"#;
+    let asked = read(Operation::ChatCompletions, Bytes::from_static(body), None).unwrap();
+    let other = asked.asking_for(&"gpt-4o-mini".into()).unwrap();
+    assert_eq!(other.model.as_str(), "gpt-4o-mini");
+    assert_eq!((other.choices, other.body_len()), (2, asked.body_len()));
+    let sent = other.body_for("mini-eu");
+    assert!(sent.starts_with(br#"{"model":"mini-eu","messages""#));
+}

@@ -119,6 +119,7 @@ impl Gate {
                 state,
                 product: product.clone(),
                 limits: Vec::new(),
+                budgets: Vec::new(),
             });
             self.add_key(key, &format!("{id}/primary"), &subscription, None);
             self.snapshot
@@ -187,6 +188,7 @@ fn trusted(issuer: &TestIssuer) -> Issuer {
         }],
         subscription: Expression::compile("claims.azp").unwrap(),
         application: None,
+        user: None,
         algorithms: vec![Algorithm::Es256, Algorithm::Rs256],
     }
 }
@@ -222,6 +224,7 @@ fn snapshot() -> Snapshot {
         models: HashMap::new(),
         backends: HashMap::new(),
         limits: Vec::new(),
+        budgets: Vec::new(),
         application_limits: HashMap::new(),
     }
 }

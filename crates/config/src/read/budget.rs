@@ -1,4 +1,4 @@
-//! Amounts of money and shares of them, exact: no float on the way.
+//! Amounts of budgets and shares of them, exact: no float on the way.
 
 use domain::Nanos;
 use domain::budget::PerMille;
@@ -23,7 +23,7 @@ impl Field for Money {
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": ["number", "string"], "exclusiveMinimum": 0, "maximum": 1_000_000_000, "pattern": "\\$\\{" })
+        json_schema!({ "type": ["number", "string"], "exclusiveMinimum": 0, "maximum": 1_000_000_000, "title": "amount", "pattern": "\\$\\{" })
     }
 }
 
@@ -46,6 +46,6 @@ impl Field for Threshold {
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": ["number", "string"], "exclusiveMinimum": 0, "maximum": 10, "pattern": "\\$\\{" })
+        json_schema!({ "type": ["number", "string"], "exclusiveMinimum": 0, "maximum": 10, "title": "share", "pattern": "\\$\\{" })
     }
 }
