@@ -45,6 +45,9 @@ pub mod estimate;
 
 pub mod record;
 
+// Prices: what tokens cost, and which price applies.
+pub mod price;
+
 pub use budget::Budget;
 pub use counter::{Counter, Figures, Held, Place, Spent, Verdict};
 pub use demand::Amount;
@@ -53,6 +56,7 @@ pub use ids::{
 };
 pub use limit::{Demand, Limit, LimitRefusal, Reserve, Rule, Scope};
 pub use money::{Currency, Nanos};
+pub use price::Price;
 pub use record::{Cost, PriceId};
 pub use time::{Mono, Now, Wall};
-pub use usage::{Metered, Usage};
+pub use usage::{Metered, ServiceTier, Usage};

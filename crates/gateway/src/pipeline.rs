@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dialect::Route;
-use domain::{Metered, Nanos, Spent};
+use domain::{Metered, Spent};
 use http::header::EXPECT;
 use http::request::Parts;
 use http::{Request, Response};
+use smallvec::SmallVec;
 
 use crate::admission;
 use crate::body::{self, Body};
@@ -20,7 +21,7 @@ use crate::gateway::Gateway;
 use crate::refusal::Refusal;
 use crate::reply::{self, Reply};
 use crate::router::Errand;
-use crate::telemetry::Told;
+use crate::telemetry::{Asked, Told};
 use crate::trail::{Facts, Held, Settlement, Trail};
 
 impl Gateway {
@@ -72,7 +73,7 @@ impl Gateway {
         let route = dialect::route::route(&head.method, head.uri.path(), head.uri.query())?;
 
         // Authenticate: who calls, and who pays.
-        let now = self.clock.now();
+        let now = facts.origin.started;
         let caller = self
             .authenticator
             .authenticate(&snapshot, &head.headers, Some(ip), now)
@@ -129,6 +130,7 @@ impl Gateway {
             context: &context,
             call,
             headers: &head.headers,
+            request_id: &facts.request_id,
         };
         let answer = self.router.forward(&errand, held, &facts.origin).await?;
         Ok(Reply::Answered(Box::new(answer)))
@@ -141,30 +143,32 @@ impl Gateway {
             origin,
             record,
             call,
-            reservation,
-            entry,
+            kept,
             series,
-            sent_at,
         } = facts.into_settlement(metered, now);
-        if let Some((reservation, reserved_tokens)) = reservation {
-            self.telemetry.released(reserved_tokens);
-            let cost = record
-                .as_ref()
-                .map_or(Nanos::ZERO, |record| record.cost.amount());
+        let Some(record) = record else { return };
+        let operation = call.as_ref().map(|call| call.operation);
+        let (mut entry, mut asked, mut sent_at) = (None, None, SmallVec::new());
+        if let Some(kept) = kept {
+            self.telemetry.released(kept.reserved_tokens);
             let spent = Spent {
                 tokens: metered.usage().total(),
-                nanos: u64::try_from(cost.0).unwrap_or(0),
+                nanos: u64::try_from(record.cost.amount().0).unwrap_or(0),
             };
-            self.counters.settle(reservation, spent, now);
-        }
-        let Some(record) = record else { return };
-        if let Some(call) = &call {
-            self.estimates.learn(&record, call);
+            self.counters.settle(kept.reservation, spent, now);
+            if let Some(call) = &call {
+                self.estimates.learn(kept.precedent, &record, call);
+            }
+            (entry, asked, sent_at) = (Some(kept.entry), kept.asked, kept.sent_at);
         }
         let told = Told {
             record: &record,
             origin: &origin,
-            operation: call.map(|call| call.operation),
+            operation,
+            asked: operation.zip(asked).map(|(operation, provider)| Asked {
+                operation,
+                provider,
+            }),
             series: series.as_deref(),
             sent_at: &sent_at,
         };

@@ -9,7 +9,7 @@ use domain::budget::{OnExceeded, Unpriced};
 use domain::limit::{LimitRefusal, Rule};
 use domain::{Currency, Limit, ModelName, Nanos};
 use smallvec::SmallVec;
-use store::counters::{Level, Past, Reservation};
+use store::counters::{Past, Reservation};
 
 use crate::identity::Caller;
 use crate::refusal::Refusal;
@@ -25,7 +25,7 @@ pub struct BudgetLevels {
 
 #[derive(Clone, Debug)]
 pub struct BudgetLevel {
-    pub limit: Arc<Limit>,
+    pub name: Arc<str>,
     pub currency: Currency,
     pub remaining: Nanos,
     share_left: f64,
@@ -46,17 +46,17 @@ impl Downgraded {
 }
 
 impl BudgetLevels {
-    pub fn of(reservation: &Reservation, levels: &[Level]) -> Self {
+    pub fn of(reservation: &Reservation) -> Self {
         let mut tightest: Option<BudgetLevel> = None;
-        for level in levels {
-            let Rule::Budget(budget) = &level.limit.rule else {
+        for (limit, figures) in reservation.figures() {
+            let Rule::Budget(budget) = &limit.rule else {
                 continue;
             };
             let level = BudgetLevel {
-                limit: level.limit.clone(),
+                name: limit.name.clone(),
                 currency: budget.currency,
-                remaining: Nanos::saturated(i128::from(level.remaining)),
-                share_left: level.remaining as f64 / level.bound.max(1) as f64,
+                remaining: Nanos::saturated(i128::from(figures.remaining)),
+                share_left: figures.remaining as f64 / figures.bound.max(1) as f64,
             };
             if tightest
                 .as_ref()

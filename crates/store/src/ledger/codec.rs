@@ -3,6 +3,7 @@
 //! Decoding never panics and never allocates more than the bytes at hand could describe. Checksums
 //! are the segment's business.
 
+use domain::ServiceTier;
 use domain::record::{AttemptFailure, CacheOutcome, Outcome};
 
 mod read;
@@ -74,6 +75,15 @@ fn cache_code(cache: CacheOutcome) -> u8 {
         CacheOutcome::Off => 0,
         CacheOutcome::Hit => 1,
         CacheOutcome::Miss => 2,
+    }
+}
+
+fn tier_code(tier: ServiceTier) -> u8 {
+    match tier {
+        ServiceTier::Standard => 0,
+        ServiceTier::Batch => 1,
+        ServiceTier::Priority => 2,
+        ServiceTier::Flex => 3,
     }
 }
 

@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     "
     -- One per call. Times in ms (`at`) and µs (durations), UTC.
     CREATE TABLE calls (
@@ -185,6 +185,13 @@ const STEPS: [&str; 2] = [
         nanos INTEGER NOT NULL,
         PRIMARY KEY (budget, key, period_start, hour, currency)
     ) WITHOUT ROWID;
+    ",
+    "
+    -- What a price depends on besides the kinds of tokens above.
+    ALTER TABLE calls ADD COLUMN cache_write_1h_tokens INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE calls ADD COLUMN tier TEXT NOT NULL DEFAULT 'standard';
+    ALTER TABLE attempts ADD COLUMN cache_write_1h_tokens INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE attempts ADD COLUMN tier TEXT NOT NULL DEFAULT 'standard';
     ",
 ];
 

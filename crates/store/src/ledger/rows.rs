@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::record::{
     AttemptFailure, AttemptRecord, CacheOutcome, CallRecord, Cost, Opening, Outcome, Who,
 };
-use domain::{CallId, Currency, Metered, Nanos, PriceId, Usage, Wall};
+use domain::{CallId, Currency, Metered, Nanos, PriceId, ServiceTier, Usage, Wall};
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
@@ -52,7 +52,7 @@ pub(super) fn insert(connection: &Connection, record: &CallRecord) -> rusqlite::
                 :opening_prompt_tokens, :charges, :outcome, :status, :rule, :backend, :cache, :estimated,
                 :prompt, :completion, :cached_prompt, :cache_write, :reasoning, :audio_prompt,
                 :audio_completion, :images, :latency_us, :first_byte_us, :attempts,
-                :user, :cost, :currency, :price, :saved
+                :user, :cost, :currency, :price, :saved, :cache_write_1h, :tier
             ) ON CONFLICT (id) DO NOTHING",
         )?
         .execute(named_params! {
@@ -89,6 +89,8 @@ pub(super) fn insert(connection: &Connection, record: &CallRecord) -> rusqlite::
             ":currency": cost.currency().as_ref().map(Currency::as_str),
             ":price": cost.price().map(PriceId::as_str),
             ":saved": kept_money(*saved),
+            ":cache_write_1h": tokens(usage.cache_write_1h),
+            ":tier": usage.tier.as_str(),
         })?;
     if inserted == 0 {
         return Ok(false);
@@ -115,7 +117,7 @@ fn insert_attempt(
     } = attempt;
     let usage = metered.usage();
     let mut insert = connection
-        .prepare_cached("INSERT INTO attempts VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")?;
+        .prepare_cached("INSERT INTO attempts VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")?;
     insert.execute(params![
         call,
         number,
@@ -135,6 +137,8 @@ fn insert_attempt(
         amount_owed(cost),
         cost.currency().as_ref().map(Currency::as_str),
         cost.price().map(PriceId::as_str),
+        tokens(usage.cache_write_1h),
+        usage.tier.as_str(),
     ])?;
     Ok(())
 }
@@ -241,6 +245,8 @@ fn metered(row: &Row<'_>) -> rusqlite::Result<Metered> {
         audio_prompt: amount(row, "audio_prompt_tokens")?,
         audio_completion: amount(row, "audio_completion_tokens")?,
         images: amount(row, "images")?,
+        cache_write_1h: amount(row, "cache_write_1h_tokens")?,
+        tier: named(&ServiceTier::ALL, ServiceTier::as_str, &text(row, "tier")?)?,
     };
     Ok(if row.get("estimated")? {
         Metered::Estimated(usage)

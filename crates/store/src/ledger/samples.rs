@@ -6,7 +6,9 @@ use domain::record::{
     AttemptFailure, AttemptRecord, CacheOutcome, CallRecord, Charge, ChargeUnit, Cost, Opening,
     OpeningPrice, Outcome, PriceId, Who,
 };
-use domain::{BackendId, CallId, Currency, LimitId, Metered, Mono, Nanos, Now, Usage, Wall};
+use domain::{
+    BackendId, CallId, Currency, LimitId, Metered, Mono, Nanos, Now, ServiceTier, Usage, Wall,
+};
 use proptest::prelude::*;
 
 /// 2026-11-22 12:00 UTC.
@@ -257,7 +259,9 @@ fn any_outcome() -> impl Strategy<Value = Outcome> {
 }
 
 fn any_metered() -> impl Strategy<Value = Metered> {
-    (any::<bool>(), proptest::array::uniform8(0..1_000_000u64)).prop_map(|(estimated, amounts)| {
+    let tier = (0..ServiceTier::ALL.len()).prop_map(|at| ServiceTier::ALL[at]);
+    let amounts = proptest::array::uniform9(0..1_000_000u64);
+    (any::<bool>(), tier, amounts).prop_map(|(estimated, tier, amounts)| {
         let [
             prompt,
             completion,
@@ -267,8 +271,11 @@ fn any_metered() -> impl Strategy<Value = Metered> {
             audio_prompt,
             audio_completion,
             images,
+            cache_write_1h,
         ] = amounts;
         let usage = Usage {
+            tier,
+            cache_write_1h,
             prompt,
             completion,
             cached_prompt,

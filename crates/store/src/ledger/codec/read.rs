@@ -7,9 +7,9 @@ use domain::record::{
     AttemptFailure, AttemptRecord, CacheOutcome, CallRecord, Charge, ChargeUnit, Cost, Opening,
     OpeningPrice, Outcome, PriceId, Who,
 };
-use domain::{BackendId, CallId, Currency, LimitId, Metered, Nanos, Usage, Wall};
+use domain::{BackendId, CallId, Currency, LimitId, Metered, Nanos, ServiceTier, Usage, Wall};
 
-use super::{Malformed, VERSION, VERSION_1, cache_code, failure_code, outcome_code};
+use super::{Malformed, VERSION, VERSION_1, cache_code, failure_code, outcome_code, tier_code};
 
 pub(in crate::ledger) fn opening(bytes: &[u8]) -> Result<Opening, Malformed> {
     let mut input = Input::versioned(bytes)?;
@@ -274,12 +274,31 @@ impl<'a> Input<'a> {
             audio_prompt: self.number()?,
             audio_completion: self.number()?,
             images: self.number()?,
+            cache_write_1h: self.unless_version_1(Self::number)?,
+            tier: self.unless_version_1(Self::tier)?,
         };
         Ok(if estimated {
             Metered::Estimated(usage)
         } else {
             Metered::Reported(usage)
         })
+    }
+
+    /// What that version did not know is nothing.
+    fn unless_version_1<T: Default>(
+        &mut self,
+        read: fn(&mut Self) -> Result<T, Malformed>,
+    ) -> Result<T, Malformed> {
+        match self.version {
+            VERSION_1 => Ok(T::default()),
+            _ => read(self),
+        }
+    }
+
+    fn tier(&mut self) -> Result<ServiceTier, Malformed> {
+        let code = self.byte()?;
+        let mut all = ServiceTier::ALL.into_iter();
+        all.find(|tier| tier_code(*tier) == code).ok_or(Malformed)
     }
 
     fn outcome(&mut self) -> Result<Outcome, Malformed> {

@@ -7,7 +7,7 @@ use domain::record::{
 };
 use domain::{BackendId, Currency, Metered, Nanos, Usage, Wall};
 
-use super::{Bounds, VERSION, cache_code, failure_code, outcome_code};
+use super::{Bounds, VERSION, cache_code, failure_code, outcome_code, tier_code};
 
 pub(in crate::ledger) fn put_opening(out: &mut Vec<u8>, opening: &Opening, bounds: Bounds) {
     out.push(VERSION);
@@ -179,10 +179,12 @@ fn put_currency(out: &mut Vec<u8>, currency: Currency) {
 
 fn put_metered(out: &mut Vec<u8>, metered: &Metered) {
     let Usage {
+        tier,
         prompt,
         completion,
         cached_prompt,
         cache_write,
+        cache_write_1h,
         reasoning,
         audio_prompt,
         audio_completion,
@@ -198,9 +200,11 @@ fn put_metered(out: &mut Vec<u8>, metered: &Metered) {
         audio_prompt,
         audio_completion,
         images,
+        cache_write_1h,
     ] {
         put_number(out, amount);
     }
+    out.push(tier_code(tier));
 }
 
 /// Seven bits a byte, the lowest first; the high bit says that more follow.
