@@ -4,6 +4,7 @@
 
 mod alert;
 mod backend;
+mod budget;
 mod identity;
 mod key;
 mod limit;
@@ -14,7 +15,7 @@ mod telemetry;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use domain::{ApplicationName, Scope, SubscriptionId};
+use domain::{ApplicationName, Currency, Scope, SubscriptionId};
 
 use self::limit::LimitCompiler;
 use crate::RegistryKey;
@@ -47,6 +48,7 @@ pub(crate) fn compile(
         products,
         subscriptions,
         applications,
+        budgets,
         metrics,
         notify,
         alerts,
@@ -60,6 +62,13 @@ pub(crate) fn compile(
 
     let backends = backend::backends(backends.items, problems);
     let models = model::models(pools.items, models.items, &backends, problems);
+
+    let common = budget::Common {
+        models: &models,
+        currency: Currency::USD,
+        time_zone: &settings.time_zone,
+    };
+    let budgets = budget::budgets(budgets.items, &common, problems);
 
     let mut limits = LimitCompiler::new(&settings.time_zone, problems);
     let every_model: Vec<_> = models.values().map(|model| &**model).collect();
@@ -110,11 +119,13 @@ pub(crate) fn compile(
                     limit_lists,
                     &granted.unbounded,
                 ),
+                budgets: budget::of_tenant(&budgets, &id.id, &product.id),
             };
             compiled.insert(id.id.clone(), Arc::new(subscription));
         }
         written.push((id, keys));
     }
+    budget::check_downgrades(&budgets, &models, &compiled, problems);
     let keys = key::keys(&written, registry, &compiled, problems);
     let issuers = identity::issuers(identity.jwt.items, problems);
     let products = products
@@ -131,6 +142,7 @@ pub(crate) fn compile(
         models,
         backends,
         limits: global,
+        budgets: budgets.into_iter().map(|budget| budget.keyed).collect(),
         application_limits,
         alerting,
     }

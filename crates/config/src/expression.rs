@@ -23,7 +23,7 @@ use self::member::Member;
 use crate::snapshot::{Product, Subscription};
 
 /// What expressions see: `subscription.{id,name,owner}`, `product.{id,name}`, `application.name`,
-/// `caller.{key_id,issuer,subject}`, `claims`, `model.name`, `request.{headers,ip}`.
+/// `caller.{key_id,issuer,subject,user}`, `claims`, `model.name`, `request.{headers,ip}`.
 /// A `None` is CEL `null` (`application.name` of a call without one is the empty string).
 ///
 /// Headers are looked up without regard to case, their several values joined with `, `; an
@@ -36,6 +36,7 @@ pub struct CallContext<'a> {
     pub key_id: Option<&'a str>,
     pub issuer: Option<&'a str>,
     pub subject: Option<&'a str>,
+    pub user: Option<&'a str>,
     pub claims: Option<&'a serde_json::Map<String, serde_json::Value>>,
     pub model: Option<&'a ModelName>,
     pub headers: &'a http::HeaderMap,

@@ -3,6 +3,7 @@
 pub(crate) mod alert;
 pub(crate) mod auth;
 pub(crate) mod backend;
+pub(crate) mod budget;
 pub(crate) mod identity;
 pub(crate) mod limit;
 pub(crate) mod listen;
@@ -17,6 +18,7 @@ use jiff::tz::TimeZone;
 
 use self::alert::Alert;
 use self::backend::Backend;
+use self::budget::Budget;
 use self::identity::Identity;
 use self::limit::LimitLists;
 use self::listen::Listen;
@@ -34,7 +36,7 @@ section! {
     /// lists are joined, and a value that two of them set is an error.
     ///
     /// Expressions are CEL over `subscription.{id,name,owner}`, `product.{id,name}`,
-    /// `application.name` (empty if unknown), `caller.{key_id,issuer,subject}`, `claims`,
+    /// `application.name` (empty if unknown), `caller.{key_id,issuer,subject,user}`, `claims`,
     /// `model.name` and `request.{headers,ip}`. Headers are looked up in any case, their several
     /// values joined with `, `. What is missing refuses the call: guard it, as in
     /// `"x-team" in request.headers ? request.headers["x-team"] : "none"`.
@@ -67,6 +69,8 @@ section! {
         pub subscriptions: List<Subscription> = "[]",
         /// Limits of single applications, whichever subscription calls for them.
         pub applications: List<Application> = "[]",
+        /// Money for calendar periods.
+        pub budgets: List<Budget> = "[]",
         /// Token metrics by dimensions of your own.
         pub metrics: Metrics = "{}",
         /// Where alerts are sent.

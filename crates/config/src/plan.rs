@@ -4,13 +4,17 @@ use std::sync::Arc;
 
 use domain::{ApplicationName, Limit, ModelName};
 
-use crate::snapshot::{Issuer, KeyedLimit, Model, Snapshot, Subscription};
+use crate::snapshot::{
+    BudgetRaise, Issuer, KeyedBudget, KeyedLimit, Model, Snapshot, Subscription,
+};
 
 #[derive(Clone, Copy, Debug)]
 pub struct Plan<'s> {
     pub model: &'s Arc<Model>,
     /// Global, product, subscription, application.
     scopes: [&'s [KeyedLimit]; 4],
+    /// All of the configuration's, of which these may count the subscription's calls.
+    budgets: (&'s [KeyedBudget], &'s [usize]),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +29,19 @@ impl<'s> Plan<'s> {
     /// Of every scope, the widest first. All apply together.
     pub fn limits(&self) -> impl Iterator<Item = &'s KeyedLimit> + use<'s> {
         self.scopes.into_iter().flatten()
+    }
+
+    /// Those that count a call of this application and user. They apply beside the limits.
+    pub fn budgets<'c>(
+        &self,
+        application: Option<&'c ApplicationName>,
+        user: Option<&'c str>,
+    ) -> impl Iterator<Item = &'s KeyedBudget> + use<'s, 'c> {
+        let ((all, of_tenant), model) = (self.budgets, &self.model.name);
+        of_tenant
+            .iter()
+            .filter_map(|index| all.get(*index))
+            .filter(move |budget| budget.matching.fits_call(model, application, user))
     }
 }
 
@@ -46,7 +63,12 @@ impl Snapshot {
             &*subscription.limits,
             of_application.map_or(&[][..], Vec::as_slice),
         ];
-        Ok(Plan { model, scopes })
+        let budgets = (&*self.budgets, &*subscription.budgets);
+        Ok(Plan {
+            model,
+            scopes,
+            budgets,
+        })
     }
 
     /// Each declared limit once.
@@ -58,12 +80,33 @@ impl Snapshot {
             .values()
             .flat_map(|subscription| &subscription.limits);
         let applications = self.application_limits.values().flatten();
+        let budgets = self.budgets.iter().flat_map(|budget| {
+            let own = Some(budget.keyed.limit.clone());
+            own.into_iter().chain(budget.throttle.clone())
+        });
         global
             .chain(products)
             .chain(subscriptions)
             .chain(applications)
             .map(|keyed| keyed.limit.clone())
+            .chain(budgets)
             .collect()
+    }
+
+    /// Applies the raises that the registry has. One for a budget that is not there, or in another
+    /// currency than the budget's, waits for it.
+    pub fn raise_budgets(&mut self, raises: &[BudgetRaise]) {
+        for budget in &mut self.budgets {
+            let currency = budget.budget.currency;
+            let of_budget: Vec<_> = raises
+                .iter()
+                .filter(|raise| raise.budget == *budget.name && raise.currency == currency)
+                .map(|raise| raise.raise.clone())
+                .collect();
+            if !of_budget.is_empty() {
+                *budget = budget.raised(of_budget);
+            }
+        }
     }
 
     /// What the subscription may ask for, in alphabetical order.

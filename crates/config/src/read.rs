@@ -4,6 +4,7 @@
 //! the reference page all come from the same lines. A field that cannot be read is reported and
 //! stands for its default, so that one mistake never hides another.
 
+mod budget;
 mod list;
 mod map;
 mod name;
@@ -19,9 +20,12 @@ use std::sync::Arc;
 
 use schemars::{Schema, SchemaGenerator};
 
+pub(crate) use budget::{Money, Threshold};
 pub(crate) use list::List;
 pub(crate) use map::{Map, Named};
-pub(crate) use name::{AlertName, Declared, IssuerName, LimitName, Reference};
+pub(crate) use name::{
+    AlertName, BudgetName, Declared, IssuerName, LimitName, Named as Known, Reference,
+};
 pub(crate) use pem::Pem;
 pub(crate) use section::{Fields, Properties, Section, section, written};
 pub(crate) use text::{Cel, KeyText, Path, SecretText, Text};

@@ -10,8 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::breaker::BreakerRule;
+use domain::budget::{CallMatch, Raise};
 use domain::pool::Pool;
-use domain::{ApplicationName, BackendId, Limit, ModelName, ProductId, SubscriptionId};
+use domain::{
+    ApplicationName, BackendId, Budget, ChannelId, Currency, Limit, ModelName, ProductId,
+    SubscriptionId,
+};
 
 use crate::expression::Expression;
 use crate::problem::Written;
@@ -38,6 +42,8 @@ pub struct Snapshot {
     pub backends: HashMap<BackendId, Arc<Backend>>,
     /// Limits of scope global: they apply to every call.
     pub limits: Vec<KeyedLimit>,
+    /// In the order of the file.
+    pub budgets: Vec<KeyedBudget>,
     /// Limits of scope application, by name.
     pub application_limits: HashMap<ApplicationName, Vec<KeyedLimit>>,
     pub alerting: Alerting,
@@ -162,6 +168,8 @@ pub struct Subscription {
     pub state: SubscriptionState,
     pub product: Arc<Product>,
     pub limits: Vec<KeyedLimit>,
+    /// Those of the snapshot's budgets that may count its calls, by index: which do is each call's.
+    pub budgets: Vec<usize>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -207,6 +215,28 @@ pub enum Require {
 pub struct KeyedLimit {
     pub limit: Arc<Limit>,
     pub counter_key: Arc<Expression>,
+}
+
+/// A budget, whose calls it counts, and what slows them down past it.
+#[derive(Clone, Debug)]
+pub struct KeyedBudget {
+    pub name: Arc<str>,
+    /// The limit's rule.
+    pub budget: Arc<Budget>,
+    pub keyed: KeyedLimit,
+    pub matching: CallMatch,
+    /// Of `on_exceeded: { throttle: … }`; counts by the same key.
+    pub throttle: Option<Arc<Limit>>,
+    /// Who is told of its thresholds.
+    pub notify: Vec<ChannelId>,
+}
+
+/// More money for a budget, as the registry has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BudgetRaise {
+    pub budget: String,
+    pub currency: Currency,
+    pub raise: Raise,
 }
 
 #[derive(Debug)]
@@ -320,6 +350,8 @@ pub struct Issuer {
     /// Names the subscription of a token.
     pub subscription: Expression,
     pub application: Option<Expression>,
+    /// Names the person behind a token.
+    pub user: Option<Expression>,
     /// The allow-list; never `none`, never HMAC.
     pub algorithms: Vec<Algorithm>,
 }

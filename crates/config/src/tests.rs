@@ -2,6 +2,7 @@
 
 mod alerts;
 mod auth;
+mod budgets;
 mod keys;
 mod listen;
 mod meaning;

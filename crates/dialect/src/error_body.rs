@@ -1,7 +1,9 @@
 //! Our refusals in the caller's dialect, so that SDKs raise the right class.
 
 use bytes::Bytes;
-use serde::Serialize;
+use domain::{Currency, Nanos};
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use crate::Dialect;
 
@@ -21,11 +23,31 @@ pub struct ErrorBody<'a> {
 pub struct Why<'a> {
     pub rule: &'a str,
     pub scope: &'a str,
-    pub limit: Option<u64>,
-    pub used: Option<u64>,
-    pub reserved: Option<u64>,
+    pub limit: Option<Figure>,
+    pub used: Option<Figure>,
+    pub reserved: Option<Figure>,
+    /// Of figures that are money.
+    pub currency: Option<Currency>,
     /// RFC 3339.
     pub resets_at: Option<&'a str>,
+}
+
+/// A JSON number: tokens or calls, or a decimal amount of money, exactly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Figure {
+    Count(u64),
+    Money(Nanos),
+}
+
+impl Serialize for Figure {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Count(count) => serializer.serialize_u64(*count),
+            Self::Money(amount) => RawValue::from_string(amount.to_string())
+                .map_err(serde::ser::Error::custom)?
+                .serialize(serializer),
+        }
+    }
 }
 
 /// `{"error":{"message","type","code","param","tollgate":{…,"request_id"}}}`.
@@ -67,6 +89,9 @@ fn openai(error: &ErrorBody<'_>) -> String {
                 limit: why.and_then(|why| why.limit),
                 used: why.and_then(|why| why.used),
                 reserved: why.and_then(|why| why.reserved),
+                currency: why
+                    .and_then(|why| why.currency)
+                    .map(|code| code.to_string()),
                 resets_at: why.and_then(|why| why.resets_at),
                 request_id,
             },
@@ -98,11 +123,13 @@ struct Tollgate<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    limit: Option<u64>,
+    limit: Option<Figure>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    used: Option<u64>,
+    used: Option<Figure>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reserved: Option<u64>,
+    reserved: Option<Figure>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    currency: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     resets_at: Option<&'a str>,
     request_id: &'a str,
@@ -123,9 +150,10 @@ mod tests {
             why: Some(Why {
                 rule: "team-tpm",
                 scope: "product",
-                limit: Some(1000),
-                used: Some(900),
-                reserved: Some(50),
+                limit: Some(Figure::Count(1000)),
+                used: Some(Figure::Count(900)),
+                reserved: Some(Figure::Count(50)),
+                currency: None,
                 resets_at: Some("2026-11-22T12:00:00Z"),
             }),
         };
@@ -140,6 +168,27 @@ mod tests {
             error_event(Dialect::OpenAi, &error),
             format!("data: {expected}\n\n")
         );
+    }
+
+    #[test]
+    fn money_is_an_exact_decimal_with_its_currency() {
+        let error = ErrorBody {
+            why: Some(Why {
+                rule: "search-month",
+                scope: "subscription/search",
+                limit: Some(Figure::Money(Nanos(500_000_000_000))),
+                used: Some(Figure::Money(Nanos(499_123_456_789))),
+                reserved: Some(Figure::Money(Nanos(0))),
+                currency: Some(Currency::USD),
+                resets_at: None,
+            }),
+            ..ErrorBody::default()
+        };
+        let body = error_body(Dialect::OpenAi, &error);
+        let body = std::str::from_utf8(&body).unwrap();
+        let expected =
+            r#""limit":500,"used":499.123456789,"reserved":0,"currency":"USD","request_id""#;
+        assert!(body.contains(expected), "{body}");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use domain::ModelName;
+use domain::usage::ServiceTier;
 
 use crate::json::Json;
 use crate::{Encoding, Operation};
@@ -36,6 +37,10 @@ pub struct Request {
     pub answer_tokens_max: Option<u64>,
     /// `n` (or `best_of` if larger), for each of a completion's prompts; at least 1.
     pub choices: u64,
+    /// Which the provider is asked to serve it at.
+    pub tier: ServiceTier,
+    /// Sound is in the prompt, or asked for in the answer.
+    pub has_audio: bool,
     body: Bytes,
     size: PromptSize,
     /// Replaces the model's value, or puts in the member that is missing.
@@ -85,6 +90,8 @@ pub fn read(
         wants_usage: fields.wants_usage,
         answer_tokens_max: fields.answer_tokens_max,
         choices: fields.choices,
+        tier: fields.tier,
+        has_audio: size.has_audio || fields.speaks,
         size,
         model_place: splice::model(&body, fields.model),
         include_usage: if fields.stream {
@@ -151,6 +158,12 @@ impl Request {
             .is_some_and(|model| model == deployment);
         let model = (!keeps_model).then(|| self.model_place.with_model(deployment));
         splice::apply(&self.body, model.as_ref(), self.include_usage.as_ref())
+    }
+
+    /// The same request as if the client had asked for this model. Read anew, because what images
+    /// and audio take depends on the model.
+    pub fn asking_for(&self, model: &ModelName) -> Result<Self, RequestError> {
+        read(self.operation, self.body.clone(), Some(model.as_str()))
     }
 
     pub fn body_len(&self) -> usize {

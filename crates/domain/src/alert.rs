@@ -3,8 +3,8 @@
 //! What an alert says and where it goes is the gateway's.
 
 pub mod backoff;
-pub mod episode;
-pub mod threshold;
+mod episode;
+mod threshold;
 
 pub use episode::{Episode, Step};
-pub use threshold::Threshold;
+pub use threshold::reached;

@@ -1,4 +1,4 @@
-//! Calendar periods: hour, day, ISO week, month and year as a time zone's clocks show them.
+//! Calendar periods: hour, day, ISO week, month, quarter and year as a time zone's clocks show them.
 
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
@@ -43,6 +43,12 @@ impl Period {
                 .checked_sub(i64::from(date.weekday().to_monday_zero_offset()).days())
                 .ok(),
             Self::Month => Some(date.first_of_month()),
+            Self::Quarter => {
+                let into_quarter = (date.month() - 1) % 3;
+                date.first_of_month()
+                    .checked_sub(i64::from(into_quarter).months())
+                    .ok()
+            }
             Self::Year => Some(date.first_of_year()),
         }
     }
@@ -53,6 +59,7 @@ impl Period {
             Self::Hour | Self::Day => 1.day(),
             Self::Week => 1.week(),
             Self::Month => 1.month(),
+            Self::Quarter => 3.months(),
             Self::Year => 1.year(),
         };
         start.checked_add(length).ok()
@@ -127,6 +134,26 @@ mod tests {
     }
 
     #[test]
+    fn a_quarter_starts_in_january_april_july_and_october() {
+        let quarter = |at| span(Period::Quarter, "Europe/Berlin", at);
+        is(
+            &quarter("2026-03-31T21:59:59Z"),
+            "2025-12-31T23:00:00Z",
+            "2026-03-31T22:00:00Z",
+        );
+        is(
+            &quarter("2026-03-31T22:00:00Z"),
+            "2026-03-31T22:00:00Z",
+            "2026-06-30T22:00:00Z",
+        );
+        is(
+            &quarter("2026-12-31T12:00:00Z"),
+            "2026-09-30T22:00:00Z",
+            "2026-12-31T23:00:00Z",
+        );
+    }
+
+    #[test]
     fn an_hour_starts_on_the_zones_hour_and_a_repeated_one_is_two() {
         let half = span(Period::Hour, "Asia/Kolkata", "2026-06-01T10:29:59Z");
         is(&half, "2026-06-01T09:30:00Z", "2026-06-01T10:30:00Z");
@@ -141,6 +168,7 @@ mod tests {
             Period::Day,
             Period::Week,
             Period::Month,
+            Period::Quarter,
             Period::Year,
         ] {
             let calendar = Calendar {
@@ -158,7 +186,7 @@ mod tests {
         #[test]
         fn periods_hold_their_instant_and_follow_each_other(
             at in 0i64..4_102_444_800_000,
-            period in prop::sample::select(vec![Period::Hour, Period::Day, Period::Week, Period::Month, Period::Year]),
+            period in prop::sample::select(vec![Period::Hour, Period::Day, Period::Week, Period::Month, Period::Quarter, Period::Year]),
             zone in prop::sample::select(vec!["UTC", "Europe/Berlin", "America/Sao_Paulo", "Africa/Cairo", "Asia/Kolkata"]),
         ) {
             let calendar = Calendar { period, time_zone: TimeZone::get(zone).unwrap() };

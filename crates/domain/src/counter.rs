@@ -5,10 +5,12 @@
 
 use std::time::Duration;
 
+use crate::budget::Allowance;
 use crate::concurrency::Gauge;
 use crate::demand::Amount;
 use crate::limit::Rule;
-use crate::quota::Quota;
+use crate::money::Currency;
+use crate::quota::{Quota, Span};
 use crate::time::{Now, Wall};
 use crate::window::{SliceId, Window};
 
@@ -19,6 +21,9 @@ const UNCOUNTED_SHARE: u64 = 20;
 /// No call uses more tokens. A larger number is a fault of whoever reported it, and must not keep
 /// a team out for years.
 const TOKENS_MAX: u64 = 1 << 40;
+
+/// Likewise of money: a hundred million units, whatever the currency.
+const NANOS_MAX: u64 = 100_000_000_000_000_000;
 
 /// A swept quota that is asked for again starts at zero, so it is kept this long past its period:
 /// a clock set back by less hands out nothing twice.
@@ -38,6 +43,15 @@ enum Measure {
     Requests(Window),
     Concurrency(Gauge),
     Quota(Quota),
+    Budget(Allowance),
+}
+
+/// What a call used in the end. Each counter takes what it counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    pub tokens: u64,
+    /// In the ledger's currency; 0 where no price is known.
+    pub nanos: u64,
 }
 
 /// What one call holds of one counter. Given back to the counter that it came from.
@@ -81,7 +95,8 @@ pub struct Figures {
 }
 
 impl Counter {
-    pub fn new(rule: &Rule, now: Now) -> Self {
+    /// `key`: the value of the counter key, since a raise may be for one of them.
+    pub fn new(rule: &Rule, key: &str, now: Now) -> Self {
         let measure = match rule {
             Rule::TokensPerMinute {
                 tokens_per_minute, ..
@@ -95,6 +110,7 @@ impl Counter {
             Rule::TokenQuota {
                 tokens, calendar, ..
             } => Measure::Quota(Quota::new(*tokens, calendar.clone(), now.wall)),
+            Rule::Budget(budget) => Measure::Budget(Allowance::new(budget, key, now.wall)),
         };
         Self {
             measure,
@@ -106,7 +122,7 @@ impl Counter {
     /// Applies a reloaded rule: what was counted stays, the new bound holds. False if the rule
     /// counts something else, or in another calendar: that is another counter.
     #[must_use]
-    pub fn follow(&mut self, rule: &Rule, now: Now) -> bool {
+    pub fn follow(&mut self, rule: &Rule, key: &str, now: Now) -> bool {
         match (&mut self.measure, rule) {
             (Measure::Tokens(window), Rule::TokensPerMinute { .. })
             | (Measure::Requests(window), Rule::RequestsPerMinute { .. }) => {
@@ -120,11 +136,15 @@ impl Counter {
             {
                 quota.set_bound(rule.bound());
             }
+            (Measure::Budget(allowance), Rule::Budget(budget)) => {
+                return allowance.follow(budget, key, now.wall);
+            }
             (
                 Measure::Tokens(_)
                 | Measure::Requests(_)
                 | Measure::Concurrency(_)
-                | Measure::Quota(_),
+                | Measure::Quota(_)
+                | Measure::Budget(_),
                 _,
             ) => {
                 return false;
@@ -138,6 +158,7 @@ impl Counter {
             Measure::Tokens(window) | Measure::Requests(window) => window.advance(now.mono),
             Measure::Concurrency(_) => {}
             Measure::Quota(quota) => quota.advance(now.wall),
+            Measure::Budget(allowance) => allowance.advance(now.wall),
         }
     }
 
@@ -164,7 +185,7 @@ impl Counter {
         Verdict::CountFirst
     }
 
-    /// Takes what `check` found to fit.
+    /// Takes what `check` found to fit, or what is let through all the same.
     pub fn take(&mut self, amount: Amount) -> Held {
         let Amount { wanted, uncounted } = amount;
         let place = match &mut self.measure {
@@ -178,6 +199,9 @@ impl Counter {
             Measure::Quota(quota) => Place::Period {
                 start: quota.reserve(wanted),
             },
+            Measure::Budget(allowance) => Place::Period {
+                start: allowance.reserve(wanted),
+            },
         };
         self.uncounted = self.uncounted.saturating_add(uncounted);
         self.in_flight = self.in_flight.saturating_add(1);
@@ -188,18 +212,18 @@ impl Counter {
         }
     }
 
-    /// Trues what a call held up to the tokens that it used. A request stays one request.
+    /// Trues what a call held up to what it used. A request stays one request.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "taken, so that it cannot be settled twice"
     )]
-    pub fn settle(&mut self, held: Held, tokens: u64, now: Now) {
+    pub fn settle(&mut self, held: Held, spent: Spent, now: Now) {
         let Held {
             place,
             amount,
             uncounted,
         } = held;
-        let tokens = tokens.min(TOKENS_MAX);
+        let tokens = spent.tokens.min(TOKENS_MAX);
         self.uncounted = self.uncounted.saturating_sub(uncounted);
         self.in_flight = self.in_flight.saturating_sub(1);
         match (&mut self.measure, place) {
@@ -213,12 +237,16 @@ impl Counter {
             (Measure::Quota(quota), Place::Period { start }) => {
                 quota.settle(start, amount, tokens, now.wall);
             }
+            (Measure::Budget(allowance), Place::Period { start }) => {
+                allowance.settle(start, amount, spent.nanos.min(NANOS_MAX), now.wall);
+            }
             // Held of another counter; nothing of it is here.
             (
                 Measure::Tokens(_)
                 | Measure::Requests(_)
                 | Measure::Concurrency(_)
-                | Measure::Quota(_),
+                | Measure::Quota(_)
+                | Measure::Budget(_),
                 _,
             ) => {}
         }
@@ -231,7 +259,7 @@ impl Counter {
             Measure::Tokens(window) | Measure::Requests(window) => {
                 window.restore(amount.min(TOKENS_MAX), now.mono - age, now.mono);
             }
-            Measure::Concurrency(_) | Measure::Quota(_) => {}
+            Measure::Concurrency(_) | Measure::Quota(_) | Measure::Budget(_) => {}
         }
     }
 
@@ -239,7 +267,23 @@ impl Counter {
     pub fn restore_period(&mut self, tokens: u64, period_start: Wall, now: Now) {
         match &mut self.measure {
             Measure::Quota(quota) => quota.restore(tokens, period_start, now.wall),
-            Measure::Tokens(_) | Measure::Requests(_) | Measure::Concurrency(_) => {}
+            Measure::Tokens(_)
+            | Measure::Requests(_)
+            | Measure::Concurrency(_)
+            | Measure::Budget(_) => {}
+        }
+    }
+
+    /// Counts what an earlier process spent in the period that began at `period_start`.
+    pub fn restore_money(&mut self, nanos: u64, currency: Currency, period_start: Wall, now: Now) {
+        match &mut self.measure {
+            Measure::Budget(allowance) => {
+                allowance.restore(nanos, currency, period_start, now.wall);
+            }
+            Measure::Tokens(_)
+            | Measure::Requests(_)
+            | Measure::Concurrency(_)
+            | Measure::Quota(_) => {}
         }
     }
 
@@ -267,6 +311,22 @@ impl Counter {
                 remaining: quota.room(),
                 reset: quota.span().end.since(now.wall),
             },
+            Measure::Budget(allowance) => Figures {
+                bound,
+                used: allowance.used(),
+                reserved: allowance.held(),
+                remaining: allowance.room(),
+                reset: allowance.span().end.since(now.wall),
+            },
+        }
+    }
+
+    /// The period that is counted now, of what counts by the calendar.
+    pub fn span(&self) -> Option<Span> {
+        match &self.measure {
+            Measure::Tokens(_) | Measure::Requests(_) | Measure::Concurrency(_) => None,
+            Measure::Quota(quota) => Some(quota.span()),
+            Measure::Budget(allowance) => Some(allowance.span()),
         }
     }
 
@@ -277,6 +337,7 @@ impl Counter {
                 Measure::Tokens(window) | Measure::Requests(window) => window.is_empty(),
                 Measure::Concurrency(gauge) => gauge.open() == 0,
                 Measure::Quota(quota) => quota.is_idle(now.wall, QUOTA_KEPT),
+                Measure::Budget(allowance) => allowance.is_idle(now.wall, QUOTA_KEPT),
             }
     }
 
@@ -285,6 +346,7 @@ impl Counter {
             Measure::Tokens(window) | Measure::Requests(window) => window.bound(),
             Measure::Concurrency(gauge) => gauge.bound(),
             Measure::Quota(quota) => quota.bound(),
+            Measure::Budget(allowance) => allowance.bound(),
         }
     }
 
@@ -293,6 +355,7 @@ impl Counter {
             Measure::Tokens(window) | Measure::Requests(window) => window.wait(wanted, now.mono),
             Measure::Concurrency(gauge) => gauge.wait(),
             Measure::Quota(quota) => quota.wait(wanted, now.wall),
+            Measure::Budget(allowance) => allowance.wait(wanted, now.wall),
         }
     }
 }

@@ -22,6 +22,8 @@ pub mod window;
 
 pub mod quota;
 
+pub mod budget;
+
 pub mod calendar;
 
 pub mod concurrency;
@@ -53,7 +55,8 @@ pub mod pace;
 // Prices: what tokens cost, and which price applies.
 pub mod price;
 
-pub use counter::{Counter, Figures, Held, Place, Verdict};
+pub use budget::Budget;
+pub use counter::{Counter, Figures, Held, Place, Spent, Verdict};
 pub use demand::Amount;
 pub use ids::{
     ApplicationName, BackendId, CallId, ChannelId, LimitId, ModelName, PoolId, ProductId,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::budget::Budget;
 use crate::ids::{ApplicationName, LimitId, ProductId, SubscriptionId};
 use crate::time::Wall;
 
@@ -23,16 +24,20 @@ pub enum Scope {
     Product(ProductId),
     Subscription(SubscriptionId),
     Application(ApplicationName),
+    /// Of a budget: its match, written out.
+    Match(Arc<str>),
 }
 
 impl fmt::Display for Scope {
-    /// `global`, `product/standard`, `subscription/search`, `application/chat-ui`.
+    /// `global`, `product/standard`, `subscription/search`, `application/chat-ui`; of a budget, such
+    /// a list.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Global => f.write_str("global"),
             Self::Product(id) => write!(f, "product/{id}"),
             Self::Subscription(id) => write!(f, "subscription/{id}"),
             Self::Application(name) => write!(f, "application/{name}"),
+            Self::Match(written) => f.write_str(written),
         }
     }
 }
@@ -57,6 +62,8 @@ pub enum Rule {
         calendar: Calendar,
         reserve: Reserve,
     },
+    /// Counted in nanos. Refusal 403 `budget_exceeded`.
+    Budget(Arc<Budget>),
 }
 
 /// A calendar period and the zone whose midnight starts it.
@@ -73,6 +80,8 @@ pub enum Period {
     /// ISO 8601: starts on Monday.
     Week,
     Month,
+    /// Starts in January, April, July and October.
+    Quarter,
     Year,
 }
 
@@ -87,7 +96,7 @@ pub enum Reserve {
     Max,
 }
 
-/// What one call asks of every limit that applies to it, in tokens.
+/// What one call asks of every limit that applies to it: tokens, and what they may cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Demand {
     /// No prompt of this length has more tokens than this.
@@ -100,6 +109,16 @@ pub struct Demand {
     pub answer_likely: u64,
     /// The request's `max_tokens` times its choices, else the model's own bound.
     pub answer_max: u64,
+    /// `None`: no price is known.
+    pub rates: Option<TokenRates>,
+}
+
+/// Nanos for a million tokens, in the ledger's currency, at the dearest of the backends that may
+/// answer: a failover cannot cost more than was held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TokenRates {
+    pub prompt: u64,
+    pub answer: u64,
 }
 
 /// Why a limit said no, with everything that the caller is told.
@@ -116,4 +135,6 @@ pub struct LimitRefusal {
     /// When asking again could succeed. `None`: this call can never fit (400 `exceeds_limit`).
     pub retry_after: Option<Duration>,
     pub resets_at: Option<Wall>,
+    /// A budget among those that say no, under which another model may answer instead.
+    pub downgrade: Option<Arc<Limit>>,
 }

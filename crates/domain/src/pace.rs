@@ -93,9 +93,8 @@ impl Usual {
             .collect();
         let middle = median(&mut scaled);
         let mut strays: Vec<f64> = scaled.iter().map(|value| (value - middle).abs()).collect();
-        let extremes = |(least, most): (u64, u64), amount: &u64| {
-            (least.min(*amount), most.max(*amount))
-        };
+        let extremes =
+            |(least, most): (u64, u64), amount: &u64| (least.min(*amount), most.max(*amount));
         let (least, most) = days.iter().flatten().fold((u64::MAX, 0), extremes);
         Some(Self {
             middle,

@@ -88,7 +88,8 @@ impl Quota {
         if wanted > self.bound {
             return None;
         }
-        if wanted <= self.room() && self.used <= self.bound {
+        let charged = self.used.saturating_add(self.held);
+        if charged.saturating_add(wanted) <= self.bound {
             return Some(Duration::ZERO);
         }
         Some(self.span.end.since(now))

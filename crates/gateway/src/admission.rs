@@ -1,28 +1,35 @@
 //! What applies to a call, and the reservation that it must get before it may go on.
 
+mod budget;
+
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use config::snapshot::{KeyedLimit, Model, Snapshot, TokenizerName};
+use config::snapshot::{KeyedBudget, KeyedLimit, Model, Snapshot, TokenizerName};
 use config::{CallContext, Plan, PlanError};
 use dialect::{Encoding, Request};
 use domain::Now;
-use domain::limit::Rule;
+use domain::limit::{Rule, TokenRates};
 use http::HeaderMap;
 use smallvec::SmallVec;
-use store::counters::{Ask, Reservation, ReserveError, Reserved};
+use store::counters::{Ask, Past, Reservation, ReserveError, Reserved};
 
 use crate::estimates::Precedent;
 use crate::gateway::Gateway;
 use crate::identity::Caller;
 use crate::refusal::Refusal;
 
+pub use budget::{BudgetLevel, BudgetLevels, Downgraded};
+
 /// Longer bodies are counted off the I/O threads: 32 KB of text take about a millisecond.
 const COUNT_INLINE_BYTES_MAX: usize = 32 * 1024;
 
 /// Limits that apply to one call, usually: more are counted on the heap.
 const LIMITS_INLINE: usize = 8;
+
+/// A budget's cheaper model may be under a budget of its own, and so on; this far.
+const DOWNGRADES_MAX: usize = 4;
 
 /// What admission gives to a call that may go on.
 pub struct Admitted {
@@ -31,6 +38,8 @@ pub struct Admitted {
     pub prompt_is_exact: bool,
     pub reserved_tokens: u64,
     pub rates: RateLevels,
+    pub budgets: BudgetLevels,
+    pub downgraded: Option<Downgraded>,
     pub precedent: Precedent,
     pub reservation: Reservation,
 }
@@ -85,6 +94,7 @@ pub fn context<'a>(
         key_id: caller.key_id.as_deref(),
         issuer: caller.issuer.as_deref(),
         subject: caller.subject.as_deref(),
+        user: caller.user.as_deref(),
         claims: caller.claims.as_deref(),
         model: Some(&call.model),
         headers,
@@ -92,9 +102,46 @@ pub fn context<'a>(
     }
 }
 
-/// Reserves in every limit of the plan or in none. Counts the prompt exactly only when a limit says
-/// that the cheap bound will not do.
-pub async fn reserve(
+/// Reserves for the call. A budget that has no room may have another model answer: it is then a call
+/// for that model, and goes by that model's plan.
+pub async fn admit<'s>(
+    gateway: &Gateway,
+    mut plan: Plan<'s>,
+    (snapshot, caller): (&'s Snapshot, &'s Caller),
+    call: &mut Request,
+    (headers, ip): (&HeaderMap, IpAddr),
+) -> Result<(Plan<'s>, Admitted), Refusal> {
+    let now = gateway.clock.now();
+    let mut downgraded: Option<Downgraded> = None;
+    let mut rounds = 0;
+    loop {
+        let context = context(caller, call, headers, ip);
+        let refusal = match reserve(gateway, &plan, &context, call, now).await {
+            Ok(admitted) => {
+                let admitted = Admitted {
+                    downgraded,
+                    ..admitted
+                };
+                return Ok((plan, admitted));
+            }
+            Err(Refusal::Limit(refusal)) => refusal,
+            Err(other) => return Err(other),
+        };
+        rounds += 1;
+        let cheaper = budget::downgrade(snapshot, caller, call, &refusal);
+        let Some((cheaper, budget)) = cheaper.filter(|_| rounds <= DOWNGRADES_MAX) else {
+            return Err(Refusal::Limit(refusal));
+        };
+        let from = downgraded.map_or_else(|| call.model.clone(), |earlier| earlier.from);
+        downgraded = Some(Downgraded { from, budget });
+        *call = cheaper;
+        plan = self::plan(snapshot, caller, call)?;
+    }
+}
+
+/// Reserves in every limit and budget of the plan or in none. Counts the prompt exactly only when
+/// one of them says that the cheap bound will not do.
+async fn reserve(
     gateway: &Gateway,
     plan: &Plan<'_>,
     context: &CallContext<'_>,
@@ -102,22 +149,23 @@ pub async fn reserve(
     now: Now,
 ) -> Result<Admitted, Refusal> {
     let encoding = encoding_of(plan.model);
-    let mut keys: SmallVec<[(&KeyedLimit, Cow<'_, str>); LIMITS_INLINE]> = SmallVec::new();
+    let budgets: SmallVec<[&KeyedBudget; LIMITS_INLINE]> =
+        plan.budgets(context.application, context.user).collect();
+    let mut keys: SmallVec<[(&KeyedLimit, Cow<'_, str>, Past<'_>); LIMITS_INLINE]> =
+        SmallVec::new();
     for keyed in plan.limits() {
-        let key = keyed
-            .counter_key
-            .text(context)
-            .map_err(|fault| Refusal::PolicyFault {
-                rule: keyed.limit.id.0.clone(),
-                message: fault.message,
-            })?;
-        keys.push((keyed, key));
+        keys.push((keyed, key_of(keyed, context)?, Past::Refuse));
+    }
+    for budget in &budgets {
+        let past = budget::past(budget, &plan.model.name);
+        keys.push((&budget.keyed, key_of(&budget.keyed, context)?, past));
     }
     let asks: SmallVec<[Ask<'_>; LIMITS_INLINE]> = keys
         .iter()
-        .map(|(keyed, key)| Ask {
+        .map(|(keyed, key, past)| Ask {
             limit: &keyed.limit,
             key,
+            past: *past,
         })
         .collect();
 
@@ -125,6 +173,17 @@ pub async fn reserve(
         .estimates
         .precedent(context.application, &plan.model.name);
     let mut demand = precedent.demand(plan.model, call);
+    if !budgets.is_empty() {
+        demand.rates = token_rates(plan, call, demand.prompt_bound, now);
+        if demand.rates.is_none() {
+            budget::refuse_unpriced(budgets.into_iter(), &plan.model.name)?;
+        } else if demand.rates != token_rates(plan, call, 0, now) {
+            // Long prompts cost more by the token: whether this is one has to be known.
+            let tokens = count(call, encoding).await;
+            demand.prompt_exact = Some(tokens);
+            demand.rates = token_rates(plan, call, tokens, now);
+        }
+    }
     loop {
         match gateway.counters.reserve(&asks, &demand, now).await {
             Ok(Reserved::Admitted(reservation)) => {
@@ -135,6 +194,8 @@ pub async fn reserve(
                     prompt_is_exact: demand.prompt_exact.is_some(),
                     reserved_tokens: prompt_tokens.saturating_add(demand.answer_likely),
                     rates: RateLevels::tightest(&reservation),
+                    budgets: BudgetLevels::of(&reservation),
+                    downgraded: None,
                     precedent,
                     reservation,
                 });
@@ -144,6 +205,21 @@ pub async fn reserve(
             Err(ReserveError::Full) => return Err(Refusal::CountersFull),
         }
     }
+}
+
+fn key_of<'k>(keyed: &'k KeyedLimit, context: &CallContext<'k>) -> Result<Cow<'k, str>, Refusal> {
+    keyed
+        .counter_key
+        .text(context)
+        .map_err(|fault| Refusal::PolicyFault {
+            rule: keyed.limit.id.0.clone(),
+            message: fault.message,
+        })
+}
+
+/// What a prompt of this length may cost at the dearest backend that may answer it.
+fn token_rates(_: &Plan<'_>, _: &Request, _prompt_tokens: u64, _: Now) -> Option<TokenRates> {
+    None
 }
 
 async fn count(call: &Request, encoding: Encoding) -> u64 {
@@ -171,7 +247,7 @@ impl RateLevels {
             let slot = match limit.rule {
                 Rule::TokensPerMinute { .. } => &mut rates.tokens,
                 Rule::RequestsPerMinute { .. } => &mut rates.requests,
-                Rule::Concurrency { .. } | Rule::TokenQuota { .. } => continue,
+                Rule::Concurrency { .. } | Rule::TokenQuota { .. } | Rule::Budget(_) => continue,
             };
             let rate = RateLevel {
                 limit: figures.bound,

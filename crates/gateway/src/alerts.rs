@@ -6,6 +6,8 @@
 pub mod channel;
 pub mod message;
 
+mod budget_text;
+mod budgets;
 mod conditions;
 mod counts;
 mod deliver;
@@ -92,11 +94,9 @@ impl Alerts {
             .tasks
             .spawn(async move { stopped.run_until_cancelled(looking).await });
         let (weak, stopped) = (Arc::downgrade(gateway), stop.clone());
-        gateway.tasks.spawn(async move {
-            stopped
-                .run_until_cancelled(deliver::deliver(weak))
-                .await
-        });
+        gateway
+            .tasks
+            .spawn(async move { stopped.run_until_cancelled(deliver::deliver(weak)).await });
         Ok(())
     }
 

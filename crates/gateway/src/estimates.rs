@@ -181,6 +181,7 @@ impl Precedent {
             prompt_exact: None,
             answer_likely: answer.min(answer_max),
             answer_max,
+            rates: None,
         }
     }
 }

@@ -48,6 +48,8 @@ pub struct Caller {
     pub subject: Option<Arc<str>>,
     pub claims: Option<Arc<Map<String, Value>>>,
     pub application: Option<ApplicationName>,
+    /// The person behind the token, as its issuer's `user` says.
+    pub user: Option<Arc<str>>,
 }
 
 impl Caller {
@@ -194,6 +196,7 @@ impl Authenticator {
             subject: token.as_ref().and_then(|token| token.subject.clone()),
             claims: token.as_ref().map(|token| token.claims.clone()),
             application: proof.application(subscription)?,
+            user: proof.user(subscription)?,
         })
     }
 

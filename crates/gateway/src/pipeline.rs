@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dialect::Route;
-use domain::Metered;
+use domain::{Metered, Spent};
 use http::header::EXPECT;
 use http::request::Parts;
 use http::{Request, Response};
@@ -102,11 +102,19 @@ impl Gateway {
             deployment.as_deref(),
         )?);
         let plan = admission::plan(&snapshot, caller, call)?;
-
-        // Limit: reserve in every counter or in none. `settle` trues it up.
         let context = admission::context(caller, call, &head.headers, ip);
         facts.series = self.telemetry.usage_series(&context);
-        let admitted = admission::reserve(self, &plan, &context, call, self.clock.now()).await?;
+
+        // Limit: reserve in every counter or in none. `settle` trues it up. A budget that is used up
+        // may have another model answer.
+        let (plan, admitted) =
+            admission::admit(self, plan, (&*snapshot, caller), call, (&head.headers, ip)).await?;
+        let context = admission::context(caller, call, &head.headers, ip);
+        if admitted.downgraded.is_some() {
+            facts.series = self.telemetry.usage_series(&context);
+        }
+        self.telemetry
+            .count_past(&admitted.budgets, admitted.downgraded.as_ref());
         let held = facts.held.insert(Held::open(
             &facts.origin,
             caller,
@@ -143,8 +151,11 @@ impl Gateway {
         let (mut entry, mut asked, mut sent_at) = (None, None, SmallVec::new());
         if let Some(kept) = kept {
             self.telemetry.released(kept.reserved_tokens);
-            self.counters
-                .settle(kept.reservation, metered.usage().total(), now);
+            let spent = Spent {
+                tokens: metered.usage().total(),
+                nanos: u64::try_from(record.cost.amount().0).unwrap_or(0),
+            };
+            self.counters.settle(kept.reservation, spent, now);
             if let Some(call) = &call {
                 self.estimates.learn(kept.precedent, &record, call);
             }

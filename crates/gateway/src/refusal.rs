@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dialect::error_body::{self, ErrorBody, Why};
+use dialect::error_body::{self, ErrorBody, Figure, Why};
 use dialect::{Dialect, RequestError, RouteError};
 use domain::limit::{LimitRefusal, Rule};
 use domain::record::Outcome;
-use domain::{ModelName, Wall};
+use domain::{Limit, ModelName, Nanos, Wall};
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
@@ -42,6 +42,14 @@ pub enum Refusal {
     PolicyFault { rule: Arc<str>, message: String },
     #[error("{}", limit_message(.0))]
     Limit(Box<LimitRefusal>),
+    #[error(
+        "the model `{model}` has no price, which the budget `{}` of {} needs: ask the gateway's operator for one, or use another model",
+        .budget.name, .budget.scope
+    )]
+    Unpriced {
+        budget: Arc<Limit>,
+        model: ModelName,
+    },
     #[error("the gateway is at its capacity: try again in a second")]
     Overloaded(Shed),
     #[error("the gateway counts too many distinct keys at the moment")]
@@ -144,6 +152,9 @@ impl Refusal {
                 let (status, code, kind) = limit_row(refusal);
                 row(status, code, kind, Refused)
             }
+            Self::Unpriced { .. } => {
+                row(StatusCode::FORBIDDEN, "unpriced_model", PERMISSION, Refused)
+            }
             Self::Overloaded(_) => row(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "overloaded",
@@ -193,6 +204,7 @@ impl Refusal {
     pub fn rule(&self) -> Option<Arc<str>> {
         match self {
             Self::Limit(refusal) => Some(refusal.limit.id.0.clone()),
+            Self::Unpriced { budget, .. } => Some(budget.id.0.clone()),
             Self::PolicyFault { rule, .. } => Some(rule.clone()),
             other => Some(other.row().code.into()),
         }
@@ -215,6 +227,7 @@ impl Refusal {
             | Self::UnknownModel { .. }
             | Self::ModelNotGranted { .. }
             | Self::PolicyFault { .. }
+            | Self::Unpriced { .. }
             | Self::UpstreamFailed
             | Self::UpstreamAuthFailed
             | Self::UpstreamTimeout
@@ -225,7 +238,9 @@ impl Refusal {
     fn param(&self) -> Option<&str> {
         match self {
             Self::Request(error) => error.param.as_deref(),
-            Self::UnknownModel { .. } | Self::ModelNotGranted { .. } => Some("model"),
+            Self::UnknownModel { .. } | Self::ModelNotGranted { .. } | Self::Unpriced { .. } => {
+                Some("model")
+            }
             Self::Route(RouteError::NoApiVersion) => Some("api-version"),
             Self::Auth(_)
             | Self::Route(_)
@@ -269,13 +284,31 @@ impl Refusal {
             Self::Limit(refusal) => {
                 scope = refusal.limit.scope.to_string();
                 resets_at = refusal.resets_at.map(rfc3339);
+                let (figure, currency): (fn(u64) -> Figure, _) = match &refusal.limit.rule {
+                    Rule::Budget(budget) => {
+                        (|amount| Figure::Money(nanos(amount)), Some(budget.currency))
+                    }
+                    Rule::TokensPerMinute { .. }
+                    | Rule::RequestsPerMinute { .. }
+                    | Rule::Concurrency { .. }
+                    | Rule::TokenQuota { .. } => (Figure::Count, None),
+                };
                 Some(Why {
                     rule: &refusal.limit.name,
                     scope: &scope,
-                    limit: Some(refusal.bound),
-                    used: Some(refusal.used),
-                    reserved: Some(refusal.reserved),
+                    limit: Some(figure(refusal.bound)),
+                    used: Some(figure(refusal.used)),
+                    reserved: Some(figure(refusal.reserved)),
+                    currency,
                     resets_at: resets_at.as_deref(),
+                })
+            }
+            Self::Unpriced { budget, .. } => {
+                scope = budget.scope.to_string();
+                Some(Why {
+                    rule: &budget.name,
+                    scope: &scope,
+                    ..Why::default()
                 })
             }
             Self::PolicyFault { rule, .. } => Some(Why {
@@ -335,6 +368,7 @@ fn limit_row(refusal: &LimitRefusal) -> (StatusCode, &'static str, &'static str)
             (StatusCode::TOO_MANY_REQUESTS, "request_limit", RATE)
         }
         Rule::TokenQuota { .. } => (StatusCode::FORBIDDEN, "quota_exceeded", PERMISSION),
+        Rule::Budget(_) => (StatusCode::FORBIDDEN, "budget_exceeded", PERMISSION),
     }
 }
 
@@ -353,7 +387,16 @@ fn limit_message(refusal: &LimitRefusal) -> String {
         Rule::RequestsPerMinute { .. } => "requests a minute",
         Rule::Concurrency { .. } => "calls at once",
         Rule::TokenQuota { .. } => "tokens in this period",
+        Rule::Budget(_) => "in this period",
     };
+    let figure = |amount: u64| match &limit.rule {
+        Rule::Budget(budget) => format!("{} {}", nanos(amount), budget.currency),
+        Rule::TokensPerMinute { .. }
+        | Rule::RequestsPerMinute { .. }
+        | Rule::Concurrency { .. }
+        | Rule::TokenQuota { .. } => amount.to_string(),
+    };
+    let [bound, used, reserved, wanted] = [*bound, *used, *reserved, *wanted].map(figure);
     let head = format!("`{}` of {} allows {bound} {what}", limit.name, limit.scope);
     match retry_after {
         None => format!(
@@ -364,6 +407,10 @@ fn limit_message(refusal: &LimitRefusal) -> String {
             wait.as_millis().div_ceil(1000)
         ),
     }
+}
+
+fn nanos(amount: u64) -> Nanos {
+    Nanos::saturated(i128::from(amount))
 }
 
 fn ceil_millis(wait: Duration) -> u64 {

@@ -16,7 +16,7 @@ use crate::identity::Caller;
 use crate::meter::{LargeAnswer, MeteredBody, Tally};
 use crate::refusal::Refusal;
 use crate::router::{Answered, Content};
-use crate::trail::{Facts, Trail};
+use crate::trail::{Facts, Held, Trail};
 
 pub enum Reply {
     Answered(Box<Answered>),
@@ -46,6 +46,10 @@ const BACKEND: HeaderName = HeaderName::from_static("x-tollgate-backend");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-tollgate-attempts");
 const CACHE: HeaderName = HeaderName::from_static("x-tollgate-cache");
 const TOKENS: HeaderName = HeaderName::from_static("x-tollgate-tokens");
+const BUDGET: HeaderName = HeaderName::from_static("x-tollgate-budget");
+const BUDGET_REMAINING: HeaderName = HeaderName::from_static("x-tollgate-budget-remaining");
+const BUDGET_EXCEEDED: HeaderName = HeaderName::from_static("x-tollgate-budget-exceeded");
+const DOWNGRADED_FROM: HeaderName = HeaderName::from_static("x-tollgate-downgraded-from");
 
 pub fn send(reply: Reply, mut trail: Trail) -> Response<Body> {
     let answered = match reply {
@@ -155,6 +159,7 @@ fn common_headers(facts: &Facts, out: &mut HeaderMap) {
     out.insert(REQUEST_ID, facts.request_id.clone());
     if let Some(held) = &facts.held {
         rate_headers(&held.rates, out);
+        budget_headers(held, out);
     }
 }
 
@@ -189,6 +194,29 @@ fn rate_headers(rates: &RateLevels, out: &mut HeaderMap) {
         {
             out.insert(reset_name, reset);
         }
+    }
+}
+
+/// The tightest budget that applies, those that let the call through although they had no room, and
+/// the model that was asked for if another one answers.
+fn budget_headers(held: &Held, out: &mut HeaderMap) {
+    let mut insert = |name, text: &str| {
+        if let Ok(value) = HeaderValue::from_str(text) {
+            out.insert(name, value);
+        }
+    };
+    if let Some(level) = &held.budgets.tightest {
+        insert(BUDGET, &level.name);
+        let remaining = format!("{} {}", level.remaining, level.currency);
+        insert(BUDGET_REMAINING, &remaining);
+    }
+    if !held.budgets.past.is_empty() {
+        let names: Vec<&str> = held.budgets.past.iter().map(|limit| &*limit.name).collect();
+        insert(BUDGET_EXCEEDED, &names.join(", "));
+    }
+    if let Some(downgraded) = &held.downgraded {
+        insert(DOWNGRADED_FROM, downgraded.from.as_str());
+        insert(BUDGET_EXCEEDED, &downgraded.budget.name);
     }
 }
 

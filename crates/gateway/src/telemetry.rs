@@ -7,6 +7,7 @@ pub mod catalogue;
 
 mod access;
 mod bounded;
+mod budgets;
 mod exposition;
 mod histogram;
 mod otlp;
@@ -27,6 +28,7 @@ use domain::{Now, Wall};
 use http::HeaderMap;
 use tokio_util::sync::CancellationToken;
 
+use crate::admission::{BudgetLevels, Downgraded};
 use crate::alerts::Ending;
 use crate::clock::Chance;
 use crate::gateway::Gateway;
@@ -34,6 +36,7 @@ use crate::overload::Shed;
 use crate::router::Backends;
 
 use bounded::Bounded;
+use budgets::PastBudgets;
 use otlp::Exporter;
 use sample::{Family, Value};
 use security::SecurityLog;
@@ -50,6 +53,7 @@ const CODES_MAX: usize = 100;
 
 pub struct Telemetry {
     calls: CallSeries,
+    past_budgets: PastBudgets,
     usage: Usage,
     exporter: Exporter,
     unauthenticated: Bounded<&'static str, AtomicU64>,
@@ -70,6 +74,7 @@ impl Telemetry {
             calls: CallSeries::default(),
             usage: Usage::default(),
             exporter: Exporter::default(),
+            past_budgets: PastBudgets::default(),
             unauthenticated: Bounded::new(CODES_MAX, AtomicU64::default),
             shed: Default::default(),
             calls_open: AtomicI64::new(0),
@@ -93,6 +98,7 @@ impl Telemetry {
     /// Before a snapshot comes into force.
     pub fn sync(&self, snapshot: &Snapshot) {
         self.calls.retain(snapshot);
+        self.past_budgets.retain(snapshot);
         self.usage.sync(snapshot);
         self.exporter.sync(&snapshot.settings.telemetry);
     }
@@ -147,6 +153,13 @@ impl Telemetry {
         access::write(told);
         if let Some(trace) = told.origin.trace.as_ref().filter(|trace| trace.is_sampled) {
             self.exporter.push(told, trace, backends);
+        }
+    }
+
+    /// Calls that a budget had no room for and that go on.
+    pub fn count_past(&self, levels: &BudgetLevels, downgraded: Option<&Downgraded>) {
+        if !levels.past.is_empty() || downgraded.is_some() {
+            self.past_budgets.count(levels, downgraded);
         }
     }
 
@@ -214,6 +227,7 @@ impl Telemetry {
             let level = u64::try_from(level.load(Ordering::Relaxed)).unwrap_or(0);
             families.push(Family::of(metric, Value::Whole(level)));
         }
+        self.past_budgets.families(gateway, now, &mut families);
         let counters = Value::Whole(gateway.counters.in_use() as u64);
         families.push(Family::of(&catalogue::COUNTERS, counters));
         backend_families(gateway, now, &mut families);

@@ -14,7 +14,7 @@ use store::Ledger;
 use store::counters::Reservation;
 use store::ledger::Entry;
 
-use crate::admission::{Admitted, RateLevels};
+use crate::admission::{Admitted, BudgetLevels, Downgraded, RateLevels};
 use crate::estimates::Precedent;
 use crate::gateway::Gateway;
 use crate::identity::Caller;
@@ -63,6 +63,8 @@ pub struct Held {
     /// The room that a backend must have left for this call.
     pub reserved_tokens: u64,
     pub rates: RateLevels,
+    pub budgets: BudgetLevels,
+    pub downgraded: Option<Downgraded>,
     precedent: Precedent,
     reservation: Reservation,
     opening: Opening,
@@ -94,6 +96,8 @@ impl Held {
             prompt_is_exact,
             reserved_tokens,
             rates,
+            budgets,
+            downgraded,
             precedent,
             reservation,
         } = admitted;
@@ -109,6 +113,8 @@ impl Held {
             prompt_is_exact,
             reserved_tokens,
             rates,
+            budgets,
+            downgraded,
             precedent,
             reservation,
             opening,
@@ -191,6 +197,8 @@ impl Facts {
             },
             rule: None,
         });
+        let downgraded = held.as_ref().and_then(|held| held.downgraded.as_ref());
+        let rule = rule.or_else(|| downgraded.map(Downgraded::rule));
         let status = if outcome == Outcome::HungUp
             && held.as_ref().is_none_or(|held| held.answered.is_none())
         {
@@ -294,7 +302,7 @@ fn opening(origin: &Origin, caller: &Caller, model: ModelName, stream: bool) -> 
             product: caller.subscription.product.id.clone(),
             application: caller.application.clone(),
             caller: caller.label(),
-            user: None,
+            user: caller.user.clone(),
         },
         model,
         stream,

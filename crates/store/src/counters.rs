@@ -1,4 +1,4 @@
-//! Rate, quota and concurrency counters: reserved before a call, settled after it.
+//! Rate, quota, budget and concurrency counters: reserved before a call, settled after it.
 //!
 //! What a limit means is `domain`'s; here is which counters a call touches, and that it touches
 //! all of them or none.
@@ -6,8 +6,9 @@
 use std::sync::Arc;
 
 use domain::limit::{Demand, Limit, LimitRefusal};
+use domain::quota::Span;
 use domain::record::{Charge, ChargeUnit};
-use domain::{Currency, Figures, Held, LimitId, Nanos, Now, Place, Rule, Wall};
+use domain::{Budget, Currency, Figures, Held, LimitId, Nanos, Now, Place, Rule, Spent, Wall};
 
 use self::map::Entry;
 pub use self::memory::MemoryCounters;
@@ -27,6 +28,18 @@ pub enum Counters {
 pub struct Ask<'a> {
     pub limit: &'a Arc<Limit>,
     pub key: &'a str,
+    pub past: Past<'a>,
+}
+
+/// What becomes of a call that the limit has no room for.
+#[derive(Clone, Copy, Debug)]
+pub enum Past<'a> {
+    Refuse,
+    /// It is charged all the same. For budgets only.
+    Pass,
+    /// It is charged all the same if this limit admits it, which counts by the same key and is not
+    /// touched before. For budgets only.
+    Throttle(&'a Arc<Limit>),
 }
 
 /// What a call holds from admission until it settles. One that is dropped instead gives everything
@@ -47,6 +60,8 @@ struct Part {
     held: Held,
     /// Just after this call was admitted.
     figures: Figures,
+    /// There was no room, and it was let through.
+    is_past: bool,
 }
 
 #[derive(Debug)]
@@ -80,6 +95,23 @@ pub struct Level {
     pub reset: std::time::Duration,
 }
 
+/// One counter of a budget, for alerts, the admin API and metrics.
+#[derive(Clone, Debug)]
+pub struct BudgetLevel {
+    pub limit: Arc<Limit>,
+    /// The limit's rule: thresholds, currency, what happens past it.
+    pub budget: Arc<Budget>,
+    pub key: Arc<str>,
+    /// With the raises in force.
+    pub amount: Nanos,
+    /// Of calls that ended.
+    pub used: Nanos,
+    /// Held by calls in flight.
+    pub reserved: Nanos,
+    /// The period that this counts.
+    pub span: Span,
+}
+
 /// What the ledger knew at start, for counters to continue from.
 #[derive(Clone, Debug, Default)]
 pub struct Restored {
@@ -88,12 +120,12 @@ pub struct Restored {
     /// Sums of the current calendar periods: limit, key, period start, tokens.
     pub quotas: Vec<(LimitId, Arc<str>, Wall, u64)>,
     /// The period that was charged last, of each budget, key and currency.
-    pub budgets: Vec<BudgetLevel>,
+    pub budgets: Vec<RestoredBudget>,
 }
 
 /// What a budget was charged in a calendar period.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BudgetLevel {
+pub struct RestoredBudget {
     pub budget: LimitId,
     pub key: Arc<str>,
     pub period_start: Wall,
@@ -122,11 +154,11 @@ impl Counters {
         }
     }
 
-    /// Trues a reservation up to the tokens that were used and lets its concurrency go. Never fails,
-    /// never waits.
-    pub fn settle(&self, reservation: Reservation, tokens: u64, now: Now) {
+    /// Trues a reservation up to what was used and lets its concurrency go. Never fails, never
+    /// waits.
+    pub fn settle(&self, reservation: Reservation, spent: Spent, now: Now) {
         match self {
-            Self::Memory(_) => reservation.settle(tokens, now),
+            Self::Memory(_) => reservation.settle(spent, now),
         }
     }
 
@@ -145,8 +177,14 @@ impl Counters {
         }
     }
 
-    /// Forgets idle counters. They are also swept as their number grows; calling this now and then
-    /// gives their memory back after a burst of distinct keys.
+    /// Every budget counter in use, of its current period. One that nobody asked since the period
+    /// began and that had nothing restored is not there: it is at zero.
+    pub fn budget_levels(&self, now: Now) -> Vec<BudgetLevel> {
+        match self {
+            Self::Memory(counters) => counters.budget_levels(now),
+        }
+    }
+
     /// Counters that take memory, one for each limit and key.
     pub fn in_use(&self) -> usize {
         match self {
@@ -154,6 +192,8 @@ impl Counters {
         }
     }
 
+    /// Forgets idle counters. They are also swept as their number grows; calling this now and then
+    /// gives their memory back after a burst of distinct keys.
     pub fn sweep(&self, now: Now) {
         match self {
             Self::Memory(counters) => counters.sweep(now),
@@ -182,20 +222,26 @@ impl Reservation {
             .collect()
     }
 
-    fn settle(mut self, tokens: u64, now: Now) {
-        self.release(tokens, now);
+    /// Budgets that had no room for the call and let it through.
+    pub fn past(&self) -> impl Iterator<Item = &Arc<Limit>> {
+        let past = self.parts.iter().filter(|part| part.is_past);
+        past.map(|part| &part.limit)
     }
 
-    fn release(&mut self, tokens: u64, now: Now) {
+    fn settle(mut self, spent: Spent, now: Now) {
+        self.release(spent, now);
+    }
+
+    fn release(&mut self, spent: Spent, now: Now) {
         for Part { entry, held, .. } in self.parts.drain(..) {
-            entry.lock().counter.settle(held, tokens, now);
+            entry.lock().counter.settle(held, spent, now);
         }
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.release(0, self.at);
+        self.release(Spent::default(), self.at);
     }
 }
 
@@ -203,6 +249,9 @@ impl Part {
     fn charge(&self) -> Option<Charge> {
         let unit = match (self.held.place(), &self.limit.rule) {
             (Place::Gauge, _) => return None,
+            (Place::Period { start }, Rule::Budget(_)) => ChargeUnit::Budget {
+                period_start: start,
+            },
             (Place::Period { start }, _) => ChargeUnit::Quota {
                 period_start: start,
             },
@@ -235,6 +284,30 @@ impl Level {
             remaining,
             reset,
         }
+    }
+}
+
+impl BudgetLevel {
+    /// `None` of a counter that counts no money.
+    fn new(
+        limit: &Arc<Limit>,
+        key: &Arc<str>,
+        figures: Figures,
+        span: Option<Span>,
+    ) -> Option<Self> {
+        let Rule::Budget(budget) = &limit.rule else {
+            return None;
+        };
+        let nanos = |amount: u64| Nanos::saturated(i128::from(amount));
+        Some(Self {
+            limit: limit.clone(),
+            budget: budget.clone(),
+            key: key.clone(),
+            amount: nanos(figures.bound),
+            used: nanos(figures.used),
+            reserved: nanos(figures.reserved),
+            span: span?,
+        })
     }
 }
 

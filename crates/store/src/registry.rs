@@ -1,4 +1,5 @@
-//! Keys that `tollgate keys` made: hashed, in SQLite under the data directory.
+//! What commands decide beside the file: keys, hashed, and raises of budgets. In SQLite under the
+//! data directory.
 //!
 //! The commands and a running gateway open it side by side; SQLite orders them.
 
@@ -13,15 +14,17 @@ use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 use crate::directory::{create_private_directory, open_private};
 
 mod key;
+mod raise;
 #[cfg(test)]
 mod tests;
 
 use key::new_key;
 pub use key::{hash, id_of};
+pub use raise::{NewRaise, StoredRaise};
 
-const VERSION: i64 = 1;
-
-const LAYOUT: &str = "
+/// One step for each version, forward only: a step that was released is never edited.
+const STEPS: [&str; 2] = [
+    "
     CREATE TABLE keys (
         id TEXT PRIMARY KEY,
         subscription TEXT NOT NULL,
@@ -35,8 +38,24 @@ const LAYOUT: &str = "
     -- One row.
     CREATE TABLE revision (number INTEGER NOT NULL);
     INSERT INTO revision VALUES (0);
-    PRAGMA user_version = 1;
-";
+",
+    "
+    CREATE TABLE raises (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        budget TEXT NOT NULL,
+        key TEXT,
+        nanos INTEGER NOT NULL,
+        currency TEXT NOT NULL,
+        until INTEGER NOT NULL,
+        reason TEXT NOT NULL,
+        granted_by TEXT NOT NULL,
+        granted_at INTEGER NOT NULL,
+        cancelled_at INTEGER,
+        cancelled_by TEXT
+    );
+",
+];
+const VERSION: usize = STEPS.len();
 
 #[derive(Debug)]
 pub struct Registry {
@@ -109,6 +128,8 @@ pub enum RegistryError {
     },
     #[error("no live key `{0}`")]
     NoSuchKey(String),
+    #[error("no raise {0} that is in force")]
+    NoSuchRaise(i64),
     #[error("subscription `{subscription}` has no {slot} key to rotate")]
     NoKeyInSlot {
         subscription: SubscriptionId,
@@ -238,18 +259,23 @@ impl Registry {
     }
 }
 
-fn set_up(connection: &mut Connection) -> rusqlite::Result<i64> {
+/// The layout's version once it is up to date; one that is newer is left alone.
+fn set_up(connection: &mut Connection) -> rusqlite::Result<usize> {
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // A key that was shown must not vanish with the power.
     connection.pragma_update(None, "synchronous", "FULL")?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let version = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if version == 0 {
-        transaction.execute_batch(LAYOUT)?;
+    let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let version = usize::try_from(version).unwrap_or(usize::MAX);
+    if version < VERSION {
+        for step in &STEPS[version..] {
+            transaction.execute_batch(step)?;
+        }
+        transaction.pragma_update(None, "user_version", VERSION.cast_signed() as i64)?;
     }
     transaction.commit()?;
-    Ok(version)
+    Ok(version.max(VERSION))
 }
 
 fn live_in(

@@ -27,7 +27,8 @@ pub struct Change {
 pub enum Cause {
     Signal,
     Files,
-    Keys,
+    /// Keys or raises of budgets.
+    Registry,
 }
 
 impl Cause {
@@ -35,7 +36,7 @@ impl Cause {
         match self {
             Self::Signal => "SIGHUP",
             Self::Files => "files changed",
-            Self::Keys => "keys changed",
+            Self::Registry => "keys or raises changed",
         }
     }
 }
@@ -133,7 +134,7 @@ impl Seen {
         if self.files != now.files || self.secrets != now.secrets {
             return Some(Cause::Files);
         }
-        (self.registry != now.registry).then_some(Cause::Keys)
+        (self.registry != now.registry).then_some(Cause::Registry)
     }
 }
 
@@ -198,7 +199,7 @@ mod tests {
                 registry: 5,
                 ..Seen::default()
             }),
-            Some(Cause::Keys)
+            Some(Cause::Registry)
         );
     }
 }

@@ -1,6 +1,7 @@
 //! What `tollgate` can be told to do.
 
 mod alerts;
+mod budgets;
 mod check;
 mod demo;
 mod keys;
@@ -34,6 +35,7 @@ pub enum Command {
     Check(check::Check),
     Schema(schema::Schema),
     Keys(keys::Keys),
+    Budgets(budgets::Budgets),
     Usage(usage::Usage),
     Alerts(alerts::Alerts),
     Simulate(simulate::Simulate),
@@ -47,6 +49,7 @@ impl Command {
             Self::Check(check) => check.run(),
             Self::Schema(schema) => schema.run(),
             Self::Keys(keys) => keys.run(),
+            Self::Budgets(budgets) => budgets.run(),
             Self::Usage(usage) => usage.run(),
             Self::Alerts(alerts) => block_on(alerts.run()),
             Self::Simulate(simulate) => block_on(simulate.run()),

@@ -6,11 +6,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
-use config::snapshot::{KeyHash, KeySlot};
+use config::snapshot::{BudgetRaise, KeyHash, KeySlot};
 use config::{Environment, Problem, RegistryKey, Snapshot, Source};
 use domain::ApplicationName;
+use domain::budget::Raise;
 use store::Registry;
-use store::registry::{Slot, StoredKey};
+use store::registry::{Slot, StoredKey, StoredRaise};
 
 use crate::change::{Seen, Stamp};
 
@@ -67,14 +68,21 @@ impl Loader {
     fn compile(&mut self, sources: &[Source], secrets: &Secrets) -> Result<Loaded, LoadFailure> {
         let revision = self.revision + 1;
         let loaded = compile(sources, &[], revision, secrets)?;
-        let keys = self.registry_keys(&loaded.snapshot.settings.data_dir)?;
-        if keys.is_empty() {
-            return Ok(loaded);
-        }
-        compile(sources, &keys, revision, secrets)
+        let (keys, raises) = self.registered(&loaded.snapshot.settings.data_dir)?;
+        let mut loaded = if keys.is_empty() {
+            loaded
+        } else {
+            compile(sources, &keys, revision, secrets)?
+        };
+        loaded.snapshot.raise_budgets(&raises);
+        Ok(loaded)
     }
 
-    fn registry_keys(&mut self, data_dir: &Path) -> anyhow::Result<Vec<RegistryKey>> {
+    /// Live keys, and raises of budgets.
+    fn registered(
+        &mut self,
+        data_dir: &Path,
+    ) -> anyhow::Result<(Vec<RegistryKey>, Vec<BudgetRaise>)> {
         let registry = match &mut self.registry {
             Some(registry) => registry,
             // A data directory that changes later takes a restart, here as everywhere.
@@ -84,11 +92,9 @@ impl Loader {
         };
         self.seen.registry = registry.revision().with_context(|| in_registry(data_dir))?;
         let stored = registry.keys().with_context(|| in_registry(data_dir))?;
-        Ok(stored
-            .into_iter()
-            .filter(|key| key.revoked_at.is_none())
-            .map(registry_key)
-            .collect())
+        let raises = registry.raises().with_context(|| in_registry(data_dir))?;
+        let live = stored.into_iter().filter(|key| key.revoked_at.is_none());
+        Ok((live.map(registry_key).collect(), budget_raises(&raises)))
     }
 
     /// What is there now; differs from [`Self::seen`] when there is something to load. A registry
@@ -216,6 +222,23 @@ fn config_files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// Those that were not cancelled; one that has ended says so by its time.
+pub fn budget_raises(stored: &[StoredRaise]) -> Vec<BudgetRaise> {
+    stored
+        .iter()
+        .filter(|raise| raise.cancelled_at.is_none())
+        .map(|raise| BudgetRaise {
+            budget: raise.budget.clone(),
+            currency: raise.currency,
+            raise: Raise {
+                key: raise.key.as_deref().map(Into::into),
+                by: raise.by,
+                until: raise.until,
+            },
+        })
+        .collect()
+}
+
 fn registry_key(key: StoredKey) -> RegistryKey {
     RegistryKey {
         id: key.id,
@@ -231,7 +254,7 @@ fn registry_key(key: StoredKey) -> RegistryKey {
 
 fn in_registry(data_dir: &Path) -> String {
     format!(
-        "the key registry in `{}` (data_dir) cannot be used",
+        "the registry in `{}` (data_dir) cannot be used",
         data_dir.display()
     )
 }

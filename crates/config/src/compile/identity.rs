@@ -38,6 +38,7 @@ pub(super) fn issuers(
             required_claims,
             subscription,
             application,
+            user,
             algorithms,
         } = section;
         let field = format!("identity.jwt[{}]", name.id.0);
@@ -53,6 +54,7 @@ pub(super) fn issuers(
         let subscription = mapping(&format!("{field}.subscription"), &subscription, problems);
         let application =
             application.map(|cel| mapping(&format!("{field}.application"), &cel, problems));
+        let user = user.map(|cel| mapping(&format!("{field}.user"), &cel, problems));
         issuers.push(Arc::new(Issuer {
             name: name.id.0,
             openid_config: openid_config.0,
@@ -69,6 +71,7 @@ pub(super) fn issuers(
                 .collect(),
             subscription,
             application,
+            user,
             algorithms: if algorithms.items.is_empty() {
                 EVERY_ALGORITHM.to_vec()
             } else {

@@ -226,7 +226,7 @@ impl OfScope<'_, '_> {
             application,
         } = &self.compiler.keys;
         match self.scope {
-            Scope::Global => everybody.clone(),
+            Scope::Global | Scope::Match(_) => everybody.clone(),
             Scope::Product(_) | Scope::Subscription(_) => subscription.clone(),
             Scope::Application(_) => application.clone(),
         }
@@ -234,7 +234,7 @@ impl OfScope<'_, '_> {
 
     fn field(&self, list: &str, name: &str) -> String {
         let within = match self.scope {
-            Scope::Global => return format!("{list}[{name}]"),
+            Scope::Global | Scope::Match(_) => return format!("{list}[{name}]"),
             Scope::Product(id) => format!("products[{id}]"),
             Scope::Subscription(id) => format!("subscriptions[{id}]"),
             Scope::Application(application) => format!("applications[{application}]"),

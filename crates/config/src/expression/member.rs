@@ -15,12 +15,13 @@ pub(super) enum Member {
     CallerKeyId,
     CallerIssuer,
     CallerSubject,
+    CallerUser,
     ModelName,
     RequestIp,
 }
 
 impl Member {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::SubscriptionId,
         Self::SubscriptionName,
         Self::SubscriptionOwner,
@@ -30,6 +31,7 @@ impl Member {
         Self::CallerKeyId,
         Self::CallerIssuer,
         Self::CallerSubject,
+        Self::CallerUser,
         Self::ModelName,
         Self::RequestIp,
     ];
@@ -46,6 +48,7 @@ impl Member {
             Self::CallerKeyId => "caller.key_id",
             Self::CallerIssuer => "caller.issuer",
             Self::CallerSubject => "caller.subject",
+            Self::CallerUser => "caller.user",
             Self::ModelName => "model.name",
             Self::RequestIp => "request.ip",
         }
@@ -78,6 +81,7 @@ impl Member {
             Self::CallerKeyId => call.key_id,
             Self::CallerIssuer => call.issuer,
             Self::CallerSubject => call.subject,
+            Self::CallerUser => call.user,
             Self::ModelName => call.model.map(|model| model.as_str()),
             Self::RequestIp => return call.ip.map(|ip| Cow::Owned(ip.to_string())),
         };
@@ -94,6 +98,7 @@ impl Member {
             | Self::ProductName
             | Self::ApplicationName
             | Self::CallerKeyId
+            | Self::CallerUser
             | Self::ModelName => true,
             Self::CallerIssuer | Self::CallerSubject | Self::RequestIp => false,
         }

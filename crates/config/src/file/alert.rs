@@ -1,12 +1,12 @@
 //! `alerts`: what is told beside the thresholds of budgets.
 
+use domain::ChannelId;
 use domain::limit::Period;
-use domain::{ChannelId, Nanos};
-use schemars::{Schema, SchemaGenerator, json_schema};
+use schemars::{Schema, SchemaGenerator};
 
 use crate::read::{
-    AlertName, Declared, Field, List, Placed, Reader, Reference, Section, Share, Span, Step, Whole,
-    quoted, section, words,
+    AlertName, BudgetName, Declared, Field, List, Money, Placed, Reader, Reference, Section, Share,
+    Span, Step, Whole, section, words,
 };
 use crate::snapshot::{AlertCondition, Direction, PaceMeasure, PaceSubject};
 use crate::tree::Node;
@@ -46,6 +46,8 @@ section! {
     pub struct ForecastRule {
         /// How likely it must be that the budget is passed before its period ends.
         pub certainty: Share<false> = "0.8",
+        /// Only these. Without it, all.
+        pub budgets: List<Reference<BudgetName>> = "[]",
     }
 }
 
@@ -61,7 +63,7 @@ section! {
         /// Which way.
         pub direction: Direction = "faster",
         /// Compare cost; hours that cost less are never told.
-        pub min_cost_per_hour: Option<MoneyPerHour>,
+        pub min_cost_per_hour: Option<Money>,
         /// Compare tokens; hours with fewer are never told.
         pub min_tokens_per_hour: Option<Whole<1, 1_000_000_000_000>>,
     }
@@ -115,29 +117,6 @@ words! { Direction, "direction":
     "either" => Direction::Either,
 }
 
-/// An amount of the ledger's currency.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct MoneyPerHour(pub u64);
-
-impl Field for MoneyPerHour {
-    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        let fix = "write an amount of the configuration's currency, such as `5.00`";
-        let (_, filled) = reader.scalar(node, "an amount", fix)?;
-        let amount = filled.text.parse::<Nanos>().ok();
-        let amount = amount.and_then(|amount| u64::try_from(amount.0).ok());
-        let Some(amount) = amount.filter(|amount| *amount > 0) else {
-            let problem = format!("{} is not an amount above 0", quoted(&filled));
-            reader.error(node.place, problem, fix);
-            return None;
-        };
-        Some(Self(amount))
-    }
-
-    fn schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": ["number", "string"], "examples": ["5.00"] })
-    }
-}
-
 impl Field for Alert {
     fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let before = reader.problems.count();
@@ -153,9 +132,12 @@ impl Field for Alert {
         } = AlertFields::read(node, reader)?;
         let mut conditions = Vec::new();
         let lasting = |span: Span| span.0;
-        if let Some(ForecastRule { certainty }) = forecast {
-            let certainty = certainty.0;
-            conditions.push(AlertCondition::Forecast { certainty });
+        if let Some(ForecastRule { certainty, budgets }) = forecast {
+            let names = budgets.items.into_iter().map(|budget| budget.id.0);
+            conditions.push(AlertCondition::Forecast {
+                certainty: certainty.0,
+                budgets: names.collect(),
+            });
         }
         if let Some(Placed { value, place }) = pace {
             let compiled = reader.within(Step::Field("pace"), |reader| {
@@ -218,7 +200,9 @@ impl PaceRule {
             min_tokens_per_hour,
         } = self;
         let measure = match (min_cost_per_hour, min_tokens_per_hour) {
-            (Some(minimum), None) => PaceMeasure::Cost { minimum: minimum.0 },
+            (Some(minimum), None) => PaceMeasure::Cost {
+                minimum: minimum.0.0.unsigned_abs(),
+            },
             (None, Some(minimum)) => PaceMeasure::Tokens { minimum: minimum.0 },
             (None, None) | (Some(_), Some(_)) => return None,
         };

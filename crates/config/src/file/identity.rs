@@ -30,6 +30,9 @@ section! {
         pub subscription: Cel,
         /// CEL over the same: the name of the application. Without it, the product's header may name it.
         pub application: Option<Cel>,
+        /// CEL over the same: the person or service behind the call, for budgets and reports; cut to
+        /// 128 bytes. In Entra `claims.oid` stays the same for good.
+        pub user: Option<Cel>,
         /// Signatures that are accepted. Without it, every one of these: there is no `none` and no HMAC.
         pub algorithms: List<Algorithm> = "[]",
     }

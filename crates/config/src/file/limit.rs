@@ -21,7 +21,7 @@ section! {
 }
 
 /// Large enough for any limit, small enough that sums of them do not overflow.
-const AMOUNT_MAX: u64 = 1_000_000_000_000_000;
+pub(super) const AMOUNT_MAX: u64 = 1_000_000_000_000_000;
 
 section! {
     /// Tokens per minute: in any 60 seconds, reservations stay within it.
@@ -92,6 +92,8 @@ words! { Period, "period":
     "week" => Period::Week,
     /// Starts on the first.
     "month" => Period::Month,
+    /// Starts on 1 January, April, July and October.
+    "quarter" => Period::Quarter,
     /// Starts on 1 January.
     "year" => Period::Year,
 }

@@ -251,6 +251,17 @@ named! {
     IssuerName: "issuer" in "identity.jwt", Id;
     ChannelId: "channel" in "notify", Id;
     AlertName: "alert" in "alerts", Id;
+    BudgetName: "budget" in "budgets", Id;
+}
+
+/// The name of a budget.
+#[derive(Clone, Debug)]
+pub(crate) struct BudgetName(pub Arc<str>);
+
+impl From<&str> for BudgetName {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
 }
 
 /// The name of a token issuer.

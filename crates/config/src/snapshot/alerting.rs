@@ -91,11 +91,13 @@ pub struct AlertRule {
     pub notify: Vec<ChannelId>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum AlertCondition {
     /// A budget will be used up before its period ends, with at least this probability.
     Forecast {
         certainty: f64,
+        /// By name; none: all.
+        budgets: Vec<Arc<str>>,
     },
     /// An hour unlike the same hours of earlier days.
     Pace {

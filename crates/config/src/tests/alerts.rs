@@ -159,11 +159,14 @@ alerts:
 ",
     )
     .rules;
-    let conditions: Vec<AlertCondition> = rules.iter().map(|rule| rule.condition).collect();
+    let conditions: Vec<AlertCondition> = rules.iter().map(|rule| rule.condition.clone()).collect();
     assert_eq!(
         conditions,
         [
-            AlertCondition::Forecast { certainty: 0.8 },
+            AlertCondition::Forecast {
+                certainty: 0.8,
+                budgets: Vec::new()
+            },
             AlertCondition::Pace {
                 of: PaceSubject::Application,
                 measure: PaceMeasure::Tokens { minimum: 1000 },

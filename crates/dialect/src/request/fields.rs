@@ -1,7 +1,9 @@
 //! The members of a request that the gateway reads, checked as far as it relies on them.
 
-use crate::Operation;
+use domain::usage::ServiceTier;
+
 use crate::json::{Json, strict};
+use crate::{Operation, usage};
 
 use super::{RequestError, Span};
 
@@ -13,6 +15,10 @@ pub(super) struct Fields {
     pub wants_usage: bool,
     pub answer_tokens_max: Option<u64>,
     pub choices: u64,
+    /// That it asks for, where the word is known.
+    pub tier: ServiceTier,
+    /// The answer may be spoken.
+    pub speaks: bool,
     pub messages: Option<Span>,
     /// Some message may have content in parts.
     pub has_parts: bool,
@@ -82,6 +88,10 @@ impl Fields {
                 self.choices = self.choices.max(integer(value, "best_of", 1)?.unwrap_or(1));
             }
             (_, "n") => self.choices = self.choices.max(integer(value, "n", 1)?.unwrap_or(1)),
+            (_, "service_tier") => self.tier = usage::service_tier(value).unwrap_or_default(),
+            (Operation::ChatCompletions, "modalities") => {
+                self.speaks = value.elements().any(|kind| kind.raw() == br#""audio""#);
+            }
             (Operation::Completions, "suffix") => self.text_bytes += member.string_bytes,
             (Operation::ChatCompletions, "messages") => {
                 self.messages = Some(span);

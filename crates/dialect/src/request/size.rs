@@ -16,12 +16,14 @@ use super::image::{Detail, ImageRule};
 pub(super) struct PromptSize {
     pub tokens_bound: u64,
     pub text_bytes: u64,
+    pub has_audio: bool,
 }
 
 impl PromptSize {
     pub(super) fn of(operation: Operation, body: &[u8], fields: &Fields, rule: ImageRule) -> Self {
         let mut bound = body.len() as u64;
         let mut text = fields.text_bytes as u64;
+        let mut has_audio = false;
         match operation {
             Operation::ChatCompletions if fields.has_parts => {
                 let messages = fields.messages.map(|span| Json::whole(span.of(body)));
@@ -30,6 +32,7 @@ impl PromptSize {
                     .saturating_sub(media.inline_bytes)
                     .saturating_add(media.tokens);
                 text = text.saturating_sub(media.no_text_bytes);
+                has_audio = media.has_audio;
             }
             Operation::ChatCompletions => {}
             Operation::Completions | Operation::Embeddings => {
@@ -43,6 +46,7 @@ impl PromptSize {
         Self {
             tokens_bound: bound,
             text_bytes: text,
+            has_audio,
         }
     }
 }
@@ -56,6 +60,7 @@ struct Media {
     no_text_bytes: u64,
     /// At most, by the provider's rules.
     tokens: u64,
+    has_audio: bool,
 }
 
 impl Media {
@@ -72,6 +77,7 @@ impl Media {
             }
             if let Some(sound) = part.get("input_audio").and_then(|input| input.get("data")) {
                 media.add(sound, true, audio::tokens_max(string_bytes(sound)));
+                media.has_audio = true;
             }
         }
         media

@@ -505,3 +505,37 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_request_can_be_read_as_one_for_another_model() {
+    let body = br#"{"model":"gpt-4o","messages":[{"role":"user","content":"hi"}],"n":2}"#;
+    let asked = read(Operation::ChatCompletions, Bytes::from_static(body), None).unwrap();
+    let other = asked.asking_for(&"gpt-4o-mini".into()).unwrap();
+    assert_eq!(other.model.as_str(), "gpt-4o-mini");
+    assert_eq!((other.choices, other.body_len()), (2, asked.body_len()));
+    let sent = other.body_for("mini-eu");
+    assert!(sent.starts_with(br#"{"model":"mini-eu","messages""#));
+}
+
+#[test]
+fn what_can_make_a_call_dearer_is_read() {
+    let read = |body: &'static str| {
+        read(
+            Operation::ChatCompletions,
+            Bytes::from_static(body.as_bytes()),
+            None,
+        )
+        .unwrap()
+    };
+    let plain = read(r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#);
+    assert_eq!(
+        (plain.tier, plain.has_audio),
+        (ServiceTier::Standard, false)
+    );
+    let dear = read(r#"{"model":"m","service_tier":"priority","modalities":["text","audio"]}"#);
+    assert_eq!((dear.tier, dear.has_audio), (ServiceTier::Priority, true));
+    let heard = read(
+        r#"{"model":"m","service_tier":"auto","messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"AAAA","format":"mp3"}}]}]}"#,
+    );
+    assert_eq!((heard.tier, heard.has_audio), (ServiceTier::Standard, true));
+}

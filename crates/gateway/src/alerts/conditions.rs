@@ -154,16 +154,16 @@ fn watched<'f>(rule: &'f Arc<AlertRule>, facts: &'f Facts) -> Option<Watched<'f>
         });
         holding.collect()
     };
-    let (kind, lasting, holding) = match rule.condition {
+    let (kind, lasting, holding) = match &rule.condition {
         AlertCondition::BreakerOpen { lasting } => (
             Kind::BreakerOpen,
-            lasting,
+            *lasting,
             named("Backend", &facts.open_breakers),
         ),
         AlertCondition::CredentialFailure { lasting } => {
             let mut holding = named("Identity", &facts.failing_identities);
             holding.extend(named("Issuer", &facts.failing_issuers));
-            (Kind::CredentialFailure, lasting, holding)
+            (Kind::CredentialFailure, *lasting, holding)
         }
         AlertCondition::LedgerFault { lasting } => {
             let parts = [
@@ -178,7 +178,7 @@ fn watched<'f>(rule: &'f Arc<AlertRule>, facts: &'f Facts) -> Option<Watched<'f>
                     cause: Some(cause),
                 })
             });
-            (Kind::LedgerFault, lasting, faults.collect())
+            (Kind::LedgerFault, *lasting, faults.collect())
         }
         AlertCondition::Forecast { .. }
         | AlertCondition::Pace { .. }

@@ -54,7 +54,8 @@ async fn try_pass(
     outbox: &Arc<store::Alerts>,
     gateway: &Gateway,
 ) -> Result<Option<Wall>, AlertsError> {
-    let (heads, waiting) = blocking(outbox, |outbox| Ok((outbox.heads()?, outbox.waiting()?))).await?;
+    let (heads, waiting) =
+        blocking(outbox, |outbox| Ok((outbox.heads()?, outbox.waiting()?))).await?;
     gateway.alerts.counts.set_waiting(&waiting);
     let now = gateway.clock.now().wall;
     let (due, later): (Vec<Due>, Vec<Due>) = heads.into_iter().partition(|due| due.next_at <= now);

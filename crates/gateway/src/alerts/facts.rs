@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use config::Snapshot;
 use domain::Wall;
+use store::counters::BudgetLevel;
 use store::ledger::Health;
 
 use crate::gateway::Gateway;
@@ -11,6 +12,8 @@ use crate::gateway::Gateway;
 pub struct Facts {
     pub now: Wall,
     pub snapshot: Arc<Snapshot>,
+    /// Counters of budgets, in their running periods.
+    pub budgets: Vec<BudgetLevel>,
     /// Backends whose breaker is not closed.
     pub open_breakers: Vec<String>,
     pub failing_identities: Vec<String>,
@@ -22,12 +25,17 @@ impl Facts {
     pub fn of(gateway: &Gateway) -> Self {
         let snapshot = gateway.snapshot.load_full();
         let backends = gateway.router.backends();
-        let open = backends.all().into_iter().filter(|state| state.is_tripped());
+        let open = backends
+            .all()
+            .into_iter()
+            .filter(|state| state.is_tripped());
         let identities = backends.identities().into_iter();
         let failing = identities.filter(|followed| followed.identity.is_failing());
         let issuers = gateway.authenticator.failing_issuers(&snapshot);
+        let now = gateway.clock.now();
         Self {
-            now: gateway.clock.now().wall,
+            now: now.wall,
+            budgets: gateway.counters.budget_levels(now),
             open_breakers: open.map(|state| state.id().to_string()).collect(),
             failing_identities: failing
                 .map(|followed| followed.identity.name().to_owned())

@@ -46,16 +46,16 @@ impl Watch {
                 measure,
                 factor,
                 direction,
-            } = rule.condition
+            } = &rule.condition
             else {
                 continue;
             };
             let rule = Rule {
                 rule,
-                of,
-                measure,
-                factor,
-                direction,
+                of: *of,
+                measure: *measure,
+                factor: *factor,
+                direction: *direction,
             };
             // The last hour again: calls may have ended in it since it was looked at.
             for (hour, is_over) in [(last, true), (running, false)] {
@@ -139,9 +139,7 @@ impl Watch {
             Some((subject, Usual::of(&days, minimum)?))
         });
         let usuals = Arc::new(usuals.collect());
-        self.usuals
-            .known
-            .insert((name, hour), Arc::clone(&usuals));
+        self.usuals.known.insert((name, hour), Arc::clone(&usuals));
         Ok(usuals)
     }
 }

@@ -22,11 +22,11 @@ impl Watch {
         spend: &Spend,
     ) -> Result<(), LookError> {
         for rule in &facts.snapshot.alerting.rules {
-            let AlertCondition::Unpriced { every } = rule.condition else {
+            let AlertCondition::Unpriced { every } = &rule.condition else {
                 continue;
             };
             let calendar = Calendar {
-                period: every,
+                period: *every,
                 time_zone: facts.snapshot.settings.time_zone.clone(),
             };
             let span = calendar.span_at(facts.now);

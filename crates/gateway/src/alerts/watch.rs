@@ -13,6 +13,7 @@ use store::alerts::{AlertsError, Crossing, NewAlert};
 use store::ledger::LedgerError;
 use store::ledger::spend::Spend;
 
+use super::budgets::Seen;
 use super::counts::{Counts, Kind};
 use super::facts::Facts;
 use super::message::{Message, Severity};
@@ -36,12 +37,13 @@ pub enum LookError {
 
 pub struct Watch {
     pub(super) outbox: Arc<Alerts>,
-    dir: PathBuf,
+    pub(super) dir: PathBuf,
     chance: Arc<Chance>,
     counts: Arc<Counts>,
     /// By rule and subject, as the outbox has them. `None` before the first look.
     pub(super) episodes: Option<HashMap<(String, String), Episode>>,
     pub(super) usuals: Usuals,
+    pub(super) budgets: Seen,
     ledger_at: Option<Wall>,
     swept_at: Option<Wall>,
     /// Something was written down in this look.
@@ -73,6 +75,7 @@ impl Watch {
             counts,
             episodes: None,
             usuals: Usuals::default(),
+            budgets: Seen::default(),
             ledger_at: None,
             swept_at: None,
             is_news: false,
@@ -88,6 +91,7 @@ impl Watch {
                 fault = Some(error.to_string());
             }
         };
+        note(self.look_at_budgets(facts));
         note(self.look_at_conditions(facts));
         if is_due(&mut self.ledger_at, LEDGER_INTERVAL, facts.now) {
             note(self.look_at_ledger(facts));
@@ -100,10 +104,13 @@ impl Watch {
     }
 
     fn look_at_ledger(&mut self, facts: &Facts) -> Result<(), LookError> {
-        if facts.snapshot.alerting.rules.is_empty() {
+        let snapshot = &facts.snapshot;
+        if snapshot.alerting.rules.is_empty() && snapshot.budgets.is_empty() {
             return Ok(());
         }
         let spend = Spend::open(&self.dir)?;
+        self.look_at_ended_periods(facts, &spend)?;
+        self.look_at_forecasts(facts, &spend)?;
         self.look_at_unpriced(facts, &spend)?;
         self.look_at_pace(facts, &spend)
     }
@@ -128,7 +135,11 @@ impl Watch {
             let mut message = tell(new);
             message.id = id;
             message.raised_at = words::rfc3339(facts.now);
-            told = Some((message.kind.clone(), message.title.clone(), message.rule.clone()));
+            told = Some((
+                message.kind.clone(),
+                message.title.clone(),
+                message.rule.clone(),
+            ));
             stored(message, channels)
         })?;
         if let (Some(dropped), Some((kind, title, rule))) = (raised, told) {
@@ -171,7 +182,7 @@ impl Watch {
 }
 
 /// Whether so much time has passed, or the clock was set back.
-fn is_due(last: &mut Option<Wall>, interval: Duration, now: Wall) -> bool {
+pub(super) fn is_due(last: &mut Option<Wall>, interval: Duration, now: Wall) -> bool {
     let is_due = last.is_none_or(|last| now < last || now.since(last) >= interval);
     if is_due {
         *last = Some(now);

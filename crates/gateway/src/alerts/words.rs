@@ -56,6 +56,10 @@ pub fn period(kind: Period, span: Span, zone: &TimeZone) -> String {
         Period::Day => start.strftime("%-d %B %Y").to_string(),
         Period::Week => start.strftime("the week from %-d %B %Y").to_string(),
         Period::Month => start.strftime("%B %Y").to_string(),
+        Period::Quarter => {
+            let quarter = (start.month() + 2) / 3;
+            format!("quarter {quarter} of {}", start.year())
+        }
         Period::Year => start.strftime("%Y").to_string(),
     }
 }

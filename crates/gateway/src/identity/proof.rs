@@ -103,6 +103,19 @@ impl<'a> Proof<'a> {
         Ok(header.and_then(|header| application::from_header(self.headers, header)))
     }
 
+    /// From the token alone; nothing if nothing is left of the text.
+    pub fn user(&self, subscription: &Subscription) -> Result<Option<Arc<str>>, AuthError> {
+        let Some(token) = self.token else {
+            return Ok(None);
+        };
+        let Some(expression) = &token.issuer.user else {
+            return Ok(None);
+        };
+        let user =
+            application::bounded(&self.mapped(token, expression, "user", Some(subscription))?);
+        Ok((!user.is_empty()).then(|| user.into()))
+    }
+
     /// What an expression of the token's issuer makes of it.
     fn mapped<'s>(
         &'s self,
@@ -118,6 +131,7 @@ impl<'a> Proof<'a> {
             key_id: self.grant.map(|grant| grant.key_id.as_ref()),
             issuer: Some(&token.issuer.name),
             subject: token.subject.as_deref(),
+            user: None,
             claims: Some(&token.claims),
             model: None,
             headers: self.headers,

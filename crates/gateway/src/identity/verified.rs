@@ -120,6 +120,7 @@ mod tests {
                 required_claims: Vec::new(),
                 subscription: Expression::compile("claims.azp").unwrap(),
                 application: None,
+                user: None,
                 algorithms: Vec::new(),
             }),
             subject: None,

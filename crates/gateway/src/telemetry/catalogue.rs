@@ -121,6 +121,15 @@ metrics! {
     SERIES_FOLDED = Counter "tollgate_series_folded" ("tollgate.series.folded", "{event}") ["series"]:
         "Counts that stand under `other`, because too many distinct labels were seen since the last reload.";
 
+    BUDGET_USED_RATIO = Gauge "tollgate_budget_used_ratio" ("tollgate.budget.used_ratio", "1") ["budget"]:
+        "Spent share of a budget's amount, raises included, in the current period: of the fullest of its counters.";
+    BUDGET_USED = Gauge "tollgate_budget_used" ("tollgate.budget.used", "{money}") ["budget", "currency"]:
+        "Spent in the current period, over all of a budget's counters, in units of the currency.";
+    BUDGET_RESERVED = Gauge "tollgate_budget_reserved" ("tollgate.budget.reserved", "{money}") ["budget", "currency"]:
+        "Held by calls in flight, likewise.";
+    BUDGET_PAST = Counter "tollgate_budget_exceeded_calls" ("tollgate.budget.exceeded_calls", "{call}") ["budget", "action"]:
+        "Calls that a budget had no room for and that went on: `passed`, `throttled` (within its tokens a minute) or `downgraded` (another model answered). Those that it refused are in `tollgate_refusals`.";
+
     COUNTERS = Gauge "tollgate_counters" ("tollgate.counters", "{counter}") []:
         "Counters in use, one for each limit and value of its counter key.";
     RESERVED = Gauge "tollgate_reserved_tokens" ("tollgate.reserved", "{token}") []:

@@ -112,7 +112,7 @@ impl CallSeries {
             model: model.into(),
         };
         self.pairs.count(&pair, own, |series| series.count(record));
-        if let Some(rule) = &record.rule {
+        if let Some(rule) = record.rule.as_ref().filter(|rule| refused(rule)) {
             self.rules.count(
                 &**rule,
                 || rule.clone(),
@@ -299,6 +299,11 @@ pub fn provider_name(provider: Dialect) -> &'static str {
         Dialect::OpenAi => "openai",
         Dialect::AzureOpenAi => "azure.ai.openai",
     }
+}
+
+/// What a budget's downgrade did is no refusal.
+fn refused(rule: &str) -> bool {
+    !(rule.starts_with("budget/") && rule.ends_with("/downgrade"))
 }
 
 /// A name that was refused is the client's invention: it is no label.

@@ -347,6 +347,7 @@ mod tests {
                 subscription: None,
                 product: None,
                 application: None,
+                user: None,
                 key_id: None,
                 issuer: None,
                 subject: None,

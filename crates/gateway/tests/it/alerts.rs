@@ -18,12 +18,12 @@ use crate::stage::{Rules, Stage, chat};
 const SECRET: &str = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const HOUR_MS: i64 = 3_600_000;
 
-async fn receiver() -> Backend {
+pub async fn receiver() -> Backend {
     Backend::answering(Answer::json(200, "")).await
 }
 
 /// `rules` are told to a signed webhook at `receiver`.
-fn rules(receiver: &Backend, rules: &str) -> Rules {
+pub fn rules(receiver: &Backend, rules: &str) -> Rules {
     Rules {
         breaker: "{ min_throughput: 1, trip_duration: 30s }".into(),
         retry: "{ attempts: 1 }".into(),
@@ -40,7 +40,7 @@ alerts: [{rules}]",
 const BREAKER: &str = "{ name: breakers, notify: [ops], breaker_open: { for: 2m } }";
 
 /// A look, and the deliveries that follow from it.
-async fn look(stage: &Stage) {
+pub async fn look(stage: &Stage) {
     stage.gateway.alerts.look(&stage.gateway).await;
     while stage
         .gateway
@@ -51,12 +51,12 @@ async fn look(stage: &Stage) {
     {}
 }
 
-fn told(receiver: &Backend) -> Vec<Value> {
+pub fn told(receiver: &Backend) -> Vec<Value> {
     let read = |body: &bytes::Bytes| serde_json::from_slice(body).unwrap();
     receiver.bodies().iter().map(read).collect()
 }
 
-fn titles(receiver: &Backend) -> Vec<String> {
+pub fn titles(receiver: &Backend) -> Vec<String> {
     told(receiver)
         .iter()
         .map(|body| body["data"]["title"].as_str().unwrap().to_owned())
@@ -65,7 +65,10 @@ fn titles(receiver: &Backend) -> Vec<String> {
 
 #[tokio::test]
 async fn a_breaker_that_stays_open_is_told_once_and_once_more_when_it_is_over() {
-    let (failing, receiver) = (Backend::answering(Answer::error(500)).await, receiver().await);
+    let (failing, receiver) = (
+        Backend::answering(Answer::error(500)).await,
+        receiver().await,
+    );
     let stage = Stage::new(&rules(&receiver, BREAKER), &[&failing]);
     stage.start_alerts();
     stage.call(chat()).await;
@@ -93,13 +96,23 @@ async fn a_breaker_that_stays_open_is_told_once_and_once_more_when_it_is_over() 
     let bodies = told(&receiver);
     assert_eq!(bodies.len(), 2);
     assert_eq!(bodies[1]["data"]["resolved"], true);
-    assert_eq!(bodies[1]["data"]["title"], "Backend a is back after 7 minutes");
-    assert!(stage.metrics().contains("tollgate_alerts_total{type=\"breaker.open\"} 2\n"));
+    assert_eq!(
+        bodies[1]["data"]["title"],
+        "Backend a is back after 7 minutes"
+    );
+    assert!(
+        stage
+            .metrics()
+            .contains("tollgate_alerts_total{type=\"breaker.open\"} 2\n")
+    );
 }
 
 #[tokio::test]
 async fn a_webhook_is_signed_so_that_its_receiver_can_check_it() {
-    let (failing, receiver) = (Backend::answering(Answer::error(500)).await, receiver().await);
+    let (failing, receiver) = (
+        Backend::answering(Answer::error(500)).await,
+        receiver().await,
+    );
     let stage = Stage::new(&rules(&receiver, BREAKER), &[&failing]);
     stage.start_alerts();
     stage.call(chat()).await;
@@ -145,7 +158,9 @@ async fn a_receiver_that_is_down_gets_everything_later_in_order_and_under_the_sa
     let receiver = receiver().await;
     receiver.then(Script::Reset);
     receiver.then(Script::Answer(Answer::json(503, "busy")));
-    receiver.then(Script::Answer(Answer::json(429, "").with("retry-after", "90")));
+    receiver.then(Script::Answer(
+        Answer::json(429, "").with("retry-after", "90"),
+    ));
     let (stage, _failing) = two_alerts(&receiver).await;
     look(&stage).await;
     assert_eq!(receiver.requests(), 1, "the second waits for the first");
@@ -266,7 +281,7 @@ alerts: [{{ name: breakers, notify: [slack, teams], breaker_open: {{ for: 2m }} 
 }
 
 /// A call of so many tokens, as the ledger has it.
-fn record(at: Wall, number: u128, tokens: u64, cost: Cost) -> CallRecord {
+pub fn record(at: Wall, number: u128, tokens: u64, cost: Cost) -> CallRecord {
     CallRecord {
         opening: Opening {
             id: CallId::new(at, number),
@@ -303,7 +318,7 @@ fn record(at: Wall, number: u128, tokens: u64, cost: Cost) -> CallRecord {
 }
 
 /// Until the database has so many calls.
-async fn on_the_ledger(folder: &Path, calls: usize) {
+pub async fn on_the_ledger(folder: &Path, calls: usize) {
     loop {
         let known = store::ledger::recent(folder, usize::MAX >> 1).unwrap();
         if known.len() >= calls {

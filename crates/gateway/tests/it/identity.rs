@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::snapshot::{
-    Algorithm, Issuer, KeyGrant, KeyHash, Match, Product, Require, RequiredClaim, Settings,
-    Subscription, SubscriptionState,
+    Alerting, Algorithm, Issuer, KeyGrant, KeyHash, Match, Product, Require, RequiredClaim,
+    Settings, Subscription, SubscriptionState,
 };
 use config::{Expression, Snapshot};
 use domain::{ApplicationName, Mono, Now, SubscriptionId, Wall};
@@ -119,6 +119,7 @@ impl Gate {
                 state,
                 product: product.clone(),
                 limits: Vec::new(),
+                budgets: Vec::new(),
             });
             self.add_key(key, &format!("{id}/primary"), &subscription, None);
             self.snapshot
@@ -187,6 +188,7 @@ fn trusted(issuer: &TestIssuer) -> Issuer {
         }],
         subscription: Expression::compile("claims.azp").unwrap(),
         application: None,
+        user: None,
         algorithms: vec![Algorithm::Es256, Algorithm::Rs256],
     }
 }
@@ -222,6 +224,8 @@ fn snapshot() -> Snapshot {
         models: HashMap::new(),
         backends: HashMap::new(),
         limits: Vec::new(),
+        budgets: Vec::new(),
         application_limits: HashMap::new(),
+        alerting: Alerting::default(),
     }
 }

@@ -14,6 +14,8 @@ mod stage;
 #[cfg(test)]
 mod alerts;
 #[cfg(test)]
+mod alerts_of_budgets;
+#[cfg(test)]
 mod breakers;
 #[cfg(test)]
 mod budget;

@@ -29,12 +29,7 @@ pub enum DeliveryState {
 }
 
 impl DeliveryState {
-    pub const ALL: [Self; 4] = [
-        Self::Waiting,
-        Self::Delivered,
-        Self::Refused,
-        Self::Dropped,
-    ];
+    pub const ALL: [Self; 4] = [Self::Waiting, Self::Delivered, Self::Refused, Self::Dropped];
 
     pub fn as_str(self) -> &'static str {
         match self {

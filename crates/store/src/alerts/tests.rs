@@ -46,7 +46,9 @@ fn heads(alerts: &Alerts) -> Vec<(String, String)> {
 
 fn head(alerts: &Alerts, channel: &str) -> Due {
     let heads = alerts.heads().unwrap();
-    let found = heads.into_iter().find(|due| due.channel.as_str() == channel);
+    let found = heads
+        .into_iter()
+        .find(|due| due.channel.as_str() == channel);
     found.unwrap()
 }
 
@@ -77,7 +79,10 @@ fn several_crossings_at_once_make_one_alert_that_knows_the_new_ones() {
         })
         .unwrap();
     assert_eq!(told, ["80%", "100%"]);
-    assert_eq!(alerts.raise(&all, NOW, |_| panic!("none is new")).unwrap(), None);
+    assert_eq!(
+        alerts.raise(&all, NOW, |_| panic!("none is new")).unwrap(),
+        None
+    );
     assert_eq!(recent(_dir.path(), 10).unwrap().len(), 2);
 }
 

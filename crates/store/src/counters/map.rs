@@ -116,7 +116,7 @@ impl CounterMap {
             key: key.clone(),
             state: Mutex::new(State {
                 limit: limit.clone(),
-                counter: Counter::new(&limit.rule, now),
+                counter: Counter::new(&limit.rule, &key.key, now),
                 retired: false,
             }),
         });
@@ -236,6 +236,10 @@ impl Default for Shard {
 impl Entry {
     pub fn key(&self) -> &Arc<str> {
         &self.key.key
+    }
+
+    pub fn limit(&self) -> &LimitId {
+        &self.key.limit
     }
 
     /// Held for the few lines of one decision. Rules do not panic, but should one, its counter

@@ -4,13 +4,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
+use domain::budget::OnExceeded;
 use domain::limit::{Demand, Limit, LimitRefusal};
 use domain::record::ChargeUnit;
 use domain::{Amount, LimitId, Now, Rule, Verdict, Wall};
 use smallvec::SmallVec;
 
 use super::map::{COUNTERS_MAX, CounterMap, Entry, Full, State};
-use super::{Ask, Level, Part, Reservation, ReserveError, Reserved, Restored};
+use super::{
+    Ask, BudgetLevel, Level, Part, Past, Reservation, ReserveError, Reserved, Restored,
+    RestoredBudget,
+};
 
 /// Each call locks all of its counters, in the order in which they were made, then checks all and
 /// takes from all or none.
@@ -26,6 +30,20 @@ struct Claim<'a> {
     limit: &'a Arc<Limit>,
     entry: Arc<Entry>,
     amount: Amount,
+    /// What is taken where there is no room. No bound: it would keep room from calls that fit.
+    past_amount: Amount,
+    role: Role,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Refuses,
+    /// Charged though it has no room.
+    Passes,
+    /// Asked, and charged, only where the budget with this serial has no room.
+    Throttles {
+        budget: u64,
+    },
 }
 
 type Claims<'a> = SmallVec<[Claim<'a>; LIMITS_INLINE]>;
@@ -33,6 +51,18 @@ type Locked<'a> = SmallVec<[MutexGuard<'a, State>; LIMITS_INLINE]>;
 
 /// A counter was swept, or its limit counts something else since a reload.
 struct Retired(usize);
+
+/// What checking every counter of a call found.
+#[derive(Default)]
+struct Findings {
+    count_first: bool,
+    /// Which claim refuses, and for how long.
+    refusal: Option<(usize, Option<Duration>)>,
+    /// A budget that would have another model answer.
+    downgrade: Option<usize>,
+    /// Serials of the budgets that have no room and let the call through.
+    past: SmallVec<[u64; 2]>,
+}
 
 impl Default for MemoryCounters {
     fn default() -> Self {
@@ -90,6 +120,28 @@ impl MemoryCounters {
                 Err(Full) => left_out += 1,
             }
         }
+        for budget in &restored.budgets {
+            let RestoredBudget {
+                budget,
+                key,
+                period_start,
+                currency,
+                spent,
+            } = budget;
+            let Some(limit) = limits.get(budget) else {
+                continue;
+            };
+            let nanos = u64::try_from(spent.0).unwrap_or(0);
+            match self.map.find_or_make(limit, key, now) {
+                Ok(entry) => {
+                    entry
+                        .lock()
+                        .counter
+                        .restore_money(nanos, *currency, *period_start, now);
+                }
+                Err(Full) => left_out += 1,
+            }
+        }
         if left_out > 0 {
             tracing::warn!(
                 left_out,
@@ -112,6 +164,21 @@ impl MemoryCounters {
         levels
     }
 
+    pub fn budget_levels(&self, now: Now) -> Vec<BudgetLevel> {
+        let mut levels = Vec::new();
+        self.map.for_each(|entry| {
+            // Told by the id, so that a million other counters are not locked for a metric.
+            if !entry.limit().as_str().starts_with("budget/") {
+                return;
+            }
+            let mut state = entry.lock();
+            state.counter.advance(now);
+            let (figures, span) = (state.counter.figures(now), state.counter.span());
+            levels.extend(BudgetLevel::new(&state.limit, entry.key(), figures, span));
+        });
+        levels
+    }
+
     pub fn in_use(&self) -> usize {
         self.map.len()
     }
@@ -129,14 +196,43 @@ impl MemoryCounters {
     ) -> Result<Claims<'a>, ReserveError> {
         let mut claims = Claims::new();
         for ask in asks {
-            let entry = self
-                .map
-                .find_or_make(ask.limit, ask.key, now)
-                .map_err(|Full| ReserveError::Full)?;
+            let find = |limit| {
+                self.map
+                    .find_or_make(limit, ask.key, now)
+                    .map_err(|Full| ReserveError::Full)
+            };
+            let entry = find(ask.limit)?;
+            let role = match ask.past {
+                Past::Refuse => Role::Refuses,
+                Past::Pass => Role::Passes,
+                Past::Throttle(limit) => {
+                    let amount = limit.rule.amount(demand);
+                    claims.push(Claim {
+                        limit,
+                        entry: find(limit)?,
+                        amount,
+                        past_amount: amount,
+                        role: Role::Throttles {
+                            budget: entry.serial,
+                        },
+                    });
+                    Role::Passes
+                }
+            };
+            let past_amount = match &ask.limit.rule {
+                Rule::Budget(budget) => demand.likely_cost(budget),
+                rule => rule.amount(demand),
+            };
+            let amount = match ask.past {
+                Past::Pass => past_amount,
+                Past::Refuse | Past::Throttle(_) => ask.limit.rule.amount(demand),
+            };
             claims.push(Claim {
                 limit: ask.limit,
                 entry,
-                amount: ask.limit.rule.amount(demand),
+                amount,
+                past_amount,
+                role,
             });
         }
         claims.sort_unstable_by_key(|claim| claim.entry.serial);
@@ -148,21 +244,15 @@ impl MemoryCounters {
 /// Checks all, then takes from all or none.
 fn decide(claims: &[Claim<'_>], now: Now) -> Result<Result<Reserved, ReserveError>, Retired> {
     let mut locked = lock(claims, now)?;
-    let mut count_first = false;
-    let mut refusal: Option<(usize, Option<Duration>)> = None;
-    for (index, (claim, state)) in claims.iter().zip(&locked).enumerate() {
-        match state.counter.check(claim.amount, now) {
-            Verdict::Fits => {}
-            Verdict::CountFirst => count_first = true,
-            Verdict::Refused { retry_after } => {
-                if refusal.is_none_or(|(_, other)| is_longer(retry_after, other)) {
-                    refusal = Some((index, retry_after));
-                }
-            }
-        }
-    }
+    let Findings {
+        count_first,
+        refusal,
+        downgrade,
+        past,
+    } = check(claims, &locked, now);
     if let Some((index, retry_after)) = refusal {
-        let refusal = refuse(&claims[index], &locked[index], retry_after, now);
+        let mut refusal = refuse(&claims[index], &locked[index], retry_after, now);
+        refusal.downgrade = downgrade.map(|index| claims[index].limit.clone());
         return Ok(Err(ReserveError::Refused(Box::new(refusal))));
     }
     if count_first {
@@ -171,9 +261,57 @@ fn decide(claims: &[Claim<'_>], now: Now) -> Result<Result<Reserved, ReserveErro
     let parts = claims
         .iter()
         .zip(&mut locked)
-        .map(|(claim, state)| take(claim, state, now))
+        .filter(|(claim, _)| claim.role.applies(&past))
+        .map(|(claim, state)| take(claim, state, past.contains(&claim.entry.serial), now))
         .collect();
     Ok(Ok(Reserved::Admitted(Reservation { parts, at: now })))
+}
+
+/// Throttles last: whether they apply is what the budgets say.
+fn check(claims: &[Claim<'_>], locked: &Locked<'_>, now: Now) -> Findings {
+    let mut findings = Findings::default();
+    for throttles in [false, true] {
+        for (index, (claim, state)) in claims.iter().zip(locked).enumerate() {
+            let is_throttle = matches!(claim.role, Role::Throttles { .. });
+            if is_throttle != throttles || !claim.role.applies(&findings.past) {
+                continue;
+            }
+            match (state.counter.check(claim.amount, now), claim.role) {
+                (Verdict::Fits, _) => {}
+                (Verdict::CountFirst, _) => findings.count_first = true,
+                (Verdict::Refused { .. }, Role::Passes) => findings.past.push(claim.entry.serial),
+                (Verdict::Refused { retry_after }, Role::Refuses | Role::Throttles { .. }) => {
+                    findings.note_refusal(index, claim.limit, retry_after);
+                }
+            }
+        }
+    }
+    findings
+}
+
+impl Role {
+    fn applies(self, past: &[u64]) -> bool {
+        match self {
+            Self::Refuses | Self::Passes => true,
+            Self::Throttles { budget } => past.contains(&budget),
+        }
+    }
+}
+
+impl Findings {
+    fn note_refusal(&mut self, index: usize, limit: &Limit, retry_after: Option<Duration>) {
+        if self
+            .refusal
+            .is_none_or(|(_, other)| is_longer(retry_after, other))
+        {
+            self.refusal = Some((index, retry_after));
+        }
+        if let Rule::Budget(budget) = &limit.rule
+            && matches!(budget.on_exceeded, OnExceeded::Downgrade(_))
+        {
+            self.downgrade.get_or_insert(index);
+        }
+    }
 }
 
 /// Locks all counters and brings each up to `now` and to the call's own configuration.
@@ -182,7 +320,9 @@ fn lock<'a>(claims: &'a [Claim<'_>], now: Now) -> Result<Locked<'a>, Retired> {
     for (index, claim) in claims.iter().enumerate() {
         let mut state = claim.entry.lock();
         if !Arc::ptr_eq(&state.limit, claim.limit) {
-            state.retired |= !state.counter.follow(&claim.limit.rule, now);
+            state.retired |= !state
+                .counter
+                .follow(&claim.limit.rule, claim.entry.key(), now);
             state.limit = claim.limit.clone();
         }
         if state.retired {
@@ -194,13 +334,19 @@ fn lock<'a>(claims: &'a [Claim<'_>], now: Now) -> Result<Locked<'a>, Retired> {
     Ok(locked)
 }
 
-fn take(claim: &Claim<'_>, state: &mut State, now: Now) -> Part {
-    let held = state.counter.take(claim.amount);
+fn take(claim: &Claim<'_>, state: &mut State, is_past: bool, now: Now) -> Part {
+    let amount = if is_past {
+        claim.past_amount
+    } else {
+        claim.amount
+    };
+    let held = state.counter.take(amount);
     Part {
         entry: claim.entry.clone(),
         limit: claim.limit.clone(),
         held,
         figures: state.counter.figures(now),
+        is_past,
     }
 }
 
@@ -214,9 +360,10 @@ fn refuse(
     let resets_at = match claim.limit.rule {
         // Nobody knows when an open call will end.
         Rule::Concurrency { .. } => None,
-        Rule::TokensPerMinute { .. } | Rule::RequestsPerMinute { .. } | Rule::TokenQuota { .. } => {
-            retry_after.map(|after| after_at_least(now.wall, after))
-        }
+        Rule::TokensPerMinute { .. }
+        | Rule::RequestsPerMinute { .. }
+        | Rule::TokenQuota { .. }
+        | Rule::Budget(_) => retry_after.map(|after| after_at_least(now.wall, after)),
     };
     LimitRefusal {
         limit: claim.limit.clone(),
@@ -226,6 +373,7 @@ fn refuse(
         wanted: claim.amount.wanted,
         retry_after,
         resets_at,
+        downgrade: None,
     }
 }
 

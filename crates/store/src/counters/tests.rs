@@ -2,9 +2,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use domain::Mono;
-use domain::limit::{Calendar, Period, Reserve, Scope};
+use domain::budget::{OnExceeded, Unpriced};
+use domain::limit::{Calendar, Period, Reserve, Scope, TokenRates};
 
 use super::*;
+
+mod budgets;
 
 mod model;
 
@@ -65,14 +68,53 @@ fn daily(name: &str, tokens: u64) -> Arc<Limit> {
     )
 }
 
+/// Counts money by the day, a thousand nanos a token in these tests.
+fn budget(name: &str, nanos: i64, on_exceeded: OnExceeded) -> Arc<Limit> {
+    limit(
+        &format!("budget/{name}"),
+        Rule::Budget(Arc::new(Budget {
+            amount: Nanos(nanos),
+            currency: Currency::USD,
+            calendar: Calendar {
+                period: Period::Day,
+                time_zone: jiff::tz::TimeZone::UTC,
+            },
+            reserve: Reserve::Learned,
+            on_exceeded,
+            unpriced: Unpriced::Refuse,
+            alert_at: Arc::default(),
+            raises: Arc::default(),
+        })),
+    )
+}
+
+fn ask<'a>(limit: &'a Arc<Limit>, key: &'a str) -> Ask<'a> {
+    Ask {
+        limit,
+        key,
+        past: Past::Refuse,
+    }
+}
+
+fn spent(tokens: u64) -> Spent {
+    Spent {
+        tokens,
+        nanos: tokens * 1000,
+    }
+}
+
 fn asks<'a>(limits: &'a [Arc<Limit>], key: &'a str) -> Vec<Ask<'a>> {
-    limits.iter().map(|limit| Ask { limit, key }).collect()
+    limits.iter().map(|limit| ask(limit, key)).collect()
 }
 
 /// A call of so many tokens, counted.
 fn tokens(tokens: u64) -> Demand {
     Demand {
         prompt_exact: Some(tokens),
+        rates: Some(TokenRates {
+            prompt: 1_000_000_000,
+            answer: 1_000_000_000,
+        }),
         ..Demand::default()
     }
 }
@@ -136,7 +178,7 @@ fn takes_from_every_limit_or_from_none() {
         .map(|limit| level(&counters, limit, at(1)).reserved)
         .collect();
     assert_eq!(reserved, [80, 1, 1, 80], "the refused call took nothing");
-    held.settle(50, at(2));
+    held.settle(spent(50), at(2));
     let used: Vec<u64> = limits
         .iter()
         .map(|limit| level(&counters, limit, at(2)).used)
@@ -154,7 +196,7 @@ fn takes_from_every_limit_or_from_none() {
 fn a_refusal_names_what_can_never_fit_else_the_longest_wait() {
     let counters = MemoryCounters::default();
     let limits = [tpm("minute", 100), daily("day", 100)];
-    admit(&counters, &limits, &tokens(100), at(0)).settle(100, at(0));
+    admit(&counters, &limits, &tokens(100), at(0)).settle(spent(100), at(0));
     let longest = refusal(&counters, &limits, &tokens(10), at(1));
     assert_eq!(longest.limit.id, limits[1].id);
     assert_eq!(
@@ -177,7 +219,7 @@ fn the_same_counter_asked_twice_is_charged_once() {
     let reservation = admit(&counters, &[team.clone(), team.clone()], &tokens(60), at(0));
     assert_eq!(reservation.levels().len(), 1);
     assert_eq!(level(&counters, &team, at(0)).reserved, 60);
-    reservation.settle(60, at(0));
+    reservation.settle(spent(60), at(0));
     assert_eq!(level(&counters, &team, at(0)).used, 60);
 }
 
@@ -234,11 +276,11 @@ fn keys_do_not_share_a_limit() {
     let counters = MemoryCounters::default();
     let team = tpm("team", 100);
     for key in ["search", "ads"] {
-        let ask = [Ask { limit: &team, key }];
-        let Ok(Reserved::Admitted(held)) = counters.reserve(&ask, &tokens(100), at(0)) else {
+        let asked = [ask(&team, key)];
+        let Ok(Reserved::Admitted(held)) = counters.reserve(&asked, &tokens(100), at(0)) else {
             panic!("{key} has its own hundred");
         };
-        held.settle(100, at(0));
+        held.settle(spent(100), at(0));
     }
 }
 
@@ -251,8 +293,8 @@ fn a_reload_keeps_what_was_counted_and_applies_the_new_bound() {
         refusal(&counters, std::slice::from_ref(&lower), &tokens(1), at(1)).reserved,
         80
     );
-    held.settle(20, at(2));
-    admit(&counters, &[lower], &tokens(30), at(3)).settle(30, at(3));
+    held.settle(spent(20), at(2));
+    admit(&counters, &[lower], &tokens(30), at(3)).settle(spent(30), at(3));
 }
 
 #[test]
@@ -260,8 +302,8 @@ fn a_limit_that_counts_something_else_after_a_reload_starts_anew() {
     let counters = MemoryCounters::default();
     let held = admit(&counters, &[tpm("team", 100)], &tokens(80), at(0));
     let calls = rpm("team", 2);
-    admit(&counters, std::slice::from_ref(&calls), &tokens(80), at(1)).settle(80, at(1));
-    held.settle(500, at(2));
+    admit(&counters, std::slice::from_ref(&calls), &tokens(80), at(1)).settle(spent(80), at(1));
+    held.settle(spent(500), at(2));
     let level = level(&counters, &calls, at(2));
     assert_eq!((level.used, level.reserved, level.remaining), (1, 0, 1));
 }
@@ -302,19 +344,25 @@ fn counters_continue_where_an_earlier_process_left_them() {
 fn idle_counters_make_room_for_new_keys_and_busy_ones_do_not() {
     let counters = MemoryCounters::with_counters_max(100);
     let team = tpm("team", 1000);
-    let ask = |key: &str, now| counters.reserve(&[Ask { limit: &team, key }], &tokens(1), now);
+    let try_one = |key: &str, now| counters.reserve(&[ask(&team, key)], &tokens(1), now);
     for index in 0..100 {
-        let Ok(Reserved::Admitted(held)) = ask(&format!("key-{index}"), at(0)) else {
+        let Ok(Reserved::Admitted(held)) = try_one(&format!("key-{index}"), at(0)) else {
             panic!("there is room")
         };
-        held.settle(1, at(0));
+        held.settle(spent(1), at(0));
     }
-    assert!(matches!(ask("one more", at(30)), Err(ReserveError::Full)));
+    assert!(matches!(
+        try_one("one more", at(30)),
+        Err(ReserveError::Full)
+    ));
     assert!(
-        matches!(ask("key-7", at(30)), Ok(Reserved::Admitted(_))),
+        matches!(try_one("key-7", at(30)), Ok(Reserved::Admitted(_))),
         "known keys go on"
     );
-    assert!(matches!(ask("one more", at(91)), Ok(Reserved::Admitted(_))));
+    assert!(matches!(
+        try_one("one more", at(91)),
+        Ok(Reserved::Admitted(_))
+    ));
 }
 
 #[test]
@@ -324,17 +372,11 @@ fn many_keys_are_swept_as_they_fall_idle() {
     for index in 0..100_000u64 {
         let key = index.to_string();
         let now = at(index / 100);
-        let Ok(Reserved::Admitted(held)) = counters.reserve(
-            &[Ask {
-                limit: &team,
-                key: &key,
-            }],
-            &tokens(1),
-            now,
-        ) else {
+        let Ok(Reserved::Admitted(held)) = counters.reserve(&[ask(&team, &key)], &tokens(1), now)
+        else {
             panic!("there is room");
         };
-        held.settle(1, now);
+        held.settle(spent(1), now);
     }
     let left = counters.levels(at(1000)).len();
     assert!(
@@ -370,7 +412,7 @@ fn a_crowd_gets_exactly_what_fits() {
                     barrier.wait();
                     if let Ok(Reserved::Admitted(held)) = outcome {
                         admitted.fetch_add(1, Ordering::Relaxed);
-                        held.settle(100, at(1));
+                        held.settle(spent(100), at(1));
                     }
                 })
                 .expect("a thread");
@@ -415,10 +457,10 @@ fn a_mixed_crowd_uses_at_least_95_percent_and_is_never_refused_while_there_is_ro
                         ..counted
                     };
                     barrier.wait();
-                    let ask = asks(limits, "search");
-                    let mut outcome = counters.reserve(&ask, &bounded, at(0));
+                    let asked = asks(limits, "search");
+                    let mut outcome = counters.reserve(&asked, &bounded, at(0));
                     if matches!(outcome, Ok(Reserved::CountFirst)) {
-                        outcome = counters.reserve(&ask, &counted, at(0));
+                        outcome = counters.reserve(&asked, &counted, at(0));
                     }
                     barrier.wait();
                     if let Err(ReserveError::Refused(refusal)) = &outcome {
@@ -427,7 +469,7 @@ fn a_mixed_crowd_uses_at_least_95_percent_and_is_never_refused_while_there_is_ro
                     }
                     if let Ok(Reserved::Admitted(held)) = outcome {
                         reserved.fetch_add(prompt + 500, Ordering::Relaxed);
-                        held.settle(prompt + 500, at(1));
+                        held.settle(spent(prompt + 500), at(1));
                     }
                 })
                 .expect("a thread");
@@ -461,7 +503,7 @@ fn nothing_stays_reserved_however_calls_end() {
                     let key = format!("key-{}", (thread + round) % 5);
                     match counters.reserve(&asks(&limits, &key), &tokens(round % 90), now) {
                         Ok(Reserved::Admitted(held)) if round % 3 == 0 => drop(held),
-                        Ok(Reserved::Admitted(held)) => held.settle(round % 140, now),
+                        Ok(Reserved::Admitted(held)) => held.settle(spent(round % 140), now),
                         Ok(Reserved::CountFirst) => panic!("the prompt is counted"),
                         Err(_) => {}
                     }

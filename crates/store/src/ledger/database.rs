@@ -13,7 +13,7 @@ use super::migrations::{self, MigrationError, migrate};
 use super::segment::Position;
 use super::sums::Sums;
 use super::{codec, rows};
-use crate::counters::{BudgetLevel, Restored};
+use crate::counters::{Restored, RestoredBudget};
 use crate::directory::open_private;
 
 const FILE: &str = "ledger.sqlite";
@@ -117,7 +117,7 @@ impl Database {
         Ok(Restored {
             recent: self.recent_charges(now.wall)?,
             quotas: self.quota_levels(now.wall)?,
-            budgets: self.budget_levels(now.wall)?,
+            budgets: budget_levels(&self.connection, now.wall)?,
         })
     }
 
@@ -171,27 +171,6 @@ impl Database {
         rows.collect()
     }
 
-    /// As `quota_levels`, and for each currency: a budget's currency may have been reconfigured too.
-    fn budget_levels(&self, now: Wall) -> rusqlite::Result<Vec<BudgetLevel>> {
-        let mut select = self.connection.prepare(
-            "SELECT budget, key, currency, period_start, nanos, max(updated_at) FROM budget_levels
-             WHERE period_start > ? GROUP BY budget, key, currency",
-        )?;
-        let rows = select.query_map([now.0.saturating_sub(LEVEL_AGE_MS)], |row| {
-            let budget: String = row.get(0)?;
-            let key: String = row.get(1)?;
-            let currency: String = row.get(2)?;
-            Ok(BudgetLevel {
-                budget: LimitId::from(budget.as_str()),
-                key: key.into(),
-                period_start: Wall(row.get(3)?),
-                currency: rows::currency(&currency)?,
-                spent: Nanos(row.get(4)?),
-            })
-        })?;
-        rows.collect()
-    }
-
     /// Levels of periods that are over.
     pub(super) fn prune_levels(&self, now: Wall) -> rusqlite::Result<()> {
         let over = [
@@ -225,6 +204,11 @@ impl Database {
 }
 
 /// For queries, beside a running gateway or without one.
+/// Whether a gateway has run with this data directory.
+pub fn exists(dir: &Path) -> bool {
+    dir.join(FILE).exists()
+}
+
 pub(super) fn open_to_read(dir: &Path) -> Result<Connection, LedgerError> {
     let path = dir.join(FILE);
     if !path.exists() {
@@ -384,4 +368,28 @@ fn add_prices(transaction: &Transaction<'_>, prices: &[(PriceId, String)]) -> ru
         insert.execute([id.as_str(), text])?;
     }
     Ok(())
+}
+
+/// As `Database::quota_levels`, and for each currency: a budget's currency may have been reconfigured too.
+pub(super) fn budget_levels(
+    connection: &Connection,
+    now: Wall,
+) -> rusqlite::Result<Vec<RestoredBudget>> {
+    let mut select = connection.prepare(
+        "SELECT budget, key, currency, period_start, nanos, max(updated_at) FROM budget_levels
+         WHERE period_start > ? GROUP BY budget, key, currency",
+    )?;
+    let rows = select.query_map([now.0.saturating_sub(LEVEL_AGE_MS)], |row| {
+        let budget: String = row.get(0)?;
+        let key: String = row.get(1)?;
+        let currency: String = row.get(2)?;
+        Ok(RestoredBudget {
+            budget: LimitId::from(budget.as_str()),
+            key: key.into(),
+            period_start: Wall(row.get(3)?),
+            currency: rows::currency(&currency)?,
+            spent: Nanos(row.get(4)?),
+        })
+    })?;
+    rows.collect()
 }

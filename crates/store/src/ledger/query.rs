@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use super::database::{self, Database};
 use super::sums::hour_of;
 use super::{LedgerError, journal_dir, recovery, rows};
+use crate::counters::RestoredBudget;
 use crate::directory::Lock;
 
 /// For tests that look one call up.
@@ -47,6 +48,12 @@ pub struct BudgetHour {
     pub hour: Wall,
     pub currency: Currency,
     pub spent: Nanos,
+}
+
+/// The period that each budget was charged in last, by key and currency.
+pub fn budget_levels(dir: &Path, now: Wall) -> Result<Vec<RestoredBudget>, LedgerError> {
+    let connection = open_to_query(dir)?;
+    database::budget_levels(&connection, now).map_err(|error| unreadable(dir, &error))
 }
 
 /// Of calls that began in the hour of `since` or later, by budget, key and time.

@@ -155,9 +155,71 @@ fn a_newer_layout_is_refused() {
     let (dir, registry, _) = registry();
     registry
         .connection()
-        .pragma_update(None, "user_version", VERSION + 1)
+        .pragma_update(None, "user_version", 3)
         .unwrap();
     drop(registry);
     let error = Registry::open(dir.path()).unwrap_err().to_string();
-    assert!(error.contains("layout 2"), "{error}");
+    assert!(error.contains("layout 3"), "{error}");
+}
+
+#[test]
+fn a_registry_of_the_first_layout_gets_raises_and_keeps_its_keys() {
+    let (dir, registry, search) = registry();
+    let key = registry
+        .create(&search, Slot::Primary, None, NOW, [1; 40])
+        .unwrap();
+    registry
+        .connection()
+        .execute_batch("DROP TABLE raises; PRAGMA user_version = 1;")
+        .unwrap();
+    drop(registry);
+    let registry = Registry::open(dir.path()).unwrap();
+    assert_eq!(registry.keys().unwrap(), [key.stored]);
+    assert_eq!(registry.raises().unwrap(), []);
+}
+
+fn raise(registry: &Registry, key: Option<&str>) -> StoredRaise {
+    let new = NewRaise {
+        budget: "search-month",
+        key,
+        by: domain::Nanos(100_000_000_000),
+        currency: domain::Currency::USD,
+        until: LATER,
+        reason: "launch week",
+        granted_by: "ops",
+    };
+    registry.raise(new, NOW).unwrap()
+}
+
+#[test]
+fn a_raise_is_kept_with_who_and_why_and_told_by_the_revision() {
+    let (dir, gateway, _) = registry();
+    let command = Registry::open(dir.path()).unwrap();
+    let before = gateway.revision().unwrap();
+    let raise = raise(&command, Some("alice"));
+    assert_eq!(gateway.revision().unwrap(), before + 1);
+    assert_eq!(gateway.raises().unwrap(), std::slice::from_ref(&raise));
+    assert_eq!((raise.id, raise.key.as_deref()), (1, Some("alice")));
+    assert_eq!(
+        (&*raise.reason, &*raise.granted_by, raise.granted_at),
+        ("launch week", "ops", NOW)
+    );
+    assert!(raise.is_in_force(Wall(LATER.0 - 1)));
+    assert!(!raise.is_in_force(LATER));
+}
+
+#[test]
+fn a_raise_can_be_cancelled_once_and_while_it_lasts() {
+    let (_dir, registry, _) = registry();
+    let first = raise(&registry, None);
+    let cancelled = registry.cancel_raise(first.id, "boss", NOW).unwrap();
+    assert!(!cancelled.is_in_force(NOW));
+    assert_eq!(cancelled.cancelled_by.as_deref(), Some("boss"));
+    assert_eq!(registry.raises().unwrap(), [cancelled]);
+    assert!(matches!(
+        registry.cancel_raise(first.id, "boss", NOW),
+        Err(RegistryError::NoSuchRaise(1))
+    ));
+    let second = raise(&registry, None);
+    assert!(registry.cancel_raise(second.id, "boss", LATER).is_err());
 }

@@ -141,7 +141,10 @@ mod tests {
             head.contains("Message-ID: <alert_0123@example.com>"),
             "{head}"
         );
-        assert!(head.contains("Date: Sun, 22 Nov 2026 23:05:00 +0000"), "{head}");
+        assert!(
+            head.contains("Date: Sun, 22 Nov 2026 23:05:00 +0000"),
+            "{head}"
+        );
         assert!(head.contains("Auto-Submitted: auto-generated"), "{head}");
         assert!(head.contains("To: a@example.com, b@example.com"), "{head}");
         assert!(

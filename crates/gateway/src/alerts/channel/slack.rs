@@ -59,10 +59,7 @@ mod tests {
             .collect();
         assert_eq!(kinds, ["header", "section", "section", "context"]);
         assert_eq!(body["blocks"][0]["text"]["type"], "plain_text");
-        assert_eq!(
-            body["blocks"][2]["fields"][0]["text"],
-            "Spent: 402.13 EUR"
-        );
+        assert_eq!(body["blocks"][2]["fields"][0]["text"], "Spent: 402.13 EUR");
     }
 
     #[test]

@@ -70,10 +70,7 @@ mod tests {
             "application/vnd.microsoft.card.adaptive"
         );
         let blocks = card["content"]["body"].as_array().unwrap();
-        assert_eq!(
-            blocks[0]["text"],
-            "Budget \\[here\\](https://evil.example)"
-        );
+        assert_eq!(blocks[0]["text"], "Budget \\[here\\](https://evil.example)");
         assert_eq!(blocks[2]["facts"][0]["value"], "402.13 EUR");
         assert_eq!(
             blocks[1]["text"],

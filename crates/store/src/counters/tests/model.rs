@@ -7,27 +7,66 @@ use super::*;
 #[derive(Clone, Debug)]
 enum Step {
     Reserve { demand: Demand, mask: usize },
-    Settle { which: usize, tokens: u64 },
+    Settle { which: usize, spent: Spent },
     Drop { which: usize },
     Advance { ms: u64 },
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let demand = (0u64..120, 1u64..5, any::<bool>(), 0u64..60, 0u64..60).prop_map(
-        |(prompt, slack, counted, answer_likely, more)| Demand {
+    // Prices differ tenfold between models, and some have none.
+    let rates = prop_oneof![
+        1 => Just(None),
+        4 => Just(Some(rates(100))),
+        4 => Just(Some(rates(1000))),
+    ];
+    let prompt = (0u64..120, 1u64..5, any::<bool>());
+    let demand = (prompt, 0u64..60, 0u64..60, rates).prop_map(
+        |((prompt, slack, counted), answer_likely, more, rates)| Demand {
             prompt_bound: prompt * slack,
             prompt_likely: prompt,
             prompt_exact: counted.then_some(prompt),
             answer_likely,
             answer_max: answer_likely + more,
+            rates,
         },
     );
+    let spent = (0u64..300, 0u64..300_000).prop_map(|(tokens, nanos)| Spent { tokens, nanos });
     prop_oneof![
-        6 => (demand, 1usize..32).prop_map(|(demand, mask)| Step::Reserve { demand, mask }),
-        4 => (any::<usize>(), 0u64..300).prop_map(|(which, tokens)| Step::Settle { which, tokens }),
+        6 => (demand, 1usize..256).prop_map(|(demand, mask)| Step::Reserve { demand, mask }),
+        4 => (any::<usize>(), spent).prop_map(|(which, spent)| Step::Settle { which, spent }),
         1 => any::<usize>().prop_map(|which| Step::Drop { which }),
         4 => (0u64..30_000).prop_map(|ms| Step::Advance { ms }),
         1 => (0u64..40_000_000).prop_map(|ms| Step::Advance { ms }),
+    ]
+}
+
+fn rates(nanos_a_token: u64) -> TokenRates {
+    TokenRates {
+        prompt: nanos_a_token * 1_000_000,
+        answer: nanos_a_token * 2_000_000,
+    }
+}
+
+/// Of [`limits`]: the budget that lets everything pass, the one that throttles, and its throttle,
+/// which is asked through it alone.
+const SOFT: usize = 6;
+const SLOW: usize = 7;
+const THROTTLE: usize = 8;
+
+fn limits() -> [Arc<Limit>; 9] {
+    let slow = OnExceeded::Throttle {
+        tokens_per_minute: 150,
+    };
+    [
+        tpm("minute", 300),
+        tpm("wide", 900),
+        rpm("calls", 12),
+        open("open", 4),
+        daily("day", 2500),
+        budget("hard", 900_000, OnExceeded::Refuse),
+        budget("soft", 300_000, OnExceeded::Alert),
+        budget("slow", 400_000, slow),
+        tpm("budget/slow/throttle", 150),
     ]
 }
 
@@ -59,7 +98,9 @@ impl Model {
             Rule::TokensPerMinute { .. } | Rule::RequestsPerMinute { .. } => {
                 second(*then) + 61 > second(now)
             }
-            Rule::TokenQuota { .. } => then.wall.0 / 86_400_000 == now.wall.0 / 86_400_000,
+            Rule::TokenQuota { .. } | Rule::Budget(_) => {
+                then.wall.0 / 86_400_000 == now.wall.0 / 86_400_000
+            }
         };
         let charged: u64 = self
             .charged
@@ -114,24 +155,68 @@ struct Amount {
     uncounted: u64,
 }
 
+/// What a call for `demand` takes of each limit that it asks, or `None` if one of them refuses.
+fn taken(
+    models: &[Model],
+    asked: &[usize],
+    demand: &Demand,
+    now: Now,
+) -> Option<Vec<(usize, Amount)>> {
+    let mut taken = Vec::new();
+    for &index in asked {
+        let rule = &models[index].limit.rule;
+        let domain::Amount { wanted, uncounted } = rule.amount(demand);
+        let likely = |rule: &Rule| match rule {
+            Rule::Budget(budget) => demand.likely_cost(budget).wanted,
+            _ => panic!("it is a budget"),
+        };
+        let (reserved, uncounted) = match index {
+            SOFT => (likely(rule), 0),
+            _ if models[index].fits(wanted, now) => (wanted, uncounted),
+            SLOW => {
+                let throttle = models[THROTTLE].limit.rule.amount(demand);
+                if !models[THROTTLE].fits(throttle.wanted, now) {
+                    return None;
+                }
+                let amount = Amount {
+                    reserved: throttle.wanted,
+                    uncounted: throttle.uncounted,
+                };
+                taken.push((THROTTLE, amount));
+                (likely(rule), 0)
+            }
+            _ => return None,
+        };
+        taken.push((
+            index,
+            Amount {
+                reserved,
+                uncounted,
+            },
+        ));
+    }
+    Some(taken)
+}
+
 /// Expects counters brought up to `now`: a dropped call does not know the time.
-fn settle(models: &mut [Model], call: Call, tokens: Option<u64>, now: Now) {
+fn settle(models: &mut [Model], call: Call, spent: Option<Spent>, now: Now) {
     let Call {
         reservation,
         charged,
     } = call;
-    match tokens {
-        Some(tokens) => reservation.settle(tokens, now),
+    match spent {
+        Some(spent) => reservation.settle(spent, now),
         None => drop(reservation),
     }
+    let Spent { tokens, nanos } = spent.unwrap_or_default();
     for (index, entry, amount) in charged {
         let model = &mut models[index];
         model.uncounted -= amount.uncounted;
-        let tokens = tokens.unwrap_or(0);
         match &model.limit.rule {
             Rule::Concurrency { .. } => model.open -= 1,
             Rule::RequestsPerMinute { .. } => {}
             Rule::TokenQuota { .. } => model.charged[entry].1 = tokens,
+            Rule::Budget(_) => model.charged[entry].1 = nanos,
             Rule::TokensPerMinute { .. } => {
                 model.charged[entry].1 = tokens.min(amount.reserved);
                 model.debt += tokens.saturating_sub(amount.reserved);
@@ -146,7 +231,7 @@ proptest! {
 
     #[test]
     fn admits_exactly_what_fits_and_keeps_nothing(steps in prop::collection::vec(step(), 1..120)) {
-        let limits = [tpm("minute", 300), tpm("wide", 900), rpm("calls", 12), open("open", 4), daily("day", 2500)];
+        let limits = limits();
         let counters = MemoryCounters::default();
         let mut models: Vec<Model> = limits.iter().map(Model::new).collect();
         let mut calls: Vec<Call> = Vec::new();
@@ -158,40 +243,43 @@ proptest! {
             counters.levels(now);
             match step {
                 Step::Reserve { demand, mask } => {
-                    let asked: Vec<usize> = (0..limits.len()).filter(|index| mask & (1 << index) != 0).collect();
-                    let ask: Vec<Ask<'_>> = asked.iter().map(|index| Ask { limit: &limits[*index], key: "k" }).collect();
+                    let asked: Vec<usize> = (0..THROTTLE).filter(|index| mask & (1 << index) != 0).collect();
+                    let past = |index| match index {
+                        SOFT => Past::Pass,
+                        SLOW => Past::Throttle(&limits[THROTTLE]),
+                        _ => Past::Refuse,
+                    };
+                    let ask: Vec<Ask<'_>> = asked.iter()
+                        .map(|&index| Ask { limit: &limits[index], key: "k", past: past(index) })
+                        .collect();
                     let exact = Demand { prompt_exact: Some(demand.prompt_likely), ..demand };
                     let (mut outcome, mut demand) = (counters.reserve(&ask, &demand, now), demand);
                     if matches!(outcome, Ok(Reserved::CountFirst)) {
                         demand = exact;
                         outcome = counters.reserve(&ask, &demand, now);
                     }
-                    let has_room = |demand: &Demand| asked.iter().all(|index| {
-                        models[*index].fits(limits[*index].rule.amount(demand).wanted, now)
-                    });
                     match outcome {
                         Ok(Reserved::Admitted(reservation)) => {
-                            prop_assert!(has_room(&demand), "admitted past a limit");
+                            let taken = taken(&models, &asked, &demand, now);
+                            prop_assert!(taken.is_some(), "admitted past a limit");
                             let mut charged = Vec::new();
-                            for index in asked {
-                                let amount = limits[index].rule.amount(&demand);
+                            for (index, amount) in taken.unwrap_or_default() {
                                 let model = &mut models[index];
-                                model.charged.push((now, amount.wanted));
+                                model.charged.push((now, amount.reserved));
                                 model.open += 1;
                                 model.uncounted += amount.uncounted;
                                 prop_assert!(model.uncounted <= limits[index].rule.bound() / 20);
-                                let amount = Amount { reserved: amount.wanted, uncounted: amount.uncounted };
                                 charged.push((index, model.charged.len() - 1, amount));
                             }
                             calls.push(Call { reservation, charged });
                         }
                         Ok(Reserved::CountFirst) => prop_assert!(false, "asked for a count twice"),
-                        Err(_) => prop_assert!(!has_room(&exact), "refused while there was room"),
+                        Err(_) => prop_assert!(taken(&models, &asked, &exact, now).is_none(), "refused while there was room"),
                     }
                 }
-                Step::Settle { which, tokens } if !calls.is_empty() => {
+                Step::Settle { which, spent } if !calls.is_empty() => {
                     let call = calls.swap_remove(which % calls.len());
-                    settle(&mut models, call, Some(tokens), now);
+                    settle(&mut models, call, Some(spent), now);
                 }
                 Step::Drop { which } if !calls.is_empty() => {
                     let call = calls.swap_remove(which % calls.len());
@@ -206,10 +294,14 @@ proptest! {
         }
         counters.levels(now);
         for call in calls.drain(..) {
-            settle(&mut models, call, Some(0), now);
+            settle(&mut models, call, Some(Spent::default()), now);
         }
         for level in counters.levels(now) {
             prop_assert_eq!(level.reserved, 0, "{:?}", level);
+            let model = models.iter().find(|model| model.limit.id == level.limit.id);
+            if let (Some(model), Rule::Budget(_)) = (model, &level.limit.rule) {
+                prop_assert_eq!(level.used, model.in_use(now), "every nano is counted");
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::super::samples::any_record;
 use super::*;
-use crate::counters::BudgetLevel;
+use crate::counters::RestoredBudget;
 
 #[derive(Clone, Debug)]
 enum Act {
@@ -318,7 +318,7 @@ fn counters_continue_where_they_were() {
         470,
     );
     assert_eq!(counters.quotas, [month]);
-    let budget = BudgetLevel {
+    let budget = RestoredBudget {
         budget: "search-month".into(),
         key: "search".into(),
         period_start: Wall(1_793_491_200_000),
