@@ -50,6 +50,7 @@ fn load_with(
         "IDENTITY_ENDPOINT" | "IDENTITY_HEADER" => None,
         name if name.starts_with("AZURE_") => None,
         "PORT" => Some("9000".to_owned()),
+        "ALERT_URL" => Some("https://alerts.example.com/hook".to_owned()),
         _ => Some(SECRETS[0].to_owned()),
     };
     let files = |_: &str| Ok(format!("{}\n", SECRETS[0]));

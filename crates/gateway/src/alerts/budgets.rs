@@ -7,7 +7,7 @@ use std::time::Duration;
 use config::snapshot::{AlertCondition, AlertRule, KeyedBudget};
 use domain::alert::reached;
 use domain::budget::PerMille;
-use domain::forecast::{Forecast, Outlook, Question, forecast};
+use domain::forecast::{Forecast, Question, forecast};
 use domain::limit::Period;
 use domain::quota::Span;
 use domain::{ChannelId, LimitId, Nanos, Wall};

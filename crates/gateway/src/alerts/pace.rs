@@ -23,8 +23,10 @@ const DAY_MS: i64 = 24 * HOUR_MS;
 /// before the last go.
 #[derive(Default)]
 pub struct Usuals {
-    known: HashMap<(Arc<str>, Wall), Arc<HashMap<String, Usual>>>,
+    known: HashMap<(Arc<str>, Wall), BySubject>,
 }
+
+type BySubject = Arc<HashMap<String, Usual>>;
 
 /// One pace rule, taken apart.
 struct Rule<'f> {
@@ -120,7 +122,7 @@ impl Watch {
         spend: &Spend,
         rule: &Rule<'_>,
         hour: Wall,
-    ) -> Result<Arc<HashMap<String, Usual>>, LookError> {
+    ) -> Result<BySubject, LookError> {
         // A rule that was changed under its name is another one.
         let name: Arc<str> = format!("{}/{:?}/{:?}", rule.rule.name, rule.of, rule.measure).into();
         if let Some(known) = self.usuals.known.get(&(name.clone(), hour)) {

@@ -22,7 +22,7 @@ use super::words;
 use crate::clock::Chance;
 
 /// Between two questions to the ledger.
-const LEDGER_INTERVAL: Duration = Duration::from_secs(60);
+const LEDGER_INTERVAL: Duration = Duration::from_secs(15);
 /// Between two sweeps of the outbox.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(600);
 

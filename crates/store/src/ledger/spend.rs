@@ -66,7 +66,7 @@ impl Spend {
             "SELECT hour, sum(nanos) FROM budget_hourly
              WHERE budget = ? AND key = ? AND currency = ? AND hour >= ? AND hour < ?
              GROUP BY hour ORDER BY hour",
-            vec![
+            &[
                 budget.as_str().to_owned().into(),
                 key.to_owned().into(),
                 currency.as_str().to_owned().into(),
@@ -105,7 +105,7 @@ impl Spend {
         let mut spent = Vec::new();
         self.rows(
             "SELECT key, nanos FROM budget_levels WHERE budget = ? AND currency = ? AND period_start = ?",
-            vec![
+            &[
                 budget.as_str().to_owned().into(),
                 currency.as_str().to_owned().into(),
                 period_start.0.into(),
@@ -147,7 +147,7 @@ impl Spend {
             "SELECT {subject}, hour, {sum} FROM usage_hourly
              WHERE hour IN ({marks}) AND {subject} <> '' {only} GROUP BY {subject}, hour"
         );
-        self.rows(&sql, values, |row| {
+        self.rows(&sql, &values, |row| {
             let subject: String = row.get(0)?;
             let amount: i64 = row.get(2)?;
             let amount = u64::try_from(amount).unwrap_or(0);
@@ -166,7 +166,7 @@ impl Spend {
         self.rows(
             "SELECT model, sum(unpriced_calls), sum(unpriced_tokens) FROM usage_hourly
              WHERE hour >= ? AND unpriced_calls > 0 GROUP BY model ORDER BY 3 DESC, 1 LIMIT ?",
-            vec![
+            &[
                 hour_of(since).0.into(),
                 i64::try_from(SUBJECTS_MAX).unwrap_or(i64::MAX).into(),
             ],
@@ -185,12 +185,12 @@ impl Spend {
     fn rows(
         &self,
         sql: &str,
-        values: Vec<Value>,
+        values: &[Value],
         mut each: impl FnMut(&Row<'_>) -> rusqlite::Result<()>,
     ) -> Result<(), LedgerError> {
         let mut read = || {
             let mut select = self.connection.prepare_cached(sql)?;
-            let mut rows = select.query(params_from_iter(&values))?;
+            let mut rows = select.query(params_from_iter(values))?;
             while let Some(row) = rows.next()? {
                 each(row)?;
             }

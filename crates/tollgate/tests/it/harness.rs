@@ -3,6 +3,7 @@
 mod client;
 mod config;
 mod gate;
+pub mod mail;
 mod metrics;
 mod upstream;
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 pub use client::{Answer, Call, Door, Opened, chat, completion, embedding, get};
 pub use config::{CHAT_KEY, Config, PROVIDER_KEY, SEARCH_KEY, SEARCH_SECOND_KEY, config};
 pub use gate::{Gate, tollgate};
+pub use mail::MailServer;
 pub use metrics::Metrics;
 pub use upstream::{Reply, Upstream};
 

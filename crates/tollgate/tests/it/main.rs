@@ -7,6 +7,7 @@
 )]
 #![expect(clippy::print_stderr, reason = "a failed test shows the gateway's log")]
 
+mod alerts;
 mod bad_input;
 mod bad_transport;
 mod calls;
