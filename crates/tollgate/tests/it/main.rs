@@ -9,6 +9,7 @@
 
 mod bad_input;
 mod bad_transport;
+mod budgets;
 mod calls;
 mod crash;
 mod credentials;
