@@ -10,6 +10,7 @@ use config::{CallContext, Plan, PlanError};
 use dialect::{Encoding, Operation, Request};
 use domain::estimate;
 use domain::limit::Rule;
+use domain::price::PriceList;
 use domain::record::{CallRecord, Outcome};
 use domain::{ApplicationName, Demand, Metered, Now};
 use http::HeaderMap;
@@ -36,6 +37,8 @@ pub struct Admitted {
     pub prompt_is_exact: bool,
     pub reserved_tokens: u64,
     pub rates: RateLevels,
+    /// What each backend that may answer it costs.
+    pub prices: Arc<PriceList>,
     pub reservation: Reservation,
 }
 
@@ -138,6 +141,7 @@ pub async fn reserve(
                     prompt_is_exact: demand.prompt_exact.is_some(),
                     reserved_tokens: prompt_tokens.saturating_add(demand.answer_likely),
                     rates: RateLevels::tightest(&reservation.levels()),
+                    prices: Arc::clone(plan.prices),
                     reservation,
                 });
             }

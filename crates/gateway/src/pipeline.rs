@@ -21,7 +21,7 @@ use crate::refusal::Refusal;
 use crate::reply::{self, Reply};
 use crate::router::Errand;
 use crate::telemetry::Told;
-use crate::trail::{Facts, Held, Settlement, Trail};
+use crate::trail::{self, Facts, Held, Settlement, Trail};
 
 impl Gateway {
     /// Answers one request. Never fails: a refusal is an answer too.
@@ -135,6 +135,7 @@ impl Gateway {
             call,
             reservation,
             entry,
+            prices,
             series,
             sent_at,
         } = facts.into_settlement(metered, now);
@@ -155,6 +156,7 @@ impl Gateway {
             sent_at: &sent_at,
         };
         self.telemetry.tell(&told, self.router.backends());
+        trail::remember_prices(&prices, &record, &self.ledger);
         self.ledger.append(entry, record);
     }
 }

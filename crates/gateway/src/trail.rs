@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dialect::{Dialect, Encoding, Request};
+use domain::price::{Ask, Ceiling, PriceList};
 use domain::record::{
     AttemptFailure, AttemptRecord, CacheOutcome, CallRecord, Cost, Opening, Outcome, Who,
 };
-use domain::{BackendId, CallId, Metered, ModelName, Mono, Nanos, Now, Usage};
+use domain::{BackendId, CallId, Metered, ModelName, Mono, Nanos, Now, Price, Usage};
 use http::StatusCode;
 use smallvec::SmallVec;
 use store::Ledger;
@@ -60,6 +61,7 @@ pub struct Held {
     /// The room that a backend must have left for this call.
     pub reserved_tokens: u64,
     pub rates: RateLevels,
+    prices: Arc<PriceList>,
     reservation: Reservation,
     opening: Opening,
     entry: Entry,
@@ -88,11 +90,21 @@ impl Held {
             prompt_is_exact,
             reserved_tokens,
             rates,
+            prices,
             reservation,
         } = admitted;
+        let ask = Ask {
+            prompt_tokens,
+            ..Ask::default()
+        };
+        let ceiling = prices.ceiling(origin.started.wall, &ask).ok();
+        if let Some(ceiling) = &ceiling {
+            remember(&ceiling.price, ledger);
+        }
         let opening = Opening {
             prompt_tokens,
             charges: reservation.charges(),
+            price: ceiling.as_ref().map(Ceiling::opening),
             ..opening(origin, caller, call.model.clone(), call.stream)
         };
         let entry = ledger.begin(&opening);
@@ -102,6 +114,7 @@ impl Held {
             prompt_is_exact,
             reserved_tokens,
             rates,
+            prices,
             reservation,
             opening,
             entry,
@@ -128,6 +141,12 @@ impl Held {
             prompt: self.count_prompt(call),
             ..Usage::default()
         })
+    }
+
+    /// What usage at a backend costs. By the price of when the call began, as providers bill.
+    pub fn cost(&self, backend: &BackendId, metered: &Metered) -> Cost {
+        let (cost, _) = self.prices.cost(backend, self.opening.at, metered.usage());
+        cost
     }
 
     /// Tells the journal how much of the answer passed, before it does.
@@ -194,48 +213,58 @@ impl Facts {
                 call: None,
                 reservation: None,
                 entry: None,
+                prices: Arc::default(),
                 series: None,
                 sent_at: SmallVec::new(),
             };
         };
-        let (opening, reservation, entry, attempts, backend, first_byte, sent_at) = match held {
-            Some(held) => {
-                let Held {
-                    opening,
-                    reservation,
-                    entry,
-                    attempts,
-                    answered,
-                    first_byte,
-                    sent_at,
-                    reserved_tokens,
-                    ..
-                } = held;
-                (
-                    opening,
-                    Some((reservation, reserved_tokens)),
-                    Some(entry),
-                    attempts,
-                    answered,
-                    first_byte,
-                    sent_at,
-                )
-            }
-            None => {
-                let (model, stream) = call.as_ref().map_or_else(
-                    || (ModelName::from(""), false),
-                    |call| (call.model.clone(), call.stream),
-                );
-                (
-                    opening(&origin, &caller, model, stream),
-                    None,
-                    None,
-                    Vec::new(),
-                    None,
-                    None,
-                    SmallVec::new(),
-                )
-            }
+        let (opening, reservation, entry, prices, attempts, backend, first_byte, sent_at) =
+            match held {
+                Some(held) => {
+                    let Held {
+                        opening,
+                        reservation,
+                        entry,
+                        prices,
+                        attempts,
+                        answered,
+                        first_byte,
+                        sent_at,
+                        reserved_tokens,
+                        ..
+                    } = held;
+                    (
+                        opening,
+                        Some((reservation, reserved_tokens)),
+                        Some(entry),
+                        prices,
+                        attempts,
+                        answered,
+                        first_byte,
+                        sent_at,
+                    )
+                }
+                None => {
+                    let (model, stream) = call.as_ref().map_or_else(
+                        || (ModelName::from(""), false),
+                        |call| (call.model.clone(), call.stream),
+                    );
+                    (
+                        opening(&origin, &caller, model, stream),
+                        None,
+                        None,
+                        Arc::default(),
+                        Vec::new(),
+                        None,
+                        None,
+                        SmallVec::new(),
+                    )
+                }
+            };
+        // Tokens that the call is charged for are those of the attempt that was last.
+        let (cost, saved) = match attempts.last() {
+            Some(last) => prices.cost(&last.backend, opening.at, metered.usage()),
+            None => (Cost::without_price(metered.usage()), Nanos::ZERO),
         };
         let record = CallRecord {
             opening,
@@ -245,8 +274,8 @@ impl Facts {
             backend,
             cache: CacheOutcome::Off,
             metered,
-            cost: Cost::without_price(metered.usage()),
-            saved: Nanos::ZERO,
+            cost,
+            saved,
             latency: now.mono.since(origin.started.mono),
             first_byte,
             attempts,
@@ -257,6 +286,7 @@ impl Facts {
             call,
             reservation,
             entry,
+            prices,
             series,
             sent_at,
         }
@@ -271,8 +301,25 @@ pub struct Settlement {
     /// With the tokens that it held.
     pub reservation: Option<(Reservation, u64)>,
     pub entry: Option<Entry>,
+    /// By which its attempts were priced.
+    pub prices: Arc<PriceList>,
     pub series: Option<Arc<UsageSeries>>,
     pub sent_at: SmallVec<[Mono; 2]>,
+}
+
+/// So that the ledger can say for ever what its records were priced by.
+pub fn remember_prices(prices: &PriceList, record: &CallRecord, ledger: &Ledger) {
+    for attempt in &record.attempts {
+        let is_priced = attempt.cost.price().is_some();
+        let price = prices.price(&attempt.backend, record.opening.at);
+        if let Some(price) = price.filter(|_| is_priced) {
+            remember(price, ledger);
+        }
+    }
+}
+
+fn remember(price: &Price, ledger: &Ledger) {
+    ledger.remember_price(&price.id, || price.text.to_string());
 }
 
 fn opening(origin: &Origin, caller: &Caller, model: ModelName, stream: bool) -> Opening {
@@ -360,11 +407,11 @@ impl Drop for Trail {
         {
             metered = held.prompt_only(call);
             held.attempts.push(AttemptRecord {
+                cost: held.cost(&backend, &metered),
                 backend,
                 status: 0,
                 failure: Some(AttemptFailure::HungUp),
                 metered,
-                cost: Cost::without_price(metered.usage()),
                 latency: self.gateway.clock.now().mono.since(since.mono),
             });
         }
