@@ -1,5 +1,6 @@
 //! The whole compiled configuration at one revision. A call sees one from start to end.
 
+pub(crate) mod prices;
 mod token_source;
 
 use std::collections::HashMap;
@@ -18,6 +19,7 @@ use domain::{
 use crate::expression::Expression;
 use crate::problem::Written;
 
+pub use prices::{Prices, Provisioned};
 pub use token_source::{
     Assigned, ClientCredentials, IdentityService, ManagedIdentity, SecretMethod, TokenSource,
     WorkloadIdentity,
@@ -40,6 +42,7 @@ pub struct Snapshot {
     pub budgets: Vec<KeyedBudget>,
     /// Limits of scope application, by name.
     pub application_limits: HashMap<ApplicationName, Vec<KeyedLimit>>,
+    pub prices: Prices,
 }
 
 /// Of the process rather than of any call. Those marked need a restart to change.
@@ -240,6 +243,8 @@ pub struct Model {
     /// Bound of an answer when the request sets none, in tokens.
     pub max_output_tokens: Option<u64>,
     pub tokenizer: TokenizerName,
+    /// Its name in the price catalogue, if that is neither the deployment's nor its own.
+    pub catalogue: Option<Arc<str>>,
 }
 
 impl Model {
@@ -275,6 +280,8 @@ pub struct Backend {
     pub auth: BackendAuth,
     pub timeouts: Timeouts,
     pub breaker: BreakerRule,
+    /// Whose prices in the catalogue are paid here.
+    pub catalogue: Option<Arc<str>>,
 }
 
 /// Debug prints no secret.

@@ -106,7 +106,11 @@ async fn a_budget_that_is_used_up_refuses_until_its_period_ends() {
     assert_eq!(why(&refused, "reserved"), 0);
     assert_eq!(why(&refused, "currency"), "USD");
     assert_eq!(why(&refused, "resets_at"), "2026-09-22T00:00:00Z");
-    assert!(refused.text().contains("this call needs"), "{}", refused.text());
+    assert!(
+        refused.text().contains("this call needs"),
+        "{}",
+        refused.text()
+    );
 
     // A tenth of the price still fits.
     assert_eq!(stage.call(chat("small")).await.status, 200);
@@ -121,7 +125,10 @@ async fn a_budget_that_is_used_up_refuses_until_its_period_ends() {
         assert!(metrics.contains(line), "{line} in {metrics}");
     }
     let records = stage.records().await;
-    let costs: Vec<i64> = records.iter().map(|record| record.cost.amount().0).collect();
+    let costs: Vec<i64> = records
+        .iter()
+        .map(|record| record.cost.amount().0)
+        .collect();
     assert_eq!(costs, [COST, 0, COST / 10, COST]);
     assert_eq!(records[1].rule.as_deref(), Some("budget/day"));
     assert_eq!(records[1].outcome, Outcome::Refused);
@@ -165,10 +172,15 @@ async fn a_downgraded_call_is_answered_by_the_other_model_and_says_so() {
     assert!(sent.contains("How far is the moon?"), "{sent}");
     assert_eq!(stage.call(chat("small")).await.status, 200);
     let refused = stage.call(chat("gpt-4o")).await;
-    assert_eq!((refused.status.as_u16(), why(&refused, "rule")), (403, "all".into()));
-    assert!(stage.metrics().contains(
-        r#"tollgate_budget_exceeded_calls_total{budget="dear",action="downgraded"} 1"#
-    ));
+    assert_eq!(
+        (refused.status.as_u16(), why(&refused, "rule")),
+        (403, "all".into())
+    );
+    assert!(
+        stage.metrics().contains(
+            r#"tollgate_budget_exceeded_calls_total{budget="dear",action="downgraded"} 1"#
+        )
+    );
     let records = stage.records().await;
     assert_eq!(records[0].opening.model.as_str(), "small");
     assert_eq!(records[0].rule.as_deref(), Some("budget/dear/downgrade"));
@@ -191,7 +203,8 @@ async fn a_downgrade_to_what_the_caller_may_not_use_or_of_embeddings_is_a_refusa
     let embeddings = Request::post("/v1/embeddings")
         .header("authorization", format!("Bearer {}", crate::stage::KEY))
         .body(Full::new(Bytes::from(
-            json!({ "model": "small", "input": "How far is the moon, and how far is the sun?" }).to_string(),
+            json!({ "model": "small", "input": "How far is the moon, and how far is the sun?" })
+                .to_string(),
         )))
         .unwrap();
     let refused = stage.call(embeddings).await;
@@ -200,10 +213,9 @@ async fn a_downgrade_to_what_the_caller_may_not_use_or_of_embeddings_is_a_refusa
 
 #[tokio::test]
 async fn a_throttled_call_has_its_tokens_a_minute() {
-    let (stage, _a, _b) = stage(
-        "\n  - { name: slow, amount: 0.0001, period: day, on_exceeded: { throttle: 40 } }",
-    )
-    .await;
+    let (stage, _a, _b) =
+        stage("\n  - { name: slow, amount: 0.0001, period: day, on_exceeded: { throttle: 40 } }")
+            .await;
     let first = stage.call(chat("gpt-4o")).await;
     assert_eq!(first.status, 200, "{}", first.text());
     assert_eq!(first.header("x-tollgate-budget-exceeded"), Some("slow"));
@@ -216,9 +228,11 @@ async fn a_throttled_call_has_its_tokens_a_minute() {
     assert_eq!(third.retry_after_s(), Some(61));
     stage.advance_s(61);
     assert_eq!(stage.call(chat("gpt-4o")).await.status, 200);
-    assert!(stage.metrics().contains(
-        r#"tollgate_budget_exceeded_calls_total{budget="slow",action="throttled"} 3"#
-    ));
+    assert!(
+        stage.metrics().contains(
+            r#"tollgate_budget_exceeded_calls_total{budget="slow",action="throttled"} 3"#
+        )
+    );
 }
 
 #[tokio::test]
@@ -237,7 +251,10 @@ async fn a_model_without_a_price_is_refused_where_a_budget_needs_it() {
     let addresses = [a.address.clone(), b.address.clone()];
     stage.reload(&text(&addresses, &budget(", unpriced: allow")));
     assert_eq!(stage.call(chat("free")).await.status, 200);
-    stage.reload(&text(&addresses, "\n  - { name: hard, amount: 1, period: day }"));
+    stage.reload(&text(
+        &addresses,
+        "\n  - { name: hard, amount: 1, period: day }",
+    ));
     assert_eq!(
         stage.call(chat("free")).await.status,
         200,
@@ -274,17 +291,30 @@ async fn each_value_of_the_counter_key_has_the_whole_amount() {
     let mut levels = stage.gateway.counters.budget_levels(stage.clock.now());
     levels.sort_by(|a, b| a.key.cmp(&b.key));
     let keys: Vec<&str> = levels.iter().map(|level| &*level.key).collect();
-    assert_eq!(keys, ["chat-a", "chat-b"], "a call that does not match takes nothing");
-    assert!(levels.iter().all(|level| level.used.0 >= COST && level.reserved.0 == 0));
+    assert_eq!(
+        keys,
+        ["chat-a", "chat-b"],
+        "a call that does not match takes nothing"
+    );
+    assert!(
+        levels
+            .iter()
+            .all(|level| level.used.0 >= COST && level.reserved.0 == 0)
+    );
     assert_eq!(levels[0].amount, Nanos(50_000_000));
 }
 
 #[tokio::test]
 async fn a_failover_and_a_hang_up_are_charged_what_they_cost() {
-    let (stage, a, b) = stage("\n  - { name: all, amount: 1, period: day, on_exceeded: refuse }").await;
+    let (stage, a, b) =
+        stage("\n  - { name: all, amount: 1, period: day, on_exceeded: refuse }").await;
     a.always(Answer::error(500));
     assert_eq!(stage.call(chat("gpt-4o")).await.status, 200);
-    assert_eq!(stage.level("all"), (2 * COST as u64, 0), "b is twice as dear");
+    assert_eq!(
+        stage.level("all"),
+        (2 * COST as u64, 0),
+        "b is twice as dear"
+    );
 
     b.then(Script::Silence);
     let meanwhile = async {

@@ -18,6 +18,8 @@ mod budget;
 #[cfg(test)]
 mod budgets;
 #[cfg(test)]
+mod costs;
+#[cfg(test)]
 mod fault_matrix;
 #[cfg(test)]
 mod large;

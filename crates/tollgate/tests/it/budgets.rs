@@ -97,7 +97,11 @@ fn wanted(message: &str) -> Nanos {
 
 fn call(index: usize) -> Call {
     let words = 20 + index % 80;
-    let model = if index.is_multiple_of(2) { "gpt-4o" } else { "gpt-4o-mini" };
+    let model = if index.is_multiple_of(2) {
+        "gpt-4o"
+    } else {
+        "gpt-4o-mini"
+    };
     chat(&format!("answer {words} words"))
         .field("model", model.into())
         .max_tokens(ANSWER_TOKENS)
@@ -129,7 +133,12 @@ async fn one(door: Door, index: usize, seed: u64) -> Option<Seen> {
         403 => {
             assert_eq!(answer.code(), "budget_exceeded");
             let why = |field| amount(&answer.why(field));
-            let figures = [why("limit"), why("used"), why("reserved"), wanted(&answer.message())];
+            let figures = [
+                why("limit"),
+                why("used"),
+                why("reserved"),
+                wanted(&answer.message()),
+            ];
             seen.refusals.push(figures);
         }
         // Every attempt failed, or the gateway was killed before the answer's end.
@@ -191,7 +200,12 @@ async fn settled(gate: &Gate, name: &str) -> Nanos {
 async fn spend_it_all(gate: &mut Gate, name: &str) {
     let first = crowd(gate, 1).await;
     eventually("some answers", async || {
-        (gate.metrics().await.sum("tollgate_calls_total", &["outcome=\"ok\""]) >= 5).then_some(())
+        (gate
+            .metrics()
+            .await
+            .sum("tollgate_calls_total", &["outcome=\"ok\""])
+            >= 5)
+            .then_some(())
     })
     .await;
     gate.kill9();
@@ -199,7 +213,11 @@ async fn spend_it_all(gate: &mut Gate, name: &str) {
     no_phantoms(&cut);
     gate.restart().await;
     let before = settled(gate, name).await;
-    let on_ledger: Nanos = gate.records().iter().map(|record| record.cost.amount()).sum();
+    let on_ledger: Nanos = gate
+        .records()
+        .iter()
+        .map(|record| record.cost.amount())
+        .sum();
     assert_eq!(before, on_ledger, "the counter continues from the ledger");
     for round in 2..30 {
         let crowd = seen(crowd(gate, round).await).await;
@@ -217,14 +235,20 @@ async fn spend_it_all(gate: &mut Gate, name: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crowd_never_spends_more_than_the_budget_across_hang_ups_failovers_and_a_kill() {
     let (east, west) = (provider(failing()).await, provider(well()).await);
-    let rules = priced(&east, &west).add("/budgets", budget("search", AMOUNT, json!({ "reserve": "max" })));
+    let rules = priced(&east, &west).add(
+        "/budgets",
+        budget("search", AMOUNT, json!({ "reserve": "max" })),
+    );
     let mut gate = Gate::start(rules).await;
     spend_it_all(&mut gate, "search").await;
 
     let used = settled(&gate, "search").await;
     assert!(used <= AMOUNT, "{used} of {AMOUNT}");
     // What is left is less than the cheapest call of the crowd can cost at the dearer backend.
-    assert!(used + Nanos(DEAR.0 / 10) > AMOUNT, "{used} of {AMOUNT} was usable");
+    assert!(
+        used + Nanos(DEAR.0 / 10) > AMOUNT,
+        "{used} of {AMOUNT} was usable"
+    );
     let records = gate.records();
     let spent: Nanos = records.iter().map(|record| record.cost.amount()).sum();
     assert_eq!(spent, used, "the counter is the sum of the records");
@@ -232,10 +256,16 @@ async fn a_crowd_never_spends_more_than_the_budget_across_hang_ups_failovers_and
         let of_model = |name: &str| {
             records.iter().any(|record| {
                 record.opening.model.as_str() == model
-                    && record.backend.as_ref().is_some_and(|backend| backend.as_str() == name)
+                    && record
+                        .backend
+                        .as_ref()
+                        .is_some_and(|backend| backend.as_str() == name)
             })
         };
-        assert!(of_model("east") && of_model("west"), "{model} was answered by both");
+        assert!(
+            of_model("east") && of_model("west"),
+            "{model} was answered by both"
+        );
     }
     let listed = gate.tollgate(&["budgets", "list", "--format", "json"]);
     let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
@@ -245,7 +275,10 @@ async fn a_crowd_never_spends_more_than_the_budget_across_hang_ups_failovers_and
 #[tokio::test(flavor = "multi_thread")]
 async fn a_budget_that_reserves_what_is_likely_is_passed_by_what_answers_turn_out_longer() {
     let (east, west) = (provider(failing()).await, provider(well()).await);
-    let rules = priced(&east, &west).add("/budgets", budget("search", AMOUNT, json!({ "reserve": "learned" })));
+    let rules = priced(&east, &west).add(
+        "/budgets",
+        budget("search", AMOUNT, json!({ "reserve": "learned" })),
+    );
     let mut gate = Gate::start(rules).await;
     spend_it_all(&mut gate, "search").await;
 
@@ -254,26 +287,51 @@ async fn a_budget_that_reserves_what_is_likely_is_passed_by_what_answers_turn_ou
     // The longest answer of the dear model at the dearer backend is what one of them can add.
     let bound = AMOUNT + Nanos(CROWD as i64 * DEAR.0);
     assert!(used <= bound, "{used}, bound {bound}");
-    assert!(used + Nanos(DEAR.0 / 10) > AMOUNT, "{used} of {AMOUNT} was usable");
+    assert!(
+        used + Nanos(DEAR.0 / 10) > AMOUNT,
+        "{used} of {AMOUNT} was usable"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_raise_takes_effect_while_the_gateway_runs_and_can_be_cancelled() {
     let east = provider(Behaviour::default()).await;
-    let rules = priced(&east, &east).add("/budgets", budget("search", Nanos(1_000_000_000), json!({ "reserve": "max" })));
+    let rules = priced(&east, &east).add(
+        "/budgets",
+        budget("search", Nanos(1_000_000_000), json!({ "reserve": "max" })),
+    );
     let gate = Gate::start(rules).await;
     let dear = || chat("answer 100 words").max_tokens(ANSWER_TOKENS);
     assert_eq!(gate.send(dear()).await.status, 200);
     let refused = gate.send(dear()).await;
-    assert_eq!((refused.status, refused.code()), (403, "budget_exceeded".to_owned()));
+    assert_eq!(
+        (refused.status, refused.code()),
+        (403, "budget_exceeded".to_owned())
+    );
     assert_eq!(refused.why("rule"), "search");
     assert_eq!(refused.why("scope"), "subscription/search,model/gpt-4o*");
     assert_eq!(refused.why("currency"), "USD");
     assert!(refused.number("retry-after") > 0);
 
-    let raise = ["budgets", "raise", "search", "--by", "5", "--until", "2099-01-01", "--reason", "launch", "--granted-by", "ops"];
+    let raise = [
+        "budgets",
+        "raise",
+        "search",
+        "--by",
+        "5",
+        "--until",
+        "2099-01-01",
+        "--reason",
+        "launch",
+        "--granted-by",
+        "ops",
+    ];
     let raised = gate.tollgate(&raise);
-    assert!(raised.status.success(), "{}", String::from_utf8_lossy(&raised.stderr));
+    assert!(
+        raised.status.success(),
+        "{}",
+        String::from_utf8_lossy(&raised.stderr)
+    );
     let answer = eventually("the raise to be in force", async || {
         let answer = gate.send(dear()).await;
         (answer.status == 200).then_some(answer)
@@ -287,7 +345,11 @@ async fn a_raise_takes_effect_while_the_gateway_runs_and_can_be_cancelled() {
     }
 
     let cancelled = gate.tollgate(&["budgets", "cancel", "1", "--cancelled-by", "boss"]);
-    assert!(cancelled.status.success(), "{}", String::from_utf8_lossy(&cancelled.stderr));
+    assert!(
+        cancelled.status.success(),
+        "{}",
+        String::from_utf8_lossy(&cancelled.stderr)
+    );
     eventually("the raise to be over", async || {
         let answer = gate.send(dear()).await;
         (answer.status == 403).then_some(())
@@ -295,7 +357,22 @@ async fn a_raise_takes_effect_while_the_gateway_runs_and_can_be_cancelled() {
     .await;
     let again = gate.tollgate(&["budgets", "cancel", "1", "--cancelled-by", "boss"]);
     assert!(!again.status.success());
-    let unknown = gate.tollgate(&["budgets", "raise", "serch", "--by", "5", "--until", "2099-01-01", "--reason", "x", "--granted-by", "ops"]);
+    let unknown = gate.tollgate(&[
+        "budgets",
+        "raise",
+        "serch",
+        "--by",
+        "5",
+        "--until",
+        "2099-01-01",
+        "--reason",
+        "x",
+        "--granted-by",
+        "ops",
+    ]);
     let problem = String::from_utf8(unknown.stderr).unwrap();
-    assert!(problem.contains("no budget `serch`; it has: search"), "{problem}");
+    assert!(
+        problem.contains("no budget `serch`; it has: search"),
+        "{problem}"
+    );
 }
