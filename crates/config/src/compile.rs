@@ -9,6 +9,7 @@ mod identity;
 mod key;
 mod limit;
 mod model;
+mod price;
 mod product;
 mod telemetry;
 
@@ -32,6 +33,7 @@ pub(crate) fn compile(
     problems: &mut Problems,
 ) -> Snapshot {
     let mut settings = settings(&file, problems);
+    let prices = price::written(&file, problems);
     let File {
         // Of the process: `settings` has read these.
         listen: _,
@@ -39,6 +41,10 @@ pub(crate) fn compile(
         limits: _,
         data_dir: _,
         time_zone: _,
+        // `price::written` has read these.
+        currency,
+        exchange_rates: _,
+        prices: _,
         store: Store,
         counters: Counters,
         identity,
@@ -65,7 +71,7 @@ pub(crate) fn compile(
 
     let common = budget::Common {
         models: &models,
-        currency: Currency::USD,
+        currency,
         time_zone: &settings.time_zone,
     };
     let budgets = budget::budgets(budgets.items, &common, problems);
@@ -104,6 +110,8 @@ pub(crate) fn compile(
             owner,
             state,
             keys,
+            // `price::written` has read these.
+            prices: _,
             limit_lists,
         } = section;
         // A product that is none is reported where it is named.
@@ -128,10 +136,17 @@ pub(crate) fn compile(
     budget::check_downgrades(&budgets, &models, &compiled, problems);
     let keys = key::keys(&written, registry, &compiled, problems);
     let issuers = identity::issuers(identity.jwt.items, problems);
-    let products = products
+    let products: HashMap<_, _> = products
         .into_iter()
         .map(|(id, product)| (id, product.product))
         .collect();
+    let priced = price::Compiled {
+        models: &models,
+        backends: &backends,
+        products: products.values().map(|product| &**product).collect(),
+        subscriptions: compiled.values().map(|of| &**of).collect(),
+    };
+    let prices = prices.prices(&priced, problems);
     Snapshot {
         revision,
         settings,
@@ -145,6 +160,7 @@ pub(crate) fn compile(
         budgets: budgets.into_iter().map(|budget| budget.keyed).collect(),
         application_limits,
         alerting,
+        prices,
     }
 }
 

@@ -6,6 +6,7 @@
 //! Text becomes a tree that knows its lines (`tree`), the tree sections (`read`, `file`), sections a
 //! snapshot (`compile`). Each step goes on after a problem, so that one run names them all.
 
+pub mod catalogue;
 mod compile;
 pub mod expression;
 mod file;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use domain::price::PriceList;
 use domain::{ApplicationName, Limit, ModelName};
 
 use crate::snapshot::{
@@ -11,6 +12,8 @@ use crate::snapshot::{
 #[derive(Clone, Copy, Debug)]
 pub struct Plan<'s> {
     pub model: &'s Arc<Model>,
+    /// What it costs this subscription, at each backend.
+    pub prices: &'s Arc<PriceList>,
     /// Global, product, subscription, application.
     scopes: [&'s [KeyedLimit]; 4],
     /// All of the configuration's, of which these may count the subscription's calls.
@@ -63,9 +66,11 @@ impl Snapshot {
             &*subscription.limits,
             of_application.map_or(&[][..], Vec::as_slice),
         ];
+        let prices = self.prices.list(subscription, &model.name);
         let budgets = (&*self.budgets, &*subscription.budgets);
         Ok(Plan {
             model,
+            prices,
             scopes,
             budgets,
         })

@@ -7,6 +7,7 @@
 mod budget;
 mod list;
 mod map;
+mod money;
 mod name;
 mod pem;
 mod section;
@@ -23,6 +24,7 @@ use schemars::{Schema, SchemaGenerator};
 pub(crate) use budget::{Money, Threshold};
 pub(crate) use list::List;
 pub(crate) use map::{Map, Named};
+pub(crate) use money::{Amount, Discount, Exchange, MarkUp, When};
 pub(crate) use name::{
     AlertName, BudgetName, Declared, IssuerName, LimitName, Named as Known, Reference,
 };

@@ -1,6 +1,7 @@
 //! The whole compiled configuration at one revision. A call sees one from start to end.
 
 mod alerting;
+pub(crate) mod prices;
 mod token_source;
 
 use std::collections::HashMap;
@@ -24,6 +25,7 @@ pub use alerting::{
     AlertCondition, AlertRule, Alerting, Channel, ChannelTarget, Direction, MailTls, PaceMeasure,
     PaceSubject, PrivateUrl, SigningKey, Smtp,
 };
+pub use prices::{Prices, Provisioned};
 pub use token_source::{
     Assigned, ClientCredentials, IdentityService, ManagedIdentity, SecretMethod, TokenSource,
     WorkloadIdentity,
@@ -47,6 +49,7 @@ pub struct Snapshot {
     /// Limits of scope application, by name.
     pub application_limits: HashMap<ApplicationName, Vec<KeyedLimit>>,
     pub alerting: Alerting,
+    pub prices: Prices,
 }
 
 /// Of the process rather than of any call. Those marked need a restart to change.
@@ -249,6 +252,8 @@ pub struct Model {
     /// Bound of an answer when the request sets none, in tokens.
     pub max_output_tokens: Option<u64>,
     pub tokenizer: TokenizerName,
+    /// Its name in the price catalogue, if that is neither the deployment's nor its own.
+    pub catalogue: Option<Arc<str>>,
 }
 
 impl Model {
@@ -284,6 +289,8 @@ pub struct Backend {
     pub auth: BackendAuth,
     pub timeouts: Timeouts,
     pub breaker: BreakerRule,
+    /// Whose prices in the catalogue are paid here.
+    pub catalogue: Option<Arc<str>>,
 }
 
 /// Debug prints no secret.

@@ -7,6 +7,7 @@ mod keys;
 mod listen;
 mod meaning;
 mod mistakes;
+mod prices;
 mod yaml;
 
 use super::*;
@@ -18,7 +19,7 @@ const AZURE_IDENTITIES: &str = include_str!("../../../examples/azure-identities.
 /// A gateway with one of everything.
 const SMALL: &str = "
 backends:
-  - { id: eastus, dialect: openai, url: https://api.example.com/v1/, auth: { api_key: 'sk-upstream' } }
+  - { id: eastus, catalogue: openai, dialect: openai, url: https://api.example.com/v1/, auth: { api_key: 'sk-upstream' } }
 models:
   - { name: gpt-4o, backend: eastus, tokenizer: o200k }
 products:

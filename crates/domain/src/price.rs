@@ -23,6 +23,8 @@ use crate::usage::{ServiceTier, Usage};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Price {
     pub id: PriceId,
+    /// All that the id stands for, as JSON, for the ledger.
+    pub text: Arc<str>,
     pub card: Arc<RateCard>,
     /// Discounts, mark-ups and the exchange rate, multiplied.
     pub factor: Factor,

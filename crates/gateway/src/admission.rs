@@ -4,13 +4,15 @@ mod budget;
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use config::snapshot::{KeyedBudget, KeyedLimit, Model, Snapshot, TokenizerName};
 use config::{CallContext, Plan, PlanError};
 use dialect::{Encoding, Request};
-use domain::Now;
 use domain::limit::{Rule, TokenRates};
+use domain::price::{self, PriceList};
+use domain::{Nanos, Wall};
 use http::HeaderMap;
 use smallvec::SmallVec;
 use store::counters::{Ask, Past, Reservation, ReserveError, Reserved};
@@ -40,6 +42,8 @@ pub struct Admitted {
     pub rates: RateLevels,
     pub budgets: BudgetLevels,
     pub downgraded: Option<Downgraded>,
+    /// What each backend that may answer it costs.
+    pub prices: Arc<PriceList>,
     pub precedent: Precedent,
     pub reservation: Reservation,
 }
@@ -102,21 +106,37 @@ pub fn context<'a>(
     }
 }
 
+/// Who asks to be admitted, under which configuration, and since when.
+#[derive(Clone, Copy)]
+pub struct Applicant<'s> {
+    pub snapshot: &'s Snapshot,
+    pub caller: &'s Caller,
+    pub headers: &'s HeaderMap,
+    pub ip: IpAddr,
+    /// Prices are those of this time.
+    pub began: Wall,
+}
+
 /// Reserves for the call. A budget that has no room may have another model answer: it is then a call
 /// for that model, and goes by that model's plan.
 pub async fn admit<'s>(
     gateway: &Gateway,
     mut plan: Plan<'s>,
-    (snapshot, caller): (&'s Snapshot, &'s Caller),
+    applicant: &Applicant<'s>,
     call: &mut Request,
-    (headers, ip): (&HeaderMap, IpAddr),
 ) -> Result<(Plan<'s>, Admitted), Refusal> {
-    let now = gateway.clock.now();
+    let Applicant {
+        snapshot,
+        caller,
+        headers,
+        ip,
+        began,
+    } = *applicant;
     let mut downgraded: Option<Downgraded> = None;
     let mut rounds = 0;
     loop {
         let context = context(caller, call, headers, ip);
-        let refusal = match reserve(gateway, &plan, &context, call, now).await {
+        let refusal = match reserve(gateway, &plan, &context, call, began).await {
             Ok(admitted) => {
                 let admitted = Admitted {
                     downgraded,
@@ -146,8 +166,9 @@ async fn reserve(
     plan: &Plan<'_>,
     context: &CallContext<'_>,
     call: &Request,
-    now: Now,
+    began: Wall,
 ) -> Result<Admitted, Refusal> {
+    let now = gateway.clock.now();
     let encoding = encoding_of(plan.model);
     let budgets: SmallVec<[&KeyedBudget; LIMITS_INLINE]> =
         plan.budgets(context.application, context.user).collect();
@@ -174,14 +195,14 @@ async fn reserve(
         .precedent(context.application, &plan.model.name);
     let mut demand = precedent.demand(plan.model, call);
     if !budgets.is_empty() {
-        demand.rates = token_rates(plan, call, demand.prompt_bound, now);
+        demand.rates = token_rates(plan, call, demand.prompt_bound, began);
         if demand.rates.is_none() {
             budget::refuse_unpriced(budgets.into_iter(), &plan.model.name)?;
-        } else if demand.rates != token_rates(plan, call, 0, now) {
+        } else if demand.rates != token_rates(plan, call, 0, began) {
             // Long prompts cost more by the token: whether this is one has to be known.
             let tokens = count(call, encoding).await;
             demand.prompt_exact = Some(tokens);
-            demand.rates = token_rates(plan, call, tokens, now);
+            demand.rates = token_rates(plan, call, tokens, began);
         }
     }
     loop {
@@ -196,6 +217,7 @@ async fn reserve(
                     rates: RateLevels::tightest(&reservation),
                     budgets: BudgetLevels::of(&reservation),
                     downgraded: None,
+                    prices: Arc::clone(plan.prices),
                     precedent,
                     reservation,
                 });
@@ -217,9 +239,30 @@ fn key_of<'k>(keyed: &'k KeyedLimit, context: &CallContext<'k>) -> Result<Cow<'k
         })
 }
 
-/// What a prompt of this length may cost at the dearest backend that may answer it.
-fn token_rates(_: &Plan<'_>, _: &Request, _prompt_tokens: u64, _: Now) -> Option<TokenRates> {
-    None
+/// What a call with a prompt of this length may cost at the dearest backend that may answer it.
+fn token_rates(
+    plan: &Plan<'_>,
+    call: &Request,
+    prompt_tokens: u64,
+    began: Wall,
+) -> Option<TokenRates> {
+    let ask = price_ask(call, prompt_tokens);
+    let ceiling = plan.prices.ceiling(began, &ask).ok()?;
+    let rate = |rate: Nanos| u64::try_from(rate.0).unwrap_or(0);
+    Some(TokenRates {
+        prompt: rate(ceiling.prompt_per_million),
+        answer: rate(ceiling.completion_per_million),
+    })
+}
+
+/// What of the call can make it dearer.
+pub fn price_ask(call: &Request, prompt_tokens: u64) -> price::Ask {
+    price::Ask {
+        prompt_tokens,
+        tier: call.tier,
+        has_audio: call.has_audio,
+        ..price::Ask::default()
+    }
 }
 
 async fn count(call: &Request, encoding: Encoding) -> u64 {

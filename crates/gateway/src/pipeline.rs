@@ -15,14 +15,14 @@ use http::request::Parts;
 use http::{Request, Response};
 use smallvec::SmallVec;
 
-use crate::admission;
+use crate::admission::{self, Applicant};
 use crate::body::{self, Body};
 use crate::gateway::Gateway;
 use crate::refusal::Refusal;
 use crate::reply::{self, Reply};
 use crate::router::Errand;
 use crate::telemetry::{Asked, Told};
-use crate::trail::{Facts, Held, Settlement, Trail};
+use crate::trail::{self, Facts, Held, Settlement, Trail};
 
 impl Gateway {
     /// Answers one request. Never fails: a refusal is an answer too.
@@ -107,8 +107,14 @@ impl Gateway {
 
         // Limit: reserve in every counter or in none. `settle` trues it up. A budget that is used up
         // may have another model answer.
-        let (plan, admitted) =
-            admission::admit(self, plan, (&*snapshot, caller), call, (&head.headers, ip)).await?;
+        let applicant = Applicant {
+            snapshot: &snapshot,
+            caller,
+            headers: &head.headers,
+            ip,
+            began: facts.origin.started.wall,
+        };
+        let (plan, admitted) = admission::admit(self, plan, &applicant, call).await?;
         let context = admission::context(caller, call, &head.headers, ip);
         if admitted.downgraded.is_some() {
             facts.series = self.telemetry.usage_series(&context);
@@ -159,6 +165,7 @@ impl Gateway {
             if let Some(call) = &call {
                 self.estimates.learn(kept.precedent, &record, call);
             }
+            trail::remember_prices(&kept.prices, &record, &self.ledger);
             (entry, asked, sent_at) = (Some(kept.entry), kept.asked, kept.sent_at);
         }
         let told = Told {

@@ -50,6 +50,7 @@ const BUDGET: HeaderName = HeaderName::from_static("x-tollgate-budget");
 const BUDGET_REMAINING: HeaderName = HeaderName::from_static("x-tollgate-budget-remaining");
 const BUDGET_EXCEEDED: HeaderName = HeaderName::from_static("x-tollgate-budget-exceeded");
 const DOWNGRADED_FROM: HeaderName = HeaderName::from_static("x-tollgate-downgraded-from");
+const COST: HeaderName = HeaderName::from_static("x-tollgate-cost");
 
 pub fn send(reply: Reply, mut trail: Trail) -> Response<Body> {
     let answered = match reply {
@@ -89,12 +90,16 @@ pub fn send(reply: Reply, mut trail: Trail) -> Response<Body> {
                 }),
             };
             out.insert(TOKENS, HeaderValue::from(metered.usage().total()));
+            let cost = held.cost(serving.backend.id(), &metered);
+            if let Some(shown) = cost_header(&cost) {
+                out.insert(COST, shown);
+            }
             held.attempts.push(AttemptRecord {
                 backend: serving.backend.id().clone(),
                 status: status.as_u16(),
                 failure: None,
                 metered,
-                cost: Cost::without_price(metered.usage()),
+                cost,
                 latency: held
                     .first_byte
                     .unwrap_or_default()
@@ -143,6 +148,18 @@ pub fn refuse(refusal: &Refusal, mut trail: Trail) -> Response<Body> {
     }
     trail.settle(Metered::NOTHING);
     response(row.status, out, body::full(body))
+}
+
+/// Exact: `0.001234 EUR`. What has no price is not free, and where nothing is owed there is nothing to
+/// show.
+fn cost_header(cost: &Cost) -> Option<HeaderValue> {
+    match cost {
+        Cost::Nothing => None,
+        Cost::Priced {
+            amount, currency, ..
+        } => HeaderValue::try_from(format!("{amount} {currency}")).ok(),
+        Cost::Unpriced => Some(HeaderValue::from_static("unpriced")),
+    }
 }
 
 /// A list is not a call of a model: it leaves no record.

@@ -10,6 +10,7 @@ mod bounded;
 mod budgets;
 mod exposition;
 mod histogram;
+mod money;
 mod otlp;
 mod process;
 mod sample;
@@ -148,7 +149,7 @@ impl Telemetry {
     pub fn tell(&self, told: &Told<'_>, backends: &Backends) {
         self.calls.count(told.record, told.asked);
         if let Some(series) = told.series {
-            series.count(&told.record.metered);
+            series.count(told.record);
         }
         access::write(told);
         if let Some(trace) = told.origin.trace.as_ref().filter(|trace| trace.is_sampled) {

@@ -223,7 +223,7 @@ fn a_downgrade_to_a_model_that_is_not_granted_is_a_warning() {
     let text = with("  - { name: a, amount: 1, period: day, on_exceeded: { downgrade: mini } }\n")
         .replace(
             "products:",
-            "  - { name: mini, backend: eastus }\nproducts:",
+            "  - { name: mini, backend: eastus, price: { input_per_million: 1, output_per_million: 1 } }\nproducts:",
         );
     let found = problems(&text);
     assert_eq!(found.len(), 1, "{found:?}");

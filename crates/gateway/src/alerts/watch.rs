@@ -191,8 +191,8 @@ pub(super) fn is_due(last: &mut Option<Wall>, interval: Duration, now: Wall) -> 
 }
 
 /// What costs on the ledger are in.
-pub(super) fn currency(_facts: &Facts) -> Currency {
-    Currency::USD
+pub(super) fn currency(facts: &Facts) -> Currency {
+    facts.snapshot.prices.currency
 }
 
 fn stored(message: Message, channels: &[ChannelId]) -> NewAlert {

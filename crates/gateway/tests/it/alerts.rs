@@ -27,7 +27,7 @@ pub fn rules(receiver: &Backend, rules: &str) -> Rules {
     Rules {
         breaker: "{ min_throughput: 1, trip_duration: 30s }".into(),
         retry: "{ attempts: 1 }".into(),
-        more: format!(
+        alerts: format!(
             "
 notify: [{{ id: ops, webhook: {{ url: '{}/hook', secret: whsec_{SECRET} }} }}]
 alerts: [{rules}]",
@@ -229,7 +229,7 @@ async fn a_channel_that_is_gone_for_a_while_gets_its_messages_when_it_is_back() 
         ..rules(&receiver, BREAKER)
     };
     let without = Rules {
-        more: String::new(),
+        alerts: String::new(),
         ..rules.clone()
     };
     stage.renew(&without, &addresses);
@@ -251,7 +251,7 @@ async fn slack_and_teams_get_their_own_forms() {
         receiver().await,
         Backend::answering(Answer::json(202, "")).await,
     );
-    let more = format!(
+    let alerts = format!(
         "
 notify:
   - {{ id: slack, slack: {{ url: '{}/services/T/B/x' }} }}
@@ -260,7 +260,7 @@ alerts: [{{ name: breakers, notify: [slack, teams], breaker_open: {{ for: 2m }} 
         slack.address, teams.address
     );
     let rules = Rules {
-        more,
+        alerts,
         ..rules(&slack, BREAKER)
     };
     let stage = Stage::new(&rules, &[&failing]);

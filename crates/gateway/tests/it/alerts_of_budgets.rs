@@ -23,7 +23,7 @@ budgets:
 async fn stage(receiver: &Backend, alerts: &str) -> (Stage, Backend) {
     let backend = Backend::answering(Answer::chat()).await;
     let mut rules = rules(receiver, alerts);
-    rules.more.push_str(BUDGET);
+    rules.alerts.push_str(BUDGET);
     let stage = Stage::new(&rules, &[&backend]);
     stage.start_alerts();
     (stage, backend)

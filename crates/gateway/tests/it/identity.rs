@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::snapshot::{
-    Alerting, Algorithm, Issuer, KeyGrant, KeyHash, Match, Product, Require, RequiredClaim,
+    Alerting, Algorithm, Issuer, KeyGrant, KeyHash, Match, Prices, Product, Require, RequiredClaim,
     Settings, Subscription, SubscriptionState,
 };
 use config::{Expression, Snapshot};
@@ -227,5 +227,6 @@ fn snapshot() -> Snapshot {
         budgets: Vec::new(),
         application_limits: HashMap::new(),
         alerting: Alerting::default(),
+        prices: Prices::none(domain::Currency::USD),
     }
 }

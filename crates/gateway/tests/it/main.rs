@@ -20,6 +20,10 @@ mod breakers;
 #[cfg(test)]
 mod budget;
 #[cfg(test)]
+mod budgets;
+#[cfg(test)]
+mod costs;
+#[cfg(test)]
 mod fault_matrix;
 #[cfg(test)]
 mod large;

@@ -10,7 +10,7 @@ use config::{Environment, Snapshot, Source};
 use dialect::{Encoding, Operation};
 use domain::pool::MemberState;
 use domain::record::CallRecord;
-use domain::{BackendId, Metered, Usage, Wall};
+use domain::{BackendId, Metered, PriceId, Usage, Wall};
 use gateway::body::Body;
 use gateway::{Clock, Gateway};
 use http::{HeaderMap, Request, Response, StatusCode};
@@ -38,8 +38,12 @@ pub struct Rules {
     pub retry: String,
     /// Lists of limits of the product, a line each.
     pub limits: String,
-    /// What else stands at the top level.
-    pub more: String,
+    /// Channels and rules of alerts, and what they watch.
+    pub alerts: String,
+    /// Of the whole configuration, a line each: the currency and its rates.
+    pub money: String,
+    /// Of the backends by their id, such as their prices; empty for none.
+    pub of_backends: Vec<(char, String)>,
 }
 
 impl Default for Rules {
@@ -56,7 +60,9 @@ impl Default for Rules {
     concurrency_limits: [ { name: open, max_concurrent: 10 } ]
     quotas: [ { name: day, tokens: 1000000, period: day } ]"
                 .into(),
-            more: String::new(),
+            alerts: String::new(),
+            money: String::new(),
+            of_backends: Vec::new(),
         }
     }
 }
@@ -69,20 +75,28 @@ impl Rules {
             timeout,
             retry,
             limits,
-            more,
+            alerts,
+            money,
+            of_backends,
         } = self;
+        let more = |id: char| {
+            let more = of_backends.iter().find(|(of, _)| *of == id);
+            more.map_or(String::new(), |(_, more)| format!(", {more}"))
+        };
         let mut backends = String::new();
         let mut members = String::new();
         for ((id, address), priority) in ('a'..).zip(addresses).zip(priorities) {
             backends.push_str(&format!(
-                "\n  - {{ id: {id}, dialect: openai, url: \"{address}\", auth: {{ bearer: the-gateway-s-own }}, timeout: {timeout}, breaker: {breaker} }}"
+                "\n  - {{ id: {id}, dialect: openai, url: \"{address}\", auth: {{ bearer: the-gateway-s-own }}, timeout: {timeout}, breaker: {breaker}{} }}",
+                more(id)
             ));
             members.push_str(&format!(
                 "\n      - {{ backend: {id}, priority: {priority} }}"
             ));
         }
         let text = format!(
-            "backends:{backends}
+            "{money}
+backends:{backends}
 pools:
   - id: all
     retry: {retry}
@@ -94,21 +108,26 @@ products:
     models: [gpt-4o]{limits}
 subscriptions:
   - {{ id: search, product: standard, keys: {{ primary: {KEY} }} }}
-{more}
+{alerts}
 "
         );
-        let source = Source {
-            name: "stage.yaml".into(),
-            text,
-        };
-        let environment = Environment {
-            variables: &|_| None,
-            files: &|path| Err(format!("{path} is not read")),
-        };
-        let (snapshot, _warnings) = config::load(&[source], &environment, &[], 1)
-            .unwrap_or_else(|problems| panic!("{problems:?}"));
-        snapshot
+        loaded(&text)
     }
+}
+
+/// What a configuration says.
+fn loaded(text: &str) -> Snapshot {
+    let source = Source {
+        name: "stage.yaml".into(),
+        text: text.to_owned(),
+    };
+    let environment = Environment {
+        variables: &|_| None,
+        files: &|path| Err(format!("{path} is not read")),
+    };
+    let (snapshot, _warnings) = config::load(&[source], &environment, &[], 1)
+        .unwrap_or_else(|problems| panic!("{problems:?}"));
+    snapshot
 }
 
 pub struct Stage {
@@ -127,6 +146,19 @@ impl Stage {
     }
 
     pub fn at(rules: &Rules, addresses: &[String]) -> Self {
+        Self::of(rules.snapshot(addresses))
+    }
+
+    /// Of a configuration that is written out.
+    pub fn reading(text: &str) -> Self {
+        Self::of(loaded(text))
+    }
+
+    pub fn reload(&self, text: &str) {
+        self.gateway.reload(loaded(text)).unwrap();
+    }
+
+    fn of(snapshot: Snapshot) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let clock = Clock::manual(START);
         let options = Options {
@@ -134,13 +166,7 @@ impl Stage {
             ..Options::default()
         };
         let (ledger, _) = Ledger::open_with(directory.path(), clock.now(), &options).unwrap();
-        let gateway = Gateway::new(
-            rules.snapshot(addresses),
-            Counters::memory(),
-            ledger,
-            clock.clone(),
-        )
-        .unwrap();
+        let gateway = Gateway::new(snapshot, Counters::memory(), ledger, clock.clone()).unwrap();
         Self {
             gateway,
             clock,
@@ -229,6 +255,16 @@ impl Stage {
         let mut records = store::ledger::recent(self.directory.path(), 1_000).unwrap();
         records.reverse();
         records
+    }
+
+    /// Ends the gateway. The call that it left, and what the ids of prices stand for.
+    pub async fn record_and_prices(self) -> (CallRecord, Vec<(PriceId, String)>) {
+        let folder = self.directory.path().to_owned();
+        self.gateway.close().await;
+        let prices = store::ledger::prices(&folder).unwrap();
+        let mut records = store::ledger::recent(&folder, 1_000).unwrap();
+        assert_eq!(records.len(), 1, "{records:#?}");
+        (records.remove(0), prices)
     }
 
     /// Of the only call.

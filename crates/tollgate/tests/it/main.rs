@@ -10,6 +10,7 @@
 mod alerts;
 mod bad_input;
 mod bad_transport;
+mod budgets;
 mod calls;
 mod crash;
 mod credentials;

@@ -29,9 +29,14 @@ impl Metrics {
 
     /// Sum of the samples of `name` that carry every one of `labels`, written as `outcome="ok"`.
     pub fn sum(&self, name: &str, labels: &[&str]) -> u64 {
+        self.real(name, labels) as u64
+    }
+
+    /// The same of a metric that is no whole number.
+    pub fn real(&self, name: &str, labels: &[&str]) -> f64 {
         let matching = self.0.iter().filter(|sample| {
             sample.name == name && labels.iter().all(|label| sample.labels.contains(label))
         });
-        matching.map(|sample| sample.value).sum::<f64>() as u64
+        matching.map(|sample| sample.value).sum::<f64>()
     }
 }
