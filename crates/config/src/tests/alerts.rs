@@ -206,7 +206,7 @@ fn a_rule_that_could_not_work_is_told_why() {
         ),
         (
             "pace: { min_cost_per_hour: free }",
-            "alerts[a].pace.min_cost_per_hour: `free` is not an amount above 0",
+            "alerts[a].pace.min_cost_per_hour: `free` is not an amount in range",
         ),
         (
             "forecast: { certainty: 2 }",

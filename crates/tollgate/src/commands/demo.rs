@@ -3,6 +3,7 @@
 
 mod client;
 mod metrics;
+mod past;
 mod script;
 mod stage;
 mod story;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use clap::Args;
-use domain::Mono;
+use domain::{Mono, Wall};
 use gateway::Clock;
 use jiff::tz::TimeZone;
 use store::ledger::{self, UsageBy, UsageQuery};
@@ -64,6 +65,8 @@ pub struct Demo {
 
 /// A table of usage every so often.
 const TABLE_EVERY_S: u64 = 15;
+/// Alerts that a demo tells, at most.
+const ALERTS_MAX: usize = 100;
 /// Calls that wait for the story; more than the teams make in a second.
 const CALLS_WAITING_MAX: usize = 256;
 
@@ -98,11 +101,14 @@ impl Demo {
         };
         traffic.start(&tasks);
         let started = clock.now().mono;
+        let since = clock.now().wall;
         let mut show = Show {
             stage: &stage,
             client,
             clock,
             started,
+            since,
+            told: 0,
             calls,
             data_dir: &data_dir,
             story: Story::default(),
@@ -121,7 +127,7 @@ impl Demo {
         service.stop().await;
         print::out(&format!(
             "\n{}\n{}",
-            usage_table(&data_dir)?,
+            usage_table(&data_dir, since)?,
             farewell(&stage)
         ))?;
         Ok(ExitCode::SUCCESS)
@@ -153,6 +159,7 @@ impl Demo {
              \x20   -H 'Content-Type: application/json' \\\n\
              \x20   -d '{{\"model\":\"gpt-4o\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'\n\n\
              \x20 {}\n\n\
+             The search team's last four weeks are made up, so that its budget has a past to forecast from.\n\n\
              What happens, by seconds since the start (Ctrl-C ends it):\n\n",
             config.display(),
             log.display(),
@@ -167,6 +174,10 @@ struct Show<'a> {
     client: Client,
     clock: Clock,
     started: Mono,
+    /// Before it lies what the demo made up.
+    since: Wall,
+    /// Alerts that were told.
+    told: usize,
     calls: Receiver<Call>,
     data_dir: &'a Path,
     story: Story,
@@ -195,7 +206,7 @@ impl Show<'_> {
                 print::out(&format!("{about:>4} s  {sentence}\n"))?;
             }
             if second > 0 && second.is_multiple_of(TABLE_EVERY_S) {
-                print::out(&format!("\n{}\n", usage_table(self.data_dir)?))?;
+                print::out(&format!("\n{}\n", usage_table(self.data_dir, self.since)?))?;
             }
         }
     }
@@ -222,14 +233,24 @@ impl Show<'_> {
             }
             Err(error) => tracing::warn!(error = format!("{error:#}"), "no metrics"),
         }
+        match store::alerts::recent(self.data_dir, ALERTS_MAX) {
+            Ok(alerts) => {
+                let new = alerts.len().saturating_sub(self.told);
+                for alert in alerts.iter().take(new).rev() {
+                    self.story.alert(second, &alert.title, &alert.body);
+                }
+                self.told = alerts.len();
+            }
+            Err(error) => tracing::warn!(%error, "no alerts"),
+        }
     }
 }
 
 /// Fewer columns than `tollgate usage` has, so that it fits between the lines of a story.
-fn usage_table(data_dir: &Path) -> Result<String> {
+fn usage_table(data_dir: &Path, since: Wall) -> Result<String> {
     let query = UsageQuery {
         by: vec![UsageBy::Subscription, UsageBy::Backend, UsageBy::Outcome],
-        since: None,
+        since: Some(since),
         until: None,
         time_zone: TimeZone::UTC,
     };

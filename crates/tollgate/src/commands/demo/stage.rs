@@ -8,9 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
+use domain::Nanos;
+use gateway::Clock;
 use simulator::{Issuer, Running, Simulator};
 use tokio::net::TcpListener;
 
+use super::past;
 use super::script::Condition;
 
 pub const REGIONS: [&str; 3] = ["eastus", "westeurope", "swedencentral"];
@@ -55,6 +58,7 @@ impl Stage {
         let issuer = Issuer::start(ANYWHERE)
             .await
             .context("cannot start the simulated issuer")?;
+        let budget = past::write(&dir.join("data"), Clock::system().now())?;
         let stage = Self {
             config: dir.join("tollgate.yaml"),
             log: dir.join("tollgate.log"),
@@ -63,13 +67,13 @@ impl Stage {
             regions,
             issuer: Arc::new(issuer),
         };
-        let text = stage.configuration(&dir.join("data"))?;
+        let text = stage.configuration(&dir.join("data"), budget)?;
         fs::write(&stage.config, text)
             .with_context(|| format!("cannot write `{}`", stage.config.display()))?;
         Ok(stage)
     }
 
-    fn configuration(&self, data_dir: &Path) -> Result<String> {
+    fn configuration(&self, data_dir: &Path, budget: Nanos) -> Result<String> {
         let data_dir = data_dir
             .to_str()
             .ok_or_else(|| anyhow!("--data-dir: the path must be Unicode"))?;
@@ -77,6 +81,7 @@ impl Stage {
             .replace("@LISTEN@", &self.listen.to_string())
             .replace("@ADMIN@", &self.admin.to_string())
             .replace("@ISSUER@", &self.issuer.openid_config())
+            .replace("@BUDGET@", &budget.to_string())
             // A JSON string is a YAML string, whatever stands in it.
             .replace("@DATA_DIR@", &serde_json::to_string(data_dir)?);
         for (region, running) in REGIONS.into_iter().zip(&self.regions) {

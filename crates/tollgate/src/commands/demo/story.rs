@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::metrics::Metrics;
 use super::traffic::{Call, Refusal};
+use crate::print::harmless;
 use crate::table::thousands;
 
 /// Sentences that wait for their turn; one is told each second. Past it the oldest is left out.
@@ -44,6 +45,17 @@ impl Story {
             }
         }
         self.before = metrics;
+    }
+
+    /// What an alert says: its title, and what it expects, if it does.
+    pub fn alert(&mut self, second: u64, title: &str, body: &str) {
+        let message: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+        let text = message["text"].as_str().unwrap_or_default();
+        let first = text.lines().next().unwrap_or_default();
+        self.say(second, format!("alert: {}", harmless(title)));
+        if let Some(at) = first.find("At this pace") {
+            self.say(second, format!("       {}", harmless(&first[at..])));
+        }
     }
 
     /// The next sentence, with the second it is about.
@@ -197,6 +209,18 @@ mod tests {
             open,
             failed: [("eastus".to_owned(), failed)].into(),
         }
+    }
+
+    #[test]
+    fn an_alert_is_told_with_what_it_expects() {
+        let mut story = Story::default();
+        let body = r#"{"text":"search has spent 4 of 5 EUR. At this pace it is used up on 24 November.\nCalls go on."}"#;
+        story.alert(12, "Budget search-month: 80% used", body);
+        let sentences = [
+            "alert: Budget search-month: 80% used",
+            "       At this pace it is used up on 24 November.",
+        ];
+        assert_eq!(told(&mut story), sentences);
     }
 
     #[test]
