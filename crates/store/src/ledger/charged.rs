@@ -24,6 +24,10 @@ pub struct ChargedQuery {
     pub time_zone: TimeZone,
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "handed out one at a time, never kept"
+)]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Charged {
     Call(ChargedCall),

@@ -58,7 +58,7 @@ pub struct Usage {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    Compare(compare::Compare),
+    Compare(Box<compare::Compare>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
