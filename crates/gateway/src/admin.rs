@@ -13,10 +13,14 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 
 /// `/healthz`: the process answers. `/readyz`: it should get traffic: not draining, and its ledger
 /// can take records.
-pub fn probe<B>(request: &Request<B>, gateway: &Gateway, draining: bool) -> Option<Response<Body>> {
+pub fn probe<B>(
+    request: &Request<B>,
+    gateway: &Gateway,
+    is_draining: impl FnOnce() -> bool,
+) -> Option<Response<Body>> {
     match request.uri().path() {
         "/healthz" => Some(text(StatusCode::OK, TEXT, "ok\n".to_owned())),
-        "/readyz" if draining => Some(text(
+        "/readyz" if is_draining() => Some(text(
             StatusCode::SERVICE_UNAVAILABLE,
             TEXT,
             "draining\n".to_owned(),

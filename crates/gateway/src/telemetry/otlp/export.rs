@@ -26,7 +26,6 @@ use crate::gateway::Gateway;
 use crate::router::Backends;
 use crate::telemetry::catalogue;
 use crate::telemetry::sample::{Family, Value};
-use crate::telemetry::series::Asked;
 use crate::telemetry::trace::TraceContext;
 
 /// Calls whose spans wait to be sent, of about a kilobyte each. Past it, spans are dropped.
@@ -98,19 +97,13 @@ impl Exporter {
         }
     }
 
-    pub fn push(
-        &self,
-        told: &Told<'_>,
-        trace: &TraceContext,
-        asked: Option<Asked>,
-        backends: &Backends,
-    ) {
+    pub fn push(&self, told: &Told<'_>, trace: &TraceContext, backends: &Backends) {
         let count = span::count(told);
         let Ok(place) = self.queue.try_reserve() else {
             self.queue_full.fetch_add(count, Ordering::Relaxed);
             return;
         };
-        let spans = span::encode(told, trace, asked, backends);
+        let spans = span::encode(told, trace, backends);
         place.send(Finished { spans, count });
     }
 
@@ -417,12 +410,13 @@ mod tests {
             record: &record,
             origin: &origin,
             operation: None,
+            asked: None,
             series: None,
             sent_at: &[],
         };
         let exporter = Exporter::default();
         for _ in 0..QUEUE_CALLS_MAX + 7 {
-            exporter.push(&told, &trace, None, &Backends::default());
+            exporter.push(&told, &trace, &Backends::default());
         }
         assert_eq!(exporter.queue_full.load(Ordering::Relaxed), 7);
     }
