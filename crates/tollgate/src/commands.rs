@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod keys;
+mod prices;
 mod schema;
 mod serve;
 mod simulate;
@@ -33,6 +34,7 @@ pub enum Command {
     Check(check::Check),
     Schema(schema::Schema),
     Keys(keys::Keys),
+    Prices(prices::Prices),
     Usage(usage::Usage),
     Simulate(simulate::Simulate),
 }
@@ -45,6 +47,7 @@ impl Command {
             Self::Check(check) => check.run(),
             Self::Schema(schema) => schema.run(),
             Self::Keys(keys) => keys.run(),
+            Self::Prices(prices) => prices.run(),
             Self::Usage(usage) => usage.run(),
             Self::Simulate(simulate) => block_on(simulate.run()),
         }
