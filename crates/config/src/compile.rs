@@ -8,7 +8,7 @@ mod identity;
 mod key;
 mod limit;
 mod model;
-mod price;
+pub(crate) mod price;
 mod product;
 mod telemetry;
 

@@ -194,6 +194,34 @@ impl Rates {
         }
     }
 
+    /// Those that are known, by name.
+    pub fn kinds(&self) -> impl Iterator<Item = (&'static str, Nanos)> + use<> {
+        let Self {
+            input,
+            cached_input,
+            cache_write,
+            cache_write_1h,
+            output,
+            reasoning,
+            audio_input,
+            audio_output,
+            image,
+        } = *self;
+        [
+            ("input", input),
+            ("cached_input", cached_input),
+            ("cache_write", cache_write),
+            ("cache_write_1h", cache_write_1h),
+            ("output", output),
+            ("reasoning", reasoning),
+            ("audio_input", audio_input),
+            ("audio_output", audio_output),
+            ("image", image),
+        ]
+        .into_iter()
+        .filter_map(|(kind, rate)| Some((kind, rate?)))
+    }
+
     fn sum(&self, usage: &Usage) -> Option<Sum> {
         let Parts {
             text,
