@@ -15,7 +15,7 @@ mod telemetry;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use domain::{ApplicationName, Currency, Scope, SubscriptionId};
+use domain::{ApplicationName, Scope, SubscriptionId};
 
 use self::limit::LimitCompiler;
 use crate::RegistryKey;
