@@ -17,7 +17,7 @@ use crate::read::When;
 use json::Pairs;
 
 /// What comes with this version of Tollgate. Facts from a public price list: see its head.
-pub const SHIPPED: &str = include_str!("../catalogue/prices.json");
+const SHIPPED: &str = include_str!("../catalogue/prices.json");
 
 /// The only layout there is so far.
 const FORMAT: &str = "1";
@@ -59,6 +59,15 @@ pub struct CatalogueError {
 
 impl Catalogue {
     pub fn parse(text: &str) -> Result<Self, CatalogueError> {
+        Self::parse_some(text, &|_, _| true)
+    }
+
+    /// Only of the providers and models that are wanted. The rest is passed over without a look at
+    /// its numbers: a load needs a few prices of thousands.
+    fn parse_some(
+        text: &str,
+        wants: &dyn Fn(&str, Option<&str>) -> bool,
+    ) -> Result<Self, CatalogueError> {
         let root = Field::root(text)?;
         let mut members = root.members()?;
         let format = members.required("format")?;
@@ -74,8 +83,14 @@ impl Catalogue {
         members.end()?;
         let mut prices = BTreeMap::new();
         for provider in listed.members()?.rest() {
+            if !wants(&provider.name, None) {
+                continue;
+            }
             let mut models = BTreeMap::new();
             for model in provider.members()?.rest() {
+                if !wants(&provider.name, Some(&model.name)) {
+                    continue;
+                }
                 models.insert(model.name.clone(), dated(&model)?);
             }
             prices.insert(provider.name.clone(), models);
@@ -90,7 +105,12 @@ impl Catalogue {
 
     /// The one that comes with this version.
     pub fn shipped() -> Self {
-        Self::parse(SHIPPED).expect("a test reads it")
+        Self::shipped_some(&|_, _| true)
+    }
+
+    /// Of that one, only what is wanted.
+    pub(crate) fn shipped_some(wants: &dyn Fn(&str, Option<&str>) -> bool) -> Self {
+        Self::parse_some(SHIPPED, wants).expect("a test reads it")
     }
 
     pub fn get(&self, provider: &str, model: &str) -> Option<&[Listed]> {

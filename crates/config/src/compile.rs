@@ -9,14 +9,14 @@ mod identity;
 mod key;
 mod limit;
 mod model;
-mod price;
+pub(crate) mod price;
 mod product;
 mod telemetry;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use domain::{ApplicationName, Currency, Scope, SubscriptionId};
+use domain::{ApplicationName, Scope, SubscriptionId};
 
 use self::limit::LimitCompiler;
 use crate::RegistryKey;

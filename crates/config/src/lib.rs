@@ -24,6 +24,7 @@ use std::rc::Rc;
 
 use domain::{ApplicationName, SubscriptionId};
 
+pub use compile::price::priced;
 pub use expression::{CallContext, Expression, Fault};
 pub use keys::key_hash;
 pub use plan::{Plan, PlanError};

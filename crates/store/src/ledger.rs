@@ -16,7 +16,9 @@ use domain::record::{CallRecord, Opening, PriceId};
 use crate::counters::Restored;
 use crate::directory::{Lock, create_private_directory};
 
+mod adjustments;
 mod billed;
+mod charged;
 mod codec;
 mod database;
 mod journal;
@@ -38,7 +40,9 @@ mod tests;
 mod usage;
 mod writer;
 
+pub use adjustments::{Adjustment, adjust, adjustments, each_call};
 pub use billed::{BilledQuery, BilledRow, billed};
+pub use charged::{Charged, ChargedCall, ChargedQuery, PricedCharge, charged};
 use codec::Bounds;
 use database::Database;
 pub use database::exists;

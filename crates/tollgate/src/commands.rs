@@ -5,6 +5,7 @@ mod budgets;
 mod check;
 mod demo;
 mod keys;
+mod prices;
 mod schema;
 mod serve;
 mod simulate;
@@ -35,6 +36,7 @@ pub enum Command {
     Check(check::Check),
     Schema(schema::Schema),
     Keys(keys::Keys),
+    Prices(prices::Prices),
     Budgets(budgets::Budgets),
     Usage(usage::Usage),
     Alerts(alerts::Alerts),
@@ -49,6 +51,7 @@ impl Command {
             Self::Check(check) => check.run(),
             Self::Schema(schema) => schema.run(),
             Self::Keys(keys) => keys.run(),
+            Self::Prices(prices) => prices.run(),
             Self::Budgets(budgets) => budgets.run(),
             Self::Usage(usage) => usage.run(),
             Self::Alerts(alerts) => block_on(alerts.run()),

@@ -4,14 +4,17 @@ mod document;
 mod entries;
 mod lists;
 mod provider;
+mod shelf;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use domain::price::book::{Book, Entry, ExchangeRate, Term};
-use domain::{BackendId, Currency, ModelName};
+use domain::price::book::{Answer, Book, ExchangeRate};
+use domain::{BackendId, Currency, ModelName, Price};
 
 use self::entries::Entries;
+use self::shelf::Shelf;
 use crate::catalogue::Catalogue;
 use crate::file::File;
 use crate::problem::{Place, Problems};
@@ -19,14 +22,19 @@ use crate::snapshot::{Backend, Model, Prices, Product, Provisioned, Subscription
 
 pub(super) use provider::provider_of;
 
+/// The price of an answer, named by all that made it.
+pub fn priced(answer: &Answer<'_>) -> Option<Price> {
+    answer.price(document::named)
+}
+
 /// What the file says of prices, before anybody knows which backend answers which model.
 pub(super) struct Written {
     currency: Currency,
     book: Book,
     provisioned: Vec<Provisioned>,
-    catalogue: Catalogue,
-    /// Where the catalogue was read.
-    catalogue_written: Arc<str>,
+    /// That of the file; absent for the one that ships with Tollgate.
+    catalogue: Option<Catalogue>,
+    catalogue_file: Option<PathBuf>,
     /// Where models are declared, for what is said of them later.
     models: HashMap<ModelName, Place>,
     exchange_rates: Place,
@@ -41,7 +49,7 @@ pub(super) struct Compiled<'c> {
 }
 
 pub(super) fn written(file: &File, problems: &mut Problems) -> Written {
-    let (catalogue, catalogue_written) = catalogue(file, problems);
+    let catalogue = catalogue(file, problems);
     let mut entries = Entries::new(file, problems);
     let mut book = Book {
         exchange_rates: entries.exchange_rates(file),
@@ -82,7 +90,11 @@ pub(super) fn written(file: &File, problems: &mut Problems) -> Written {
         book,
         provisioned,
         catalogue,
-        catalogue_written,
+        catalogue_file: file
+            .prices
+            .catalogue
+            .as_ref()
+            .map(|file| file.path.clone().into()),
         models: places
             .map(|model| (model.name.id.clone(), model.name.place))
             .collect(),
@@ -90,17 +102,15 @@ pub(super) fn written(file: &File, problems: &mut Problems) -> Written {
     }
 }
 
-fn catalogue(file: &File, problems: &mut Problems) -> (Catalogue, Arc<str>) {
-    let Some(written) = &file.prices.catalogue else {
-        return (Catalogue::shipped(), "shipped with Tollgate".into());
-    };
+fn catalogue(file: &File, problems: &mut Problems) -> Option<Catalogue> {
+    let written = file.prices.catalogue.as_ref()?;
     match Catalogue::parse(&written.text) {
-        Ok(catalogue) => (catalogue, written.path.as_str().into()),
+        Ok(catalogue) => Some(catalogue),
         Err(error) => {
             let fix = "bring a whole one with `tollgate prices update`, or leave it out to use the one that ships with Tollgate";
             let problem = format!("the catalogue has a fault at {error}");
             problems.error(written.place, "prices.catalogue", problem, fix);
-            (Catalogue::shipped(), "shipped with Tollgate".into())
+            None
         }
     }
 }
@@ -108,71 +118,24 @@ fn catalogue(file: &File, problems: &mut Problems) -> (Catalogue, Arc<str>) {
 impl Written {
     /// The lists of every model, product and subscription, with a warning for what has no price.
     pub fn prices(mut self, compiled: &Compiled<'_>, problems: &mut Problems) -> Prices {
-        for (name, model) in compiled.models {
-            for member in &model.pool.members {
-                let listed = compiled
-                    .backends
-                    .get(&member.backend)
-                    .map(|backend| self.listed(model, backend));
-                if let Some(listed) = listed.filter(|listed| !listed.is_empty()) {
-                    let pair = (name.clone(), member.backend.clone());
-                    self.book.catalogue.insert(pair, listed);
-                }
-            }
-        }
+        let shelf = match (self.catalogue.take(), &self.catalogue_file) {
+            (Some(catalogue), Some(file)) => Shelf::of_file(catalogue, &file.display().to_string()),
+            _ => Shelf::shipped(compiled),
+        };
+        self.book.catalogue = shelf.entries(compiled);
         let lists = lists::lists(&self.book, self.currency, compiled);
         // A mistake elsewhere may be why a price is missing.
         if !problems.has_errors() {
             self.warn_of_missing(compiled, problems);
         }
-        let source = &self.catalogue.source;
-        let catalogue = format!(
-            "{}, made of {} {} on {}",
-            self.catalogue.version, source.name, source.version, source.taken
-        );
         Prices {
             currency: self.currency,
             book: self.book,
-            catalogue: catalogue.into(),
+            catalogue: shelf.described().into(),
+            catalogue_file: self.catalogue_file,
             provisioned: self.provisioned,
             lists,
         }
-    }
-
-    /// The catalogue's prices of a model at a backend: under the name that the model says, else that
-    /// of its deployment, else its own.
-    fn listed(&self, model: &Model, backend: &Backend) -> Vec<Entry> {
-        let Some(provider) = &backend.catalogue else {
-            return Vec::new();
-        };
-        let names = match &model.catalogue {
-            Some(name) => [Some(&**name), None],
-            None => [
-                Some(model.deployment_at(&backend.id)),
-                Some(model.name.as_str()),
-            ],
-        };
-        let found = names.into_iter().flatten().find_map(|name| {
-            let listed = self.catalogue.get(provider, name)?;
-            Some((name, listed))
-        });
-        let Some((name, listed)) = found else {
-            return Vec::new();
-        };
-        let origin: Arc<str> =
-            format!("catalogue {}: {provider}/{name}", self.catalogue.version).into();
-        let entry = |listed: &crate::catalogue::Listed| Entry {
-            origin: origin.clone(),
-            written: self.catalogue_written.clone(),
-            models: None,
-            since: listed.since,
-            until: None,
-            term: Term::Rates {
-                card: listed.card.clone(),
-                currency: self.catalogue.currency,
-            },
-        };
-        listed.iter().map(entry).collect()
     }
 
     fn warn_of_missing(&self, compiled: &Compiled<'_>, problems: &mut Problems) {

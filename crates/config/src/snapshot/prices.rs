@@ -1,6 +1,7 @@
 //! Prices as compiled: the book that says why, and the lists in which calls look.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use domain::price::PriceList;
@@ -16,6 +17,8 @@ pub struct Prices {
     pub book: Book,
     /// The catalogue that list prices are from: `litellm 1.109.1, taken 2026-11-22`.
     pub catalogue: Arc<str>,
+    /// The catalogue's file; absent for the one that ships with Tollgate.
+    pub catalogue_file: Option<PathBuf>,
     pub provisioned: Vec<Provisioned>,
     pub(crate) lists: Lists,
 }
@@ -52,6 +55,7 @@ impl Prices {
             currency,
             book: Book::default(),
             catalogue: Arc::from(""),
+            catalogue_file: None,
             provisioned: Vec::new(),
             lists: Lists::default(),
         }
@@ -59,14 +63,24 @@ impl Prices {
 
     /// What the model costs this subscription at each backend that may answer it.
     pub fn list(&self, subscription: &Subscription, model: &ModelName) -> &Arc<PriceList> {
+        self.list_of(&subscription.id, &subscription.product.id, model)
+    }
+
+    /// The same by names, which a record has and the configuration may have no longer.
+    pub fn list_of(
+        &self,
+        subscription: &SubscriptionId,
+        product: &ProductId,
+        model: &ModelName,
+    ) -> &Arc<PriceList> {
         let Lists {
             of_models,
             of_products,
             of_subscriptions,
             empty,
         } = &self.lists;
-        let own = of_subscriptions.get(&subscription.id);
-        let of_product = || of_products.get(&subscription.product.id)?.get(model);
+        let own = of_subscriptions.get(subscription);
+        let of_product = || of_products.get(product)?.get(model);
         own.and_then(|lists| lists.get(model))
             .or_else(of_product)
             .or_else(|| of_models.get(model))
@@ -91,6 +105,24 @@ impl Prices {
             backend,
             product: subscription.map(|subscription| &subscription.product.id),
             subscription: subscription.map(|subscription| &subscription.id),
+            currency: self.currency,
+        };
+        self.book.answer(&question, at)
+    }
+
+    /// For subscriptions of a product that have no prices of their own.
+    pub fn explain_for_product<'b>(
+        &'b self,
+        model: &ModelName,
+        backend: &BackendId,
+        product: &ProductId,
+        at: Wall,
+    ) -> Answer<'b> {
+        let question = Question {
+            model,
+            backend,
+            product: Some(product),
+            subscription: None,
             currency: self.currency,
         };
         self.book.answer(&question, at)

@@ -111,8 +111,8 @@ impl<'a> Proof<'a> {
         let Some(expression) = &token.issuer.user else {
             return Ok(None);
         };
-        let user =
-            application::bounded(&self.mapped(token, expression, "user", Some(subscription))?);
+        let text = self.mapped(token, expression, "user", Some(subscription))?;
+        let user = application::bounded(&text);
         Ok((!user.is_empty()).then(|| user.into()))
     }
 

@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     "
     -- One per call. Times in ms (`at`) and µs (durations), UTC.
     CREATE TABLE calls (
@@ -192,6 +192,23 @@ const STEPS: [&str; 3] = [
     ALTER TABLE calls ADD COLUMN tier TEXT NOT NULL DEFAULT 'standard';
     ALTER TABLE attempts ADD COLUMN cache_write_1h_tokens INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE attempts ADD COLUMN tier TEXT NOT NULL DEFAULT 'standard';
+    ",
+    "
+    -- Beside calls, which are never edited: in their hour and under their names.
+    CREATE TABLE adjustments (
+        made_at INTEGER NOT NULL,
+        reason TEXT NOT NULL,
+        hour INTEGER NOT NULL,
+        subscription TEXT NOT NULL,
+        product TEXT NOT NULL,
+        application TEXT NOT NULL,
+        model TEXT NOT NULL,
+        backend TEXT NOT NULL,
+        calls INTEGER NOT NULL,
+        currency TEXT NOT NULL,
+        nanos INTEGER NOT NULL
+    );
+    CREATE INDEX adjustments_hour ON adjustments (hour);
     ",
 ];
 

@@ -167,6 +167,28 @@ pub(super) fn recent(connection: &Connection, limit: usize) -> rusqlite::Result<
     Ok(records)
 }
 
+/// Oldest first. Attempts only of calls that name no backend: theirs is who was asked.
+pub(super) fn each(
+    connection: &Connection,
+    since: Wall,
+    until: Wall,
+    each: &mut dyn FnMut(&CallRecord),
+) -> rusqlite::Result<()> {
+    // One view of the database, though calls are being added.
+    let transaction = connection.unchecked_transaction()?;
+    let mut select =
+        transaction.prepare("SELECT * FROM calls WHERE at >= ? AND at < ? ORDER BY at, id")?;
+    let mut rows = select.query([since.0, until.0])?;
+    while let Some(row) = rows.next()? {
+        let mut call = record(row)?;
+        if call.backend.is_none() {
+            call.attempts = attempts(&transaction, call.opening.id)?;
+        }
+        each(&call);
+    }
+    Ok(())
+}
+
 pub(super) fn has(connection: &Connection, id: CallId) -> rusqlite::Result<bool> {
     let mut select = connection.prepare_cached("SELECT 1 FROM calls WHERE id = ?")?;
     select.exists([id.0.to_be_bytes()])

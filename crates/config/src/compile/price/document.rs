@@ -102,32 +102,14 @@ fn tier_of(tier: &TierRates) -> Value {
 
 /// As the configuration names them; decimals as text, which no reader rounds.
 fn rates_of(rates: &Rates) -> Map<String, Value> {
-    let Rates {
-        input,
-        cached_input,
-        cache_write,
-        cache_write_1h,
-        output,
-        reasoning,
-        audio_input,
-        audio_output,
-        image,
-    } = rates;
-    let named: [(&str, &Option<Nanos>); 9] = [
-        ("input_per_million", input),
-        ("cached_input_per_million", cached_input),
-        ("cache_write_per_million", cache_write),
-        ("cache_write_1h_per_million", cache_write_1h),
-        ("output_per_million", output),
-        ("reasoning_per_million", reasoning),
-        ("audio_input_per_million", audio_input),
-        ("audio_output_per_million", audio_output),
-        ("per_image", image),
-    ];
-    named
-        .into_iter()
-        .filter_map(|(name, rate)| Some((name.to_owned(), json!(rate.as_ref()?.to_string()))))
-        .collect()
+    let named = |(kind, rate): (&str, Nanos)| {
+        let name = match kind {
+            "image" => "per_image".to_owned(),
+            tokens => format!("{tokens}_per_million"),
+        };
+        (name, json!(rate.to_string()))
+    };
+    rates.kinds().map(named).collect()
 }
 
 fn instant(at: Wall) -> String {

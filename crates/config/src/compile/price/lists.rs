@@ -9,7 +9,7 @@ use domain::price::PriceList;
 use domain::price::book::{Answer, Book, Exchange, Question, Term};
 use domain::{Currency, ModelName, Price, PriceId, ProductId, ServiceTier, SubscriptionId, Wall};
 
-use super::{Compiled, document};
+use super::Compiled;
 use crate::snapshot::prices::{ByModel, Lists};
 use crate::snapshot::{Model, Product};
 
@@ -112,7 +112,7 @@ impl Maker<'_> {
 }
 
 fn price(answer: &Answer<'_>, known: &mut HashMap<PriceId, Arc<Price>>) -> Option<Arc<Price>> {
-    let price = answer.price(document::named)?;
+    let price = super::priced(answer)?;
     let kept = known
         .entry(price.id.clone())
         .or_insert_with(|| Arc::new(price));

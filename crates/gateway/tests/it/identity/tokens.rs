@@ -266,6 +266,33 @@ async fn a_mapping_that_faults_refuses_and_names_the_rule() {
 }
 
 #[tokio::test]
+async fn the_user_is_what_the_issuer_says_of_the_token_cut_to_128_bytes() {
+    let key = SigningKey::ec("k1");
+    let issuer = TestIssuer::start(&[&key]).await;
+    let mut gate = Gate::trusting(Require::Jwt, &[&issuer]);
+    gate.reload_issuer(
+        |trusted| trusted.user = Some(Expression::compile("claims.oid").unwrap()),
+        &issuer,
+    );
+    let long = "x".repeat(200);
+    for (oid, user) in [
+        ("alice", Some("alice")),
+        (" ", None),
+        (&*long, Some(&long[..128])),
+    ] {
+        let token = key.token(&with(good_claims(&issuer), &json!({ "oid": oid })));
+        let caller = gate.bearer(&token, at(NOW_S)).await.unwrap();
+        assert_eq!(caller.user.as_deref(), user);
+    }
+    let without = key.token(&good_claims(&issuer));
+    let refused = gate.bearer(&without, at(NOW_S)).await.unwrap_err();
+    assert!(
+        refused.to_string().contains("`identity.jwt.entra.user`"),
+        "{refused}"
+    );
+}
+
+#[tokio::test]
 async fn the_application_is_the_tokens_before_it_is_the_headers() {
     let key = SigningKey::ec("k1");
     let issuer = TestIssuer::start(&[&key]).await;
