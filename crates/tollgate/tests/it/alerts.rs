@@ -126,7 +126,11 @@ async fn each_crossing_is_one_alert_whatever_kills_the_gateway_and_whenever_the_
 #[tokio::test(flavor = "multi_thread")]
 async fn the_guide_s_snippet_accepts_a_genuine_webhook_and_no_other() {
     let receiver = Upstream::start(|_| Reply::json("{}")).await;
-    let gate = Gate::start(webhook(config(), &receiver)).await;
+    let gate = Gate::start(webhook(
+        config().backend("east", receiver.address),
+        &receiver,
+    ))
+    .await;
     let output = gate.tollgate(&["alerts", "test"]);
     assert!(output.status.success(), "{output:?}");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "ops: taken\n");
@@ -246,7 +250,11 @@ async fn a_mail_server_that_cannot_be_used_is_named_with_its_fault_and_no_secret
 #[tokio::test(flavor = "multi_thread")]
 async fn a_channel_that_is_not_there_is_told_with_those_that_are() {
     let receiver = Upstream::start(|_| Reply::json("{}")).await;
-    let gate = Gate::start(webhook(config(), &receiver)).await;
+    let gate = Gate::start(webhook(
+        config().backend("east", receiver.address),
+        &receiver,
+    ))
+    .await;
     let output = gate.tollgate(&["alerts", "test", "--channel", "oops"]);
     assert!(!output.status.success());
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
