@@ -133,19 +133,16 @@ pub fn expected(counter: &Counter<'_>, outlook: &Outlook) -> String {
     let Some(used_up) = outlook.used_up else {
         return format!("At this pace it lasts: {total}.");
     };
+    let middle = about.when(counter, used_up);
     let earliest = outlook.earliest.map(|at| about.when(counter, at));
-    let latest = match outlook.latest {
-        Some(at) => about.when(counter, at),
-        None => "not at all".to_owned(),
+    let latest = outlook.latest.map(|at| about.when(counter, at));
+    let between = match (earliest, latest) {
+        (Some(earliest), Some(latest)) if earliest == latest => String::new(),
+        (Some(earliest), Some(latest)) => format!(" (between {earliest} and {latest})"),
+        (Some(earliest), None) => format!(" ({earliest} at the earliest, perhaps not at all)"),
+        (None, _) => String::new(),
     };
-    let between = match earliest {
-        Some(earliest) => format!(" ({earliest} at the earliest, {latest} at the latest)"),
-        None => String::new(),
-    };
-    format!(
-        "At this pace it is used up on {}{between}: {total}.",
-        about.when(counter, used_up)
-    )
+    format!("At this pace it is used up on {middle}{between}: {total}.")
 }
 
 fn basis(outlook: &Outlook) -> String {
