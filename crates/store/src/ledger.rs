@@ -18,6 +18,7 @@ use crate::directory::{Lock, create_private_directory};
 
 mod adjustments;
 mod billed;
+mod charged;
 mod codec;
 mod database;
 mod journal;
@@ -40,6 +41,7 @@ mod writer;
 
 pub use adjustments::{Adjustment, adjust, adjustments, each_call};
 pub use billed::{BilledQuery, BilledRow, billed};
+pub use charged::{Charged, ChargedCall, ChargedQuery, PricedCharge, charged};
 use codec::Bounds;
 use database::Database;
 use journal::{Journal, Place, Unwritable};
