@@ -213,7 +213,7 @@ impl Day {
                 billed: sums.billed,
                 saved: sums.saved,
                 prices,
-                price_id: price,
+                price_id: price.filter(|id| !id.is_empty()),
             }
         })
     }
