@@ -227,7 +227,7 @@ pub struct Directory {
 }
 
 impl Directory {
-    fn provider(&self, backend: Option<&str>) -> Provider {
+    pub fn provider(&self, backend: Option<&str>) -> Provider {
         match backend {
             None => Provider::unknown(),
             Some(id) => match self.providers.get(id) {
