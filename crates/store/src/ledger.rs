@@ -18,6 +18,7 @@ use crate::directory::{Lock, create_private_directory};
 
 mod codec;
 mod database;
+pub mod follow;
 mod journal;
 mod keeper;
 mod migrations;

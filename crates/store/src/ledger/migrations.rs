@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-const STEPS: [&str; 1] = [
+const STEPS: [&str; 2] = [
     "
     -- One per call. Times in ms (`at`) and µs (durations), UTC.
     CREATE TABLE calls (
@@ -93,6 +93,17 @@ const STEPS: [&str; 1] = [
     -- How far the journal has been applied. One row.
     CREATE TABLE applied (segment INTEGER NOT NULL, offset INTEGER NOT NULL);
     INSERT INTO applied VALUES (0, 0);
+    ",
+    "
+    -- How far each sink has come: behind `call`, which stood in row `row` of `calls`.
+    CREATE TABLE sink_cursors (
+        sink TEXT PRIMARY KEY,
+        row INTEGER NOT NULL,
+        call BLOB,
+        at INTEGER NOT NULL,
+        generation INTEGER NOT NULL,
+        moved_at INTEGER NOT NULL
+    ) WITHOUT ROWID;
     ",
 ];
 
