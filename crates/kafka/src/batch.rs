@@ -60,7 +60,10 @@ pub fn encode<'m>(
 ) -> std::io::Result<Vec<u8>> {
     let count = i32::try_from(messages.len()).unwrap_or(i32::MAX);
     let times = || messages.clone().map(|message| message.timestamp_ms);
-    let first_ms = messages.clone().next().map_or(0, |first| first.timestamp_ms);
+    let first_ms = messages
+        .clone()
+        .next()
+        .map_or(0, |first| first.timestamp_ms);
     let mut records = Writer::default();
     for (message, offset) in messages.clone().zip(0..) {
         let record = record(message, message.timestamp_ms - first_ms, offset);

@@ -164,7 +164,9 @@ async fn stream(broker: &str, tls: Option<&Arc<ClientConfig>>) -> Result<Box<dyn
 /// Without the brackets of an IPv6 address.
 fn host_of(broker: &str) -> Option<&str> {
     let (host, _port) = broker.rsplit_once(':')?;
-    let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let inner = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
     Some(inner.unwrap_or(host))
 }
 

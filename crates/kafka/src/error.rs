@@ -103,7 +103,9 @@ impl Code {
             18 => "the batch is larger than a log segment",
             19 => "too few replicas are in sync",
             20 => "too few replicas were in sync: some may have it",
-            29 => "not permitted to write to the topic: grant this login `Write` (Event Hubs: the role `Azure Event Hubs Data Sender`)",
+            29 => {
+                "not permitted to write to the topic: grant this login `Write` (Event Hubs: the role `Azure Event Hubs Data Sender`)"
+            }
             31 => "not permitted to write to the cluster",
             33 => "the broker does not know this login mechanism",
             34 => "the broker expected a login: set `sasl`",
@@ -112,7 +114,9 @@ impl Code {
             56 => "the broker's disk failed",
             58 => "the login was refused",
             76 => "the broker does not know this compression",
-            87 => "the topic refuses the record: compacted topics need keys, and validation may apply",
+            87 => {
+                "the topic refuses the record: compacted topics need keys, and validation may apply"
+            }
             _ => return None,
         })
     }

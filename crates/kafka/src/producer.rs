@@ -101,7 +101,10 @@ impl Producer {
                 const NO_LEADER: Code = Code(5);
                 return Err(self.partition_error(partition, NO_LEADER));
             };
-            by_leader.entry(address).or_default().insert(partition, share);
+            by_leader
+                .entry(address)
+                .or_default()
+                .insert(partition, share);
         }
         let mut failed = None;
         for (address, shares) in by_leader {
@@ -175,8 +178,7 @@ impl Producer {
         let mut connection = self.connection(address, login).await?;
         let request = Metadata::request(&self.topic);
         let answer = connection.call(Api::Metadata, &request).await?;
-        let metadata =
-            Metadata::read(&answer, &self.topic).map_err(Error::malformed(address))?;
+        let metadata = Metadata::read(&answer, &self.topic).map_err(Error::malformed(address))?;
         self.connections.insert(address.to_owned(), connection);
         if metadata.code != Code::NONE || metadata.leaders.is_empty() {
             return Err(Error::Topic {

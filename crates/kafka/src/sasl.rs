@@ -65,7 +65,9 @@ impl Sasl {
 pub async fn log_in(connection: &mut Connection, sasl: &Sasl) -> Result<(), Error> {
     let broker = connection.broker().to_owned();
     let wanted = sasl.mechanism();
-    let answer = connection.call(Api::SaslHandshake, &sasl_handshake(wanted)).await?;
+    let answer = connection
+        .call(Api::SaslHandshake, &sasl_handshake(wanted))
+        .await?;
     let (code, offered) = read_sasl_handshake(&answer).map_err(Error::malformed(&broker))?;
     if code != Code::NONE {
         let offered = messages::shown(&offered.join(", "));
@@ -107,7 +109,9 @@ pub async fn log_in(connection: &mut Connection, sasl: &Sasl) -> Result<(), Erro
 }
 
 async fn exchange(connection: &mut Connection, bytes: &[u8]) -> Result<Vec<u8>, Error> {
-    let answer = connection.call(Api::SaslAuthenticate, &sasl_authenticate(bytes)).await?;
+    let answer = connection
+        .call(Api::SaslAuthenticate, &sasl_authenticate(bytes))
+        .await?;
     let broker = connection.broker();
     let answer = read_sasl_authenticate(&answer).map_err(Error::malformed(broker))?;
     answer.map_err(|reason| refused(connection, &reason))

@@ -72,7 +72,11 @@ impl<'a> Scram<'a> {
         let without_proof = format!("c=biws,r={nonce}");
         let signed = format!("{},{server_first},{without_proof}", self.first_bare);
         let signature = self.hmac(stored_key.as_ref(), signed.as_bytes());
-        let proof: Vec<u8> = client_key.iter().zip(&signature).map(|(a, b)| a ^ b).collect();
+        let proof: Vec<u8> = client_key
+            .iter()
+            .zip(&signature)
+            .map(|(a, b)| a ^ b)
+            .collect();
         let server_key = self.hmac(&salted, b"Server Key");
         Ok(Proof {
             text: format!("{without_proof},p={}", STANDARD.encode(proof)),
@@ -164,10 +168,22 @@ mod tests {
     #[test]
     fn a_challenge_that_is_not_for_us_is_refused() {
         for (challenge, reason) in [
-            (&b"r=other,s=W22Z,i=4096"[..], "its nonce does not continue ours"),
-            (b"r=rOprNGfwEbeRWgbNEkqO,s=W22Z,i=4096", "its nonce does not continue ours"),
-            (b"r=rOprNGfwEbeRWgbNEkqOx,s=W22Z,i=400000000", "it asks for too many iterations"),
-            (b"r=rOprNGfwEbeRWgbNEkqOx,s=W22Z,i=0", "its challenge has not the form of SCRAM"),
+            (
+                &b"r=other,s=W22Z,i=4096"[..],
+                "its nonce does not continue ours",
+            ),
+            (
+                b"r=rOprNGfwEbeRWgbNEkqO,s=W22Z,i=4096",
+                "its nonce does not continue ours",
+            ),
+            (
+                b"r=rOprNGfwEbeRWgbNEkqOx,s=W22Z,i=400000000",
+                "it asks for too many iterations",
+            ),
+            (
+                b"r=rOprNGfwEbeRWgbNEkqOx,s=W22Z,i=0",
+                "its challenge has not the form of SCRAM",
+            ),
             (b"e=other-error", "its challenge has not the form of SCRAM"),
         ] {
             assert_eq!(scram().prove(challenge).unwrap_err(), reason);

@@ -196,12 +196,7 @@ pub fn forget(dir: &Path, name: &str) -> Result<bool, LedgerError> {
         .map_err(|error| faulty(dir, &error))
 }
 
-fn begin(
-    connection: &Connection,
-    name: &str,
-    from: From,
-    now: Wall,
-) -> rusqlite::Result<Cursor> {
+fn begin(connection: &Connection, name: &str, from: From, now: Wall) -> rusqlite::Result<Cursor> {
     if let Some(stored) = cursor(connection, name)? {
         return Ok(stored);
     }

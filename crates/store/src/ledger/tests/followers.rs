@@ -49,7 +49,11 @@ fn a_follower_reads_each_call_once_and_goes_on_after_a_restart() {
     let records: Vec<_> = entries.iter().map(|entry| entry.record.clone()).collect();
     assert_eq!(records, (0..4).map(numbered).collect::<Vec<_>>());
     let again = first.next(4).unwrap();
-    assert_eq!(again[0].record, numbered(0), "the same until they are passed");
+    assert_eq!(
+        again[0].record,
+        numbered(0),
+        "the same until they are passed"
+    );
     first.pass(&entries[3], NOON).unwrap();
     drop(first);
 
@@ -162,7 +166,10 @@ fn a_rewound_follower_reads_again_from_that_time_even_while_it_runs() {
     follower.pass(&entries[9], NOON).unwrap();
     let rest = read_all(&mut follower, 3);
     assert_eq!(rest, (6..10).map(numbered).collect::<Vec<_>>());
-    assert_eq!(follow::rewind(dir.path(), "nobody", since, NOON).unwrap(), None);
+    assert_eq!(
+        follow::rewind(dir.path(), "nobody", since, NOON).unwrap(),
+        None
+    );
 }
 
 #[test]
@@ -172,14 +179,20 @@ fn a_forgotten_follower_begins_anew() {
     read_all(&mut follower(dir.path(), From::Start), 100);
     assert!(follow::forget(dir.path(), "usage").unwrap());
     assert!(!follow::forget(dir.path(), "usage").unwrap());
-    assert_eq!(read_all(&mut follower(dir.path(), From::Start), 100).len(), 10);
+    assert_eq!(
+        read_all(&mut follower(dir.path(), From::Start), 100).len(),
+        10
+    );
 }
 
 #[test]
 fn a_call_that_somebody_damaged_does_not_keep_the_others() {
     let dir = tempfile::tempdir().unwrap();
     ten_calls(dir.path());
-    change(dir.path(), "UPDATE calls SET outcome = 'nonsense' WHERE rowid = 4");
+    change(
+        dir.path(),
+        "UPDATE calls SET outcome = 'nonsense' WHERE rowid = 4",
+    );
     let followed = read_all(&mut follower(dir.path(), From::Start), 100);
     assert_eq!(followed.len(), 9);
 }
@@ -190,7 +203,10 @@ fn a_database_that_cannot_be_written_holds_no_follower_up() {
     ten_calls(dir.path());
     let mut follower = follower(dir.path(), From::Start);
     let entries = follower.next(5).unwrap();
-    change(dir.path(), "CREATE TRIGGER full BEFORE UPDATE ON sink_cursors BEGIN SELECT raise(FAIL, 'disk full'); END");
+    change(
+        dir.path(),
+        "CREATE TRIGGER full BEFORE UPDATE ON sink_cursors BEGIN SELECT raise(FAIL, 'disk full'); END",
+    );
     assert!(follower.pass(&entries[4], NOON).is_err());
     let next = follower.next(1).unwrap();
     assert_eq!(next[0].record, numbered(5));
