@@ -19,24 +19,33 @@ pub fn read(operation: Operation, body: &[u8]) -> Answer {
     if serde_json::from_slice::<IgnoredAny>(body).is_err() {
         return Answer::default();
     }
-    let reported = Json::whole(body).get("usage");
     Answer {
-        usage: reported.and_then(|object| usage::read(operation, object)),
+        usage: usage::of_answer(operation, Json::whole(body)),
         is_whole: true,
     }
 }
 
-/// The last usage object within a piece of an answer too large to hold.
+/// The last usage object within a piece of an answer too large to hold, at the tier that the piece
+/// says.
 pub fn usage_within(operation: Operation, piece: &[u8]) -> Option<Usage> {
-    const NAME: &[u8] = b"\"usage\"";
-    memchr::memmem::rfind_iter(piece, NAME).find_map(|at| {
-        let value = piece[at + NAME.len()..]
+    let usage = last_within(piece, b"\"usage\"", |value| usage::read(operation, value))?;
+    let tier = last_within(piece, b"\"service_tier\"", usage::service_tier);
+    Some(Usage {
+        tier: tier.unwrap_or(usage.tier),
+        ..usage
+    })
+}
+
+/// The last value of this name of which something can be made.
+fn last_within<T>(piece: &[u8], name: &[u8], read: impl Fn(Json<'_>) -> Option<T>) -> Option<T> {
+    memchr::memmem::rfind_iter(piece, name).find_map(|at| {
+        let value = piece[at + name.len()..]
             .trim_ascii_start()
             .strip_prefix(b":")?;
         let first = serde_json::Deserializer::from_slice(value)
             .into_iter::<&RawValue>()
             .next()?;
-        usage::read(operation, Json::whole(first.ok()?.get().as_bytes()))
+        read(Json::whole(first.ok()?.get().as_bytes()))
     })
 }
 
@@ -89,6 +98,23 @@ mod tests {
             usage_within(Operation::Embeddings, &tail[..tail.len() - 9]),
             None
         );
+    }
+
+    #[test]
+    fn a_tail_says_its_tier_before_or_after_the_usage() {
+        let usage = r#""usage":{"prompt_tokens":8,"completion_tokens":1}"#;
+        let tier = r#""service_tier":"priority""#;
+        for tail in [
+            format!("x\"}}],{usage},{tier}}}"),
+            format!("x\"}}],{tier},{usage}}}"),
+        ] {
+            let found = usage_within(Operation::ChatCompletions, tail.as_bytes());
+            assert_eq!(
+                found.map(|usage| usage.tier),
+                Some(domain::ServiceTier::Priority),
+                "{tail}"
+            );
+        }
     }
 
     #[test]

@@ -1,9 +1,26 @@
 //! The usage object in every form in which OpenAI-shaped providers send it.
 
-use domain::Usage;
+use domain::{ServiceTier, Usage};
 
 use crate::Operation;
 use crate::json::Json;
+
+/// Of a whole answer, or of one event of a stream: its usage object, at the tier that it says.
+pub(crate) fn of_answer(operation: Operation, answer: Json<'_>) -> Option<Usage> {
+    let (mut usage, mut tier) = (None, None);
+    for (name, value) in answer.members() {
+        match &*name {
+            "usage" => usage = usage.or(Some(value)),
+            "service_tier" => tier = tier.or(Some(value)),
+            _ => {}
+        }
+    }
+    let mut usage = read(operation, usage?)?;
+    if let Some(tier) = tier.and_then(service_tier) {
+        usage.tier = tier;
+    }
+    Some(usage)
+}
 
 /// `None` where the object does not say enough to bill by: then the gateway counts for itself.
 pub(crate) fn read(operation: Operation, usage: Json<'_>) -> Option<Usage> {
@@ -37,15 +54,65 @@ pub(crate) fn read(operation: Operation, usage: Json<'_>) -> Option<Usage> {
     {
         completion += reasoning;
     }
+    let caches = Caches::read(usage, of_prompt);
     Some(Usage {
+        tier: usage
+            .get("service_tier")
+            .and_then(service_tier)
+            .unwrap_or_default(),
         prompt,
         completion,
-        cached_prompt: detail(of_prompt, "cached_tokens").min(prompt),
+        cached_prompt: caches.read.min(prompt),
+        cache_write: caches.written.min(prompt),
+        cache_write_1h: caches.written_1h.min(caches.written).min(prompt),
         reasoning: reasoning.min(completion),
         audio_prompt: detail(of_prompt, "audio_tokens").min(prompt),
         audio_completion: detail(of_completion, "audio_tokens").min(completion),
-        ..Usage::default()
+        images: 0,
     })
+}
+
+/// The provider's prompt cache, under the names that providers and the gateways before them use.
+/// In this shape of usage, `prompt_tokens` has them all.
+struct Caches {
+    read: u64,
+    written: u64,
+    /// The part of `written` that is kept for an hour.
+    written_1h: u64,
+}
+
+impl Caches {
+    fn read(usage: Json<'_>, of_prompt: Option<Json<'_>>) -> Self {
+        let detail = |name| of_prompt.and_then(|object| tokens(object, name));
+        let own = |name| tokens(usage, name);
+        let read = detail("cached_tokens")
+            .or_else(|| own("cache_read_input_tokens"))
+            .or_else(|| own("prompt_cache_hit_tokens"));
+        let written = detail("cache_write_tokens")
+            .or_else(|| detail("cache_creation_tokens"))
+            .or_else(|| own("cache_creation_input_tokens"));
+        let by_lifetime = usage
+            .get("cache_creation")
+            .or_else(|| of_prompt?.get("cache_creation_token_details"));
+        let lives = |name| by_lifetime.and_then(|object| tokens(object, name));
+        let written_1h = lives("ephemeral_1h_input_tokens").unwrap_or(0);
+        let by_lifetime = written_1h + lives("ephemeral_5m_input_tokens").unwrap_or(0);
+        Self {
+            read: read.unwrap_or(0),
+            written: written.unwrap_or(by_lifetime),
+            written_1h,
+        }
+    }
+}
+
+/// `None` for words that name no tier with a price of its own, such as `default` and `scale`.
+pub(crate) fn service_tier(value: Json<'_>) -> Option<ServiceTier> {
+    match &*value.text()? {
+        "batch" => Some(ServiceTier::Batch),
+        "priority" => Some(ServiceTier::Priority),
+        "flex" => Some(ServiceTier::Flex),
+        _ => None,
+    }
 }
 
 /// A count, also when written as `12.0`. Null, negative, fractional or absurd is not a count.
@@ -87,6 +154,63 @@ mod tests {
             ..Usage::default()
         };
         assert_eq!(usage, Some(expected));
+    }
+
+    #[test]
+    fn the_tier_is_that_of_the_answer_or_of_its_usage() {
+        let tier = |text: &str| {
+            of_answer(Operation::ChatCompletions, Json::whole(text.as_bytes()))
+                .map(|usage| usage.tier)
+        };
+        let answer = |tier: &str| {
+            format!(
+                r#"{{"service_tier":{tier},"usage":{{"prompt_tokens":1,"completion_tokens":2}}}}"#
+            )
+        };
+        assert_eq!(tier(&answer(r#""priority""#)), Some(ServiceTier::Priority));
+        assert_eq!(tier(&answer(r#""flex""#)), Some(ServiceTier::Flex));
+        for standard in [r#""default""#, r#""auto""#, "null", "7"] {
+            assert_eq!(
+                tier(&answer(standard)),
+                Some(ServiceTier::Standard),
+                "{standard}"
+            );
+        }
+        let within =
+            r#"{"usage":{"prompt_tokens":1,"completion_tokens":2,"service_tier":"batch"}}"#;
+        assert_eq!(tier(within), Some(ServiceTier::Batch));
+        assert_eq!(tier(r#"{"service_tier":"flex"}"#), None);
+    }
+
+    #[test]
+    fn caches_are_read_under_every_name_and_split_by_their_lifetime() {
+        let caches = |details: &str| {
+            let usage = format!(r#"{{"prompt_tokens":1000,"completion_tokens":1,{details}}}"#);
+            let usage = chat(&usage).expect("usage");
+            (usage.cached_prompt, usage.cache_write, usage.cache_write_1h)
+        };
+        let anthropic = r#""cache_read_input_tokens":600,"cache_creation_input_tokens":300,
+            "cache_creation":{"ephemeral_5m_input_tokens":200,"ephemeral_1h_input_tokens":100}"#;
+        assert_eq!(caches(anthropic), (600, 300, 100));
+        let split_only =
+            r#""cache_creation":{"ephemeral_5m_input_tokens":200,"ephemeral_1h_input_tokens":100}"#;
+        assert_eq!(caches(split_only), (0, 300, 100));
+        let within_details = r#""prompt_tokens_details":{"cached_tokens":6,"cache_creation_tokens":4,
+            "cache_creation_token_details":{"ephemeral_1h_input_tokens":4}}"#;
+        assert_eq!(caches(within_details), (6, 4, 4));
+        assert_eq!(
+            caches(r#""prompt_tokens_details":{"cache_write_tokens":7}"#),
+            (0, 7, 0)
+        );
+        assert_eq!(
+            caches(r#""prompt_cache_hit_tokens":64,"prompt_cache_miss_tokens":936"#),
+            (64, 0, 0)
+        );
+        assert_eq!(
+            caches(r#""cache_read_input_tokens":5000"#),
+            (1000, 0, 0),
+            "never more than the prompt"
+        );
     }
 
     #[test]

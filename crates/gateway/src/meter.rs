@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use dialect::{Encoding, Operation, StreamMeter};
-use domain::record::{AttemptFailure, AttemptRecord, Outcome};
+use domain::record::{AttemptFailure, AttemptRecord, Cost, Outcome};
 use domain::{Metered, Now, Usage};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Sleep;
@@ -169,6 +169,7 @@ impl MeteredBody {
             status: status.as_u16(),
             failure,
             metered,
+            cost: Cost::without_price(metered.usage()),
             latency: now.mono.since(self.serving.sent_at.mono),
         });
         facts.end(status, outcome);

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use config::Snapshot;
 use dialect::StreamMeter;
-use domain::record::{AttemptRecord, Outcome};
+use domain::record::{AttemptRecord, Cost, Outcome};
 use domain::{Metered, ModelName, Usage};
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
@@ -90,6 +90,7 @@ pub fn send(reply: Reply, mut trail: Trail) -> Response<Body> {
                 status: status.as_u16(),
                 failure: None,
                 metered,
+                cost: Cost::without_price(metered.usage()),
                 latency: held
                     .first_byte
                     .unwrap_or_default()

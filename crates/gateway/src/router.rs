@@ -16,7 +16,7 @@ use dialect::Request;
 use domain::Now;
 use domain::breaker::Verdict;
 use domain::pool;
-use domain::record::{AttemptFailure, AttemptRecord};
+use domain::record::{AttemptFailure, AttemptRecord, Cost};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::clock::{Chance, Clock};
@@ -217,6 +217,7 @@ impl Router {
                     status: failure.status.map_or(0, |status| status.as_u16()),
                     failure: Some(failure.kind),
                     metered,
+                    cost: Cost::without_price(metered.usage()),
                     latency: now.mono.since(sent_at.mono),
                 });
                 Err(failure)

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use dialect::{Dialect, Encoding, Request};
 use domain::record::{
-    AttemptFailure, AttemptRecord, CacheOutcome, CallRecord, Opening, Outcome, Who,
+    AttemptFailure, AttemptRecord, CacheOutcome, CallRecord, Cost, Opening, Outcome, Who,
 };
-use domain::{BackendId, CallId, Metered, ModelName, Mono, Now, Usage};
+use domain::{BackendId, CallId, Metered, ModelName, Mono, Nanos, Now, Usage};
 use http::StatusCode;
 use smallvec::SmallVec;
 use store::Ledger;
@@ -245,6 +245,8 @@ impl Facts {
             backend,
             cache: CacheOutcome::Off,
             metered,
+            cost: Cost::without_price(metered.usage()),
+            saved: Nanos::ZERO,
             latency: now.mono.since(origin.started.mono),
             first_byte,
             attempts,
@@ -282,12 +284,14 @@ fn opening(origin: &Origin, caller: &Caller, model: ModelName, stream: bool) -> 
             product: caller.subscription.product.id.clone(),
             application: caller.application.clone(),
             caller: caller.label(),
+            user: None,
         },
         model,
         stream,
         revision: origin.revision,
         prompt_tokens: 0,
         charges: Vec::new(),
+        price: None,
     }
 }
 
@@ -360,6 +364,7 @@ impl Drop for Trail {
                 status: 0,
                 failure: Some(AttemptFailure::HungUp),
                 metered,
+                cost: Cost::without_price(metered.usage()),
                 latency: self.gateway.clock.now().mono.since(since.mono),
             });
         }

@@ -51,10 +51,10 @@ impl<'a> Event<'a> {
         if !may_have_usage(&data) {
             return Self::Delta { data, usage: None };
         }
-        let Some(object) = reported(&data) else {
+        if !reports(&data) {
             return Self::Delta { data, usage: None };
-        };
-        let usage = usage::read(operation, object);
+        }
+        let usage = usage::of_answer(operation, Json::whole(&data));
         let has_choices =
             member(&data, "choices").is_some_and(|choices| choices.elements().next().is_some());
         if has_choices {
@@ -100,12 +100,10 @@ fn may_have_usage(data: &[u8]) -> bool {
     })
 }
 
-/// The usage object of an event that is JSON to its end; a cut one is not believed.
-fn reported(data: &[u8]) -> Option<Json<'_>> {
-    let object = member(data, "usage").filter(|object| object.is_object())?;
-    serde_json::from_slice::<IgnoredAny>(data)
-        .is_ok()
-        .then_some(object)
+/// It has a usage object and is JSON to its end; a cut one is not believed.
+fn reports(data: &[u8]) -> bool {
+    member(data, "usage").is_some_and(Json::is_object)
+        && serde_json::from_slice::<IgnoredAny>(data).is_ok()
 }
 
 fn member<'a>(data: &'a [u8], key: &str) -> Option<Json<'a>> {

@@ -1,13 +1,15 @@
-//! `tollgate usage`: tokens by team, application, model, backend and time, from the ledger.
+//! `tollgate usage`: tokens and money by team, application, model, backend and time, from the ledger.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
-use domain::Wall;
+use domain::{Currency, Nanos, Wall};
 use gateway::Clock;
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde::ser::{Error as _, Serialize, SerializeMap, Serializer};
+use serde_json::value::RawValue;
 use store::ledger::{self, UsageBy, UsageQuery, UsageRow};
 
 use crate::configuration;
@@ -20,7 +22,8 @@ use crate::table::{Cell, Format, Table};
 #[command(after_help = "\
 Calls count where they began: --since included, --until not. A date is its midnight in the
 configuration's time zone, which is also that of --by day and hour. `estimated_tokens` is the part
-of `total_tokens` that no provider reported.
+of `total_tokens` that no provider reported. `cost` has what is owed for calls whose price is known,
+`unpriced_calls` says how many others there are, and `saved` what caches kept off the bill.
 
   tollgate usage --config tollgate.yaml
   tollgate usage --config tollgate.yaml --by subscription,model --since 7d
@@ -94,15 +97,15 @@ impl Usage {
         let rows = ledger::usage(&settings.data_dir, &query)?;
         print::out(&match self.format {
             Format::Table => for_people(&self.by, &rows),
-            Format::Csv => table(&self.by, &rows).csv(),
+            Format::Csv => csv(&self.by, &rows),
             Format::Json => json(&self.by, &rows)?,
         })?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-/// Names and amounts of a row, in the order in which every format has them.
-const AMOUNTS: [&str; 8] = [
+/// Names of a row's columns after those asked for, in the order in which every format has them.
+const COLUMNS: [&str; 12] = [
     "calls",
     "attempts",
     "prompt_tokens",
@@ -111,9 +114,23 @@ const AMOUNTS: [&str; 8] = [
     "reasoning_tokens",
     "total_tokens",
     "estimated_tokens",
+    "cost",
+    "currency",
+    "unpriced_calls",
+    "saved",
 ];
 
-fn amounts(row: &UsageRow) -> [u64; AMOUNTS.len()] {
+/// Decimals of money in a table for people.
+const DECIMALS: usize = 6;
+
+#[derive(Clone, Copy)]
+enum Value {
+    Number(u64),
+    Money(Nanos),
+    Currency(Option<Currency>),
+}
+
+fn values(row: &UsageRow) -> [Value; COLUMNS.len()] {
     let UsageRow {
         by: _,
         calls,
@@ -124,16 +141,25 @@ fn amounts(row: &UsageRow) -> [u64; AMOUNTS.len()] {
         reasoning_tokens,
         total_tokens,
         estimated_tokens,
+        cost,
+        currency,
+        unpriced_calls,
+        saved,
+        ..
     } = row;
     [
-        *calls,
-        *attempts,
-        *prompt_tokens,
-        *completion_tokens,
-        *cached_prompt_tokens,
-        *reasoning_tokens,
-        *total_tokens,
-        *estimated_tokens,
+        Value::Number(*calls),
+        Value::Number(*attempts),
+        Value::Number(*prompt_tokens),
+        Value::Number(*completion_tokens),
+        Value::Number(*cached_prompt_tokens),
+        Value::Number(*reasoning_tokens),
+        Value::Number(*total_tokens),
+        Value::Number(*estimated_tokens),
+        Value::Money(*cost),
+        Value::Currency(*currency),
+        Value::Number(*unpriced_calls),
+        Value::Money(*saved),
     ]
 }
 
@@ -142,29 +168,82 @@ pub fn for_people(by: &[By], rows: &[UsageRow]) -> String {
     if rows.is_empty() {
         return "no calls in this time\n".to_owned();
     }
-    let mut sums = [0_u64; AMOUNTS.len()];
-    for row in rows {
-        for (sum, amount) in sums.iter_mut().zip(amounts(row)) {
-            *sum = sum.saturating_add(amount);
-        }
-    }
+    let for_people = |value| match value {
+        Value::Number(number) => Cell::Number(number),
+        Value::Money(amount) => Cell::text(&amount.fixed(DECIMALS)),
+        Value::Currency(currency) => Cell::text(&code(currency)),
+    };
     let names = (0..by.len()).map(|index| Cell::text(if index == 0 { "total" } else { " " }));
-    let mut table = table(by, rows);
-    table.total(names.chain(sums.map(Cell::Number)).collect());
+    let sums = (0..COLUMNS.len()).map(|column| total(rows, column));
+    let mut table = table(by, rows, for_people);
+    table.total(names.chain(sums).collect());
     table.aligned()
 }
 
-fn table(by: &[By], rows: &[UsageRow]) -> Table {
+/// Of money, one sum for each currency.
+fn total(rows: &[UsageRow], column: usize) -> Cell {
+    let mut number = 0_u64;
+    let mut money = BTreeMap::<Currency, Nanos>::new();
+    let mut currencies = BTreeSet::new();
+    let mut is_number = false;
+    for row in rows {
+        currencies.extend(row.currency);
+        match values(row)[column] {
+            Value::Number(amount) => {
+                is_number = true;
+                number = number.saturating_add(amount);
+            }
+            Value::Money(amount) => {
+                if let Some(currency) = row.currency {
+                    *money.entry(currency).or_default() += amount;
+                }
+            }
+            Value::Currency(_) => {}
+        }
+    }
+    if is_number {
+        return Cell::Number(number);
+    }
+    let texts: Vec<String> = if money.is_empty() {
+        currencies.iter().map(Currency::to_string).collect()
+    } else {
+        money
+            .values()
+            .map(|amount| amount.fixed(DECIMALS))
+            .collect()
+    };
+    Cell::text(&texts.join(" + "))
+}
+
+fn code(currency: Option<Currency>) -> String {
+    currency.map_or_else(String::new, |currency| currency.to_string())
+}
+
+fn csv(by: &[By], rows: &[UsageRow]) -> String {
+    let exact = |value| match value {
+        Value::Number(number) => Cell::Number(number),
+        Value::Money(amount) => Cell::text(&amount.to_string()),
+        Value::Currency(currency) => Cell::text(&code(currency)),
+    };
+    table(by, rows, exact).csv()
+}
+
+fn table(by: &[By], rows: &[UsageRow], cell: impl Fn(Value) -> Cell) -> Table {
     let mut table = by
         .iter()
         .fold(Table::default(), |table, by| table.column(by.name()));
-    table = AMOUNTS.into_iter().fold(table, Table::number);
+    for column in COLUMNS {
+        table = match column {
+            "currency" => table.column(column),
+            _ => table.number(column),
+        };
+    }
     for row in rows {
         table.row(
             row.by
                 .iter()
                 .map(|name| Cell::text(name))
-                .chain(amounts(row).map(Cell::Number))
+                .chain(values(row).map(&cell))
                 .collect(),
         );
     }
@@ -176,7 +255,7 @@ fn json(by: &[By], rows: &[UsageRow]) -> Result<String> {
     Ok(format!("{}\n", serde_json::to_string_pretty(&rows)?))
 }
 
-/// The names asked for, then every amount, in this order.
+/// The names asked for, then every column. Money is a number of as many digits as it has.
 struct JsonRow<'a> {
     by: &'a [By],
     row: &'a UsageRow,
@@ -188,8 +267,18 @@ impl Serialize for JsonRow<'_> {
         for (by, name) in self.by.iter().zip(&self.row.by) {
             object.serialize_entry(by.name(), name)?;
         }
-        for (name, amount) in AMOUNTS.iter().zip(amounts(self.row)) {
-            object.serialize_entry(name, &amount)?;
+        for (name, value) in COLUMNS.iter().zip(values(self.row)) {
+            match value {
+                Value::Number(number) => object.serialize_entry(name, &number)?,
+                Value::Money(amount) => {
+                    let digits =
+                        RawValue::from_string(amount.to_string()).map_err(S::Error::custom)?;
+                    object.serialize_entry(name, &digits)?;
+                }
+                Value::Currency(currency) => {
+                    object.serialize_entry(name, &currency.map(|currency| currency.to_string()))?;
+                }
+            }
         }
         object.end()
     }
@@ -234,6 +323,9 @@ mod tests {
             by: vec![name.to_owned(), "gpt-4o".to_owned()],
             calls: 2,
             total_tokens,
+            cost: Nanos(1_250_000),
+            currency: Some(Currency::USD),
+            unpriced_calls: 1,
             ..UsageRow::default()
         };
         vec![row("batch", 1_000), row("search", 234)]
@@ -243,7 +335,21 @@ mod tests {
     fn the_table_ends_with_sums_of_every_amount() {
         let printed = for_people(&[By::Subscription, By::Model], &rows());
         let last: Vec<&str> = printed.lines().last().unwrap().split_whitespace().collect();
-        assert_eq!(last, ["total", "4", "0", "0", "0", "0", "0", "1,234", "0"]);
+        assert_eq!(
+            last[..9],
+            ["total", "4", "0", "0", "0", "0", "0", "1,234", "0"]
+        );
+        assert_eq!(last[9..], ["0.002500", "USD", "2", "0.000000"]);
+    }
+
+    #[test]
+    fn sums_of_two_currencies_stand_side_by_side() {
+        let mut rows = rows();
+        rows[0].currency = Some("EUR".parse().unwrap());
+        let printed = for_people(&[By::Subscription, By::Model], &rows);
+        let last = printed.lines().last().unwrap();
+        assert!(last.contains("0.001250 + 0.001250"), "{last}");
+        assert!(last.contains("EUR + USD"), "{last}");
     }
 
     #[test]
@@ -258,15 +364,18 @@ mod tests {
         let row = printed[1].as_object().unwrap();
         assert_eq!(row["subscription"], "search");
         assert_eq!(row["total_tokens"], 234);
-        assert_eq!(row.len(), 2 + AMOUNTS.len());
+        assert_eq!(row["cost"], 0.00125);
+        assert_eq!(row["currency"], "USD");
+        assert_eq!(row.len(), 2 + COLUMNS.len());
     }
 
     #[test]
     fn csv_has_a_header_and_no_sums() {
-        let printed = table(&[By::Subscription, By::Model], &rows()).csv();
+        let printed = csv(&[By::Subscription, By::Model], &rows());
         let lines: Vec<&str> = printed.lines().collect();
         assert_eq!(lines.len(), 3);
         assert!(lines[0].starts_with("subscription,model,calls,attempts,prompt_tokens"));
-        assert_eq!(lines[1], "batch,gpt-4o,2,0,0,0,0,0,1000,0");
+        assert!(lines[0].ends_with("estimated_tokens,cost,currency,unpriced_calls,saved"));
+        assert_eq!(lines[1], "batch,gpt-4o,2,0,0,0,0,0,1000,0,0.00125,USD,1,0");
     }
 }

@@ -358,8 +358,8 @@ fn spans_request(telemetry: &Telemetry, batch: &[Finished]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use dialect::Dialect;
-    use domain::record::{CacheOutcome, CallRecord, Opening, Outcome, Who};
-    use domain::{CallId, Metered, Mono, Now, Wall};
+    use domain::record::{CacheOutcome, CallRecord, Cost, Opening, Outcome, Who};
+    use domain::{CallId, Metered, Mono, Nanos, Now, Wall};
 
     use super::*;
     use crate::clock::Chance;
@@ -376,12 +376,14 @@ mod tests {
                     product: "standard".into(),
                     application: None,
                     caller: "search/primary".into(),
+                    user: None,
                 },
                 model: "gpt-4o".into(),
                 stream: false,
                 revision: 1,
                 prompt_tokens: 0,
                 charges: Vec::new(),
+                price: None,
             },
             outcome: Outcome::Refused,
             status: 429,
@@ -389,6 +391,8 @@ mod tests {
             backend: None,
             cache: CacheOutcome::Off,
             metered: Metered::NOTHING,
+            cost: Cost::Nothing,
+            saved: Nanos::ZERO,
             latency: Duration::from_millis(1),
             first_byte: None,
             attempts: Vec::new(),
