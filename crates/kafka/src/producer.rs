@@ -49,15 +49,15 @@ impl Producer {
         }
     }
 
-    /// Returns when all in-sync replicas have every message but the refused ones. After an error
-    /// some may be there; `acknowledged` tells which are, so that the next try leaves them out.
+    /// Returns when all in-sync replicas have every message but the refused ones, which are added.
+    /// After an error some may be there; `acknowledged` tells which need no further try.
     pub async fn send(
         &mut self,
         messages: &[Message],
         acknowledged: &mut [bool],
+        refused: &mut Vec<Refused>,
         login: Option<&Sasl>,
-    ) -> Result<Vec<Refused>, Error> {
-        let mut refused = Vec::new();
+    ) -> Result<(), Error> {
         let mut tries = 0;
         // Messages in one batch; less after a broker found a batch too large.
         let mut batch_max = messages.len().max(1);
@@ -66,12 +66,12 @@ impl Producer {
             let round = Round {
                 messages,
                 acknowledged: &mut *acknowledged,
-                refused: &mut refused,
+                refused: &mut *refused,
                 batch_max: &mut batch_max,
             };
             let Err(error) = self.round(round, login).await else {
                 if acknowledged.iter().all(|is_there| *is_there) {
-                    return Ok(refused);
+                    return Ok(());
                 }
                 continue;
             };

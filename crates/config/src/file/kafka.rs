@@ -44,7 +44,7 @@ words! { KafkaCompression, "compression":
 section! {
     /// Certificates, as PEM: the path of a file, or the text itself.
     pub struct KafkaTlsFiles {
-        /// Who signed the brokers' certificates, besides those whom this machine trusts.
+        /// Who signed the brokers' certificates. Without it, those whom this machine trusts.
         pub ca: Option<Pem<false>>,
         /// The gateway's own certificate, where brokers demand one.
         pub cert: Option<Pem<false>>,

@@ -79,7 +79,7 @@ pub struct KafkaSink {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KafkaTls {
-    /// Besides the machine's own roots.
+    /// Instead of the machine's own roots.
     pub ca: Option<PemText>,
     /// Certificate and key.
     pub identity: Option<(PemText, PemText)>,
