@@ -16,6 +16,7 @@ use domain::record::{CallRecord, Opening, PriceId};
 use crate::counters::Restored;
 use crate::directory::{Lock, create_private_directory};
 
+mod billed;
 mod codec;
 mod database;
 pub mod follow;
@@ -37,6 +38,7 @@ mod tests;
 mod usage;
 mod writer;
 
+pub use billed::{BilledQuery, BilledRow, billed};
 use codec::Bounds;
 use database::Database;
 use journal::{Journal, Place, Unwritable};

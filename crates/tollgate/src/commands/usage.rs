@@ -1,37 +1,40 @@
 //! `tollgate usage`: tokens and money by team, application, model, backend and time, from the ledger.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod compare;
+mod output;
+mod rows;
+mod source;
+
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
-use clap::{Args, ValueEnum};
-use domain::{Currency, Nanos, Wall};
-use gateway::Clock;
-use serde::ser::{Error as _, Serialize, SerializeMap, Serializer};
-use serde_json::value::RawValue;
-use store::ledger::{self, UsageBy, UsageQuery, UsageRow};
+use anyhow::{Result, bail};
+use clap::{Args, Subcommand, ValueEnum};
+use store::ledger::{self, UsageBy, UsageQuery};
 
-use crate::configuration;
-use crate::moment::Moment;
-use crate::print;
-use crate::table::{Cell, Format, Table};
+use output::Output;
+use source::{Period, Source};
 
 /// Report usage from the ledger of a running or a stopped gateway.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "\
 Calls count where they began: --since included, --until not. A date is its midnight in the
-configuration's time zone, which is also that of --by day and hour. `estimated_tokens` is the part
-of `total_tokens` that no provider reported. `cost` has what is owed for calls whose price is known,
-`unpriced_calls` says how many others there are, and `saved` what caches kept off the bill.
+configuration's time zone, which is also that of --by day and hour. `estimated` is the part of the
+tokens that no provider reported, `unpriced` the part whose price nobody knows, and `saved` what
+caches kept off the bill.
 
   tollgate usage --config tollgate.yaml
   tollgate usage --config tollgate.yaml --by subscription,model --since 7d
-  tollgate usage --config tollgate.yaml --by day,subscription --since 2026-11-01 --until 2026-12-01 --format csv")]
+  tollgate usage --config tollgate.yaml --by day,subscription --since 2026-11-01 --until 2026-12-01 --format csv
+  tollgate usage compare --config tollgate.yaml --invoice november.csv --tolerance 1%")]
 pub struct Usage {
-    /// The gateway's configuration, which says where its ledger is
-    #[arg(long, value_name = "FILE|DIR", default_value = "tollgate.yaml")]
-    config: PathBuf,
+    #[command(subcommand)]
+    task: Option<Task>,
+
+    #[command(flatten)]
+    source: Source,
 
     /// What to sum by, separated by commas; rows are sorted in this order
     #[arg(
@@ -42,16 +45,20 @@ pub struct Usage {
     )]
     by: Vec<By>,
 
-    /// Only calls since then: a date, an RFC 3339 time, or how long ago (24h, 7d)
-    #[arg(long, value_name = "WHEN", value_parser = Moment::parse)]
-    since: Option<Moment>,
-
-    /// Only calls before then
-    #[arg(long, value_name = "WHEN", value_parser = Moment::parse)]
-    until: Option<Moment>,
+    #[command(flatten)]
+    period: Period,
 
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
+
+    /// Write to a file, which is there whole or not at all
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    Compare(compare::Compare),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -67,8 +74,23 @@ pub enum By {
     Cache,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Aligned columns, for people.
+    Table,
+    /// RFC 4180, with a header line.
+    Csv,
+    /// An array of objects.
+    Json,
+    /// Columns with types, for data frames and warehouses.
+    Parquet,
+}
+
 impl Usage {
     pub fn run(self) -> Result<ExitCode> {
+        if let Some(Task::Compare(compare)) = self.task {
+            return compare.run();
+        }
         if let Some(twice) =
             (1..self.by.len()).find(|index| self.by[..*index].contains(&self.by[*index]))
         {
@@ -77,210 +99,30 @@ impl Usage {
                 self.by[twice].name()
             );
         }
-        let settings = configuration::load_without_secrets(&self.config)?.settings;
-        let now = Clock::system().now().wall;
-        let resolve = |moment: Option<Moment>, flag: &str| -> Result<Option<Wall>> {
-            let Some(moment) = moment else {
-                return Ok(None);
-            };
-            let at = moment.resolve(now, &settings.time_zone);
-            Ok(Some(at.with_context(|| {
-                format!("{flag}: no such time in the time zone of the configuration")
-            })?))
-        };
+        let opened = self.source.open()?;
+        let time_zone = opened.time_zone();
+        let (since, until) = self.period.resolve(&time_zone)?;
+        let mut output = Output::new(self.output.as_deref())?;
+        if self.format == Format::Parquet {
+            output.refuse_terminal("parquet")?;
+        }
         let query = UsageQuery {
             by: self.by.iter().map(|by| by.column()).collect(),
-            since: resolve(self.since, "--since")?,
-            until: resolve(self.until, "--until")?,
-            time_zone: settings.time_zone.clone(),
+            since,
+            until,
+            time_zone,
         };
-        let rows = ledger::usage(&settings.data_dir, &query)?;
-        print::out(&match self.format {
-            Format::Table => for_people(&self.by, &rows),
-            Format::Csv => csv(&self.by, &rows),
-            Format::Json => json(&self.by, &rows)?,
-        })?;
+        let rows = ledger::usage(&opened.data_dir, &query)?;
+        match self.format {
+            Format::Table => output.write_all(rows::for_people(&self.by, &rows).as_bytes())?,
+            Format::Csv => output = rows::write(output, report::Format::Csv, &self.by, &rows)?,
+            Format::Json => output = rows::write(output, report::Format::Json, &self.by, &rows)?,
+            Format::Parquet => {
+                output = rows::write(output, report::Format::Parquet, &self.by, &rows)?;
+            }
+        }
+        output.finish()?;
         Ok(ExitCode::SUCCESS)
-    }
-}
-
-/// Names of a row's columns after those asked for, in the order in which every format has them.
-const COLUMNS: [&str; 12] = [
-    "calls",
-    "attempts",
-    "prompt_tokens",
-    "completion_tokens",
-    "cached_prompt_tokens",
-    "reasoning_tokens",
-    "total_tokens",
-    "estimated_tokens",
-    "cost",
-    "currency",
-    "unpriced_calls",
-    "saved",
-];
-
-/// Decimals of money in a table for people.
-const DECIMALS: usize = 6;
-
-#[derive(Clone, Copy)]
-enum Value {
-    Number(u64),
-    Money(Nanos),
-    Currency(Option<Currency>),
-}
-
-fn values(row: &UsageRow) -> [Value; COLUMNS.len()] {
-    let UsageRow {
-        by: _,
-        calls,
-        attempts,
-        prompt_tokens,
-        completion_tokens,
-        cached_prompt_tokens,
-        reasoning_tokens,
-        total_tokens,
-        estimated_tokens,
-        cost,
-        currency,
-        unpriced_calls,
-        saved,
-        ..
-    } = row;
-    [
-        Value::Number(*calls),
-        Value::Number(*attempts),
-        Value::Number(*prompt_tokens),
-        Value::Number(*completion_tokens),
-        Value::Number(*cached_prompt_tokens),
-        Value::Number(*reasoning_tokens),
-        Value::Number(*total_tokens),
-        Value::Number(*estimated_tokens),
-        Value::Money(*cost),
-        Value::Currency(*currency),
-        Value::Number(*unpriced_calls),
-        Value::Money(*saved),
-    ]
-}
-
-/// With a line of sums below.
-pub fn for_people(by: &[By], rows: &[UsageRow]) -> String {
-    if rows.is_empty() {
-        return "no calls in this time\n".to_owned();
-    }
-    let for_people = |value| match value {
-        Value::Number(number) => Cell::Number(number),
-        Value::Money(amount) => Cell::text(&amount.fixed(DECIMALS)),
-        Value::Currency(currency) => Cell::text(&code(currency)),
-    };
-    let names = (0..by.len()).map(|index| Cell::text(if index == 0 { "total" } else { " " }));
-    let sums = (0..COLUMNS.len()).map(|column| total(rows, column));
-    let mut table = table(by, rows, for_people);
-    table.total(names.chain(sums).collect());
-    table.aligned()
-}
-
-/// Of money, one sum for each currency.
-fn total(rows: &[UsageRow], column: usize) -> Cell {
-    let mut number = 0_u64;
-    let mut money = BTreeMap::<Currency, Nanos>::new();
-    let mut currencies = BTreeSet::new();
-    let mut is_number = false;
-    for row in rows {
-        currencies.extend(row.currency);
-        match values(row)[column] {
-            Value::Number(amount) => {
-                is_number = true;
-                number = number.saturating_add(amount);
-            }
-            Value::Money(amount) => {
-                if let Some(currency) = row.currency {
-                    *money.entry(currency).or_default() += amount;
-                }
-            }
-            Value::Currency(_) => {}
-        }
-    }
-    if is_number {
-        return Cell::Number(number);
-    }
-    let texts: Vec<String> = if money.is_empty() {
-        currencies.iter().map(Currency::to_string).collect()
-    } else {
-        money
-            .values()
-            .map(|amount| amount.fixed(DECIMALS))
-            .collect()
-    };
-    Cell::text(&texts.join(" + "))
-}
-
-fn code(currency: Option<Currency>) -> String {
-    currency.map_or_else(String::new, |currency| currency.to_string())
-}
-
-fn csv(by: &[By], rows: &[UsageRow]) -> String {
-    let exact = |value| match value {
-        Value::Number(number) => Cell::Number(number),
-        Value::Money(amount) => Cell::text(&amount.to_string()),
-        Value::Currency(currency) => Cell::text(&code(currency)),
-    };
-    table(by, rows, exact).csv()
-}
-
-fn table(by: &[By], rows: &[UsageRow], cell: impl Fn(Value) -> Cell) -> Table {
-    let mut table = by
-        .iter()
-        .fold(Table::default(), |table, by| table.column(by.name()));
-    for column in COLUMNS {
-        table = match column {
-            "currency" => table.column(column),
-            _ => table.number(column),
-        };
-    }
-    for row in rows {
-        table.row(
-            row.by
-                .iter()
-                .map(|name| Cell::text(name))
-                .chain(values(row).map(&cell))
-                .collect(),
-        );
-    }
-    table
-}
-
-fn json(by: &[By], rows: &[UsageRow]) -> Result<String> {
-    let rows: Vec<JsonRow<'_>> = rows.iter().map(|row| JsonRow { by, row }).collect();
-    Ok(format!("{}\n", serde_json::to_string_pretty(&rows)?))
-}
-
-/// The names asked for, then every column. Money is a number of as many digits as it has.
-struct JsonRow<'a> {
-    by: &'a [By],
-    row: &'a UsageRow,
-}
-
-impl Serialize for JsonRow<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_map(None)?;
-        for (by, name) in self.by.iter().zip(&self.row.by) {
-            object.serialize_entry(by.name(), name)?;
-        }
-        for (name, value) in COLUMNS.iter().zip(values(self.row)) {
-            match value {
-                Value::Number(number) => object.serialize_entry(name, &number)?,
-                Value::Money(amount) => {
-                    let digits =
-                        RawValue::from_string(amount.to_string()).map_err(S::Error::custom)?;
-                    object.serialize_entry(name, &digits)?;
-                }
-                Value::Currency(currency) => {
-                    object.serialize_entry(name, &currency.map(|currency| currency.to_string()))?;
-                }
-            }
-        }
-        object.end()
     }
 }
 
@@ -299,7 +141,7 @@ impl By {
         }
     }
 
-    pub fn column(self) -> UsageBy {
+    fn column(self) -> UsageBy {
         match self {
             Self::Subscription => UsageBy::Subscription,
             Self::Application => UsageBy::Application,
@@ -311,71 +153,5 @@ impl By {
             Self::Outcome => UsageBy::Outcome,
             Self::Cache => UsageBy::Cache,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn rows() -> Vec<UsageRow> {
-        let row = |name: &str, total_tokens| UsageRow {
-            by: vec![name.to_owned(), "gpt-4o".to_owned()],
-            calls: 2,
-            total_tokens,
-            cost: Nanos(1_250_000),
-            currency: Some(Currency::USD),
-            unpriced_calls: 1,
-            ..UsageRow::default()
-        };
-        vec![row("batch", 1_000), row("search", 234)]
-    }
-
-    #[test]
-    fn the_table_ends_with_sums_of_every_amount() {
-        let printed = for_people(&[By::Subscription, By::Model], &rows());
-        let last: Vec<&str> = printed.lines().last().unwrap().split_whitespace().collect();
-        assert_eq!(
-            last[..9],
-            ["total", "4", "0", "0", "0", "0", "0", "1,234", "0"]
-        );
-        assert_eq!(last[9..], ["0.002500", "USD", "2", "0.000000"]);
-    }
-
-    #[test]
-    fn sums_of_two_currencies_stand_side_by_side() {
-        let mut rows = rows();
-        rows[0].currency = Some("EUR".parse().unwrap());
-        let printed = for_people(&[By::Subscription, By::Model], &rows);
-        let last = printed.lines().last().unwrap();
-        assert!(last.contains("0.001250 + 0.001250"), "{last}");
-        assert!(last.contains("EUR + USD"), "{last}");
-    }
-
-    #[test]
-    fn json_rows_have_the_names_asked_for_and_then_every_amount() {
-        let printed = json(&[By::Subscription, By::Model], &rows()).unwrap();
-        let names: Vec<&str> = printed
-            .lines()
-            .filter_map(|line| line.trim().split('"').nth(1))
-            .collect();
-        assert_eq!(names[..4], ["subscription", "model", "calls", "attempts"]);
-        let printed: serde_json::Value = serde_json::from_str(&printed).unwrap();
-        let row = printed[1].as_object().unwrap();
-        assert_eq!(row["subscription"], "search");
-        assert_eq!(row["total_tokens"], 234);
-        assert_eq!(row["cost"], 0.00125);
-        assert_eq!(row["currency"], "USD");
-        assert_eq!(row.len(), 2 + COLUMNS.len());
-    }
-
-    #[test]
-    fn csv_has_a_header_and_no_sums() {
-        let printed = csv(&[By::Subscription, By::Model], &rows());
-        let lines: Vec<&str> = printed.lines().collect();
-        assert_eq!(lines.len(), 3);
-        assert!(lines[0].starts_with("subscription,model,calls,attempts,prompt_tokens"));
-        assert!(lines[0].ends_with("estimated_tokens,cost,currency,unpriced_calls,saved"));
-        assert_eq!(lines[1], "batch,gpt-4o,2,0,0,0,0,0,1000,0,0.00125,USD,1,0");
     }
 }
