@@ -172,9 +172,8 @@ pub fn client_config(
     identity: Option<&(PemText, PemText)>,
 ) -> Result<ClientConfig, ClientTlsError> {
     let builder = fetch::trusting(authority.map(roots).transpose()?)?;
-    let (cert, key) = match identity {
-        None => return Ok(builder.with_no_client_auth()),
-        Some(identity) => identity,
+    let Some((cert, key)) = identity else {
+        return Ok(builder.with_no_client_auth());
     };
     let chain = certificates(cert)?;
     let config = builder.with_client_auth_cert(chain, private_key(key)?);

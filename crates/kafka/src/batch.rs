@@ -54,18 +54,12 @@ impl Compression {
 /// Neither transactional nor numbered.
 const NO_PRODUCER: i64 = -1;
 
-pub fn encode<'m>(
-    messages: impl ExactSizeIterator<Item = &'m Message> + Clone,
-    compression: Compression,
-) -> std::io::Result<Vec<u8>> {
+pub fn encode(messages: &[&Message], compression: Compression) -> std::io::Result<Vec<u8>> {
     let count = i32::try_from(messages.len()).unwrap_or(i32::MAX);
-    let times = || messages.clone().map(|message| message.timestamp_ms);
-    let first_ms = messages
-        .clone()
-        .next()
-        .map_or(0, |first| first.timestamp_ms);
+    let times = messages.iter().map(|message| message.timestamp_ms);
+    let first_ms = messages.first().map_or(0, |first| first.timestamp_ms);
     let mut records = Writer::default();
-    for (message, offset) in messages.clone().zip(0..) {
+    for (message, offset) in messages.iter().zip(0..) {
         let record = record(message, message.timestamp_ms - first_ms, offset);
         records.var_bytes(&record);
     }
@@ -73,7 +67,7 @@ pub fn encode<'m>(
     sealed.int16(compression.code());
     sealed.int32(count - 1);
     sealed.int64(first_ms);
-    sealed.int64(times().max().unwrap_or(first_ms));
+    sealed.int64(times.max().unwrap_or(first_ms));
     sealed.int64(NO_PRODUCER);
     sealed.int16(-1); // Its epoch.
     sealed.int32(-1); // The first record's number.

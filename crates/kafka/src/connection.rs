@@ -61,7 +61,7 @@ impl Connection {
             versions: Versions::default(),
             correlation: 0,
         };
-        let answer = connection.exchange(Api::ApiVersions, 0, &[]).await?;
+        let answer = connection.exchange(Api::Versions, 0, &[]).await?;
         connection.versions = Versions::read(&answer).map_err(Error::malformed(broker))?;
         if let Some(login) = login {
             sasl::log_in(&mut connection, login).await?;

@@ -12,7 +12,7 @@ pub enum Api {
     Produce,
     Metadata,
     SaslHandshake,
-    ApiVersions,
+    Versions,
     SaslAuthenticate,
 }
 
@@ -22,7 +22,7 @@ impl Api {
             Self::Produce => 0,
             Self::Metadata => 3,
             Self::SaslHandshake => 17,
-            Self::ApiVersions => 18,
+            Self::Versions => 18,
             Self::SaslAuthenticate => 36,
         }
     }
@@ -32,7 +32,7 @@ impl Api {
             Self::Produce => "Produce",
             Self::Metadata => "Metadata",
             Self::SaslHandshake => "SaslHandshake",
-            Self::ApiVersions => "ApiVersions",
+            Self::Versions => "ApiVersions",
             Self::SaslAuthenticate => "SaslAuthenticate",
         }
     }
@@ -43,7 +43,7 @@ impl Api {
             Self::Produce => (3, 7),
             Self::Metadata => (4, 4),
             Self::SaslHandshake => (1, 1),
-            Self::ApiVersions => (0, 0),
+            Self::Versions => (0, 0),
             Self::SaslAuthenticate => (0, 1),
         }
     }

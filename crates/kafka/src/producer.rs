@@ -15,6 +15,8 @@ pub use crate::connection::Way as Options;
 /// Before the caller hears of a failure that may pass: a leader that moved is found at the second.
 const TRIES: u32 = 3;
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
+/// Partitions that are added to a topic break nothing, so nothing but asking again finds them.
+const METADATA_USES_MAX: u32 = 1000;
 
 /// Connections to brokers, and who leads which partition of one topic. Cheap until it sends.
 pub struct Producer {
@@ -23,6 +25,8 @@ pub struct Producer {
     topic: String,
     compression: Compression,
     metadata: Option<Metadata>,
+    /// Rounds since it was asked for.
+    metadata_uses: u32,
     /// By address: to leaders, and to whom metadata was asked of.
     connections: HashMap<String, Connection>,
 }
@@ -45,6 +49,7 @@ impl Producer {
             topic,
             compression,
             metadata: None,
+            metadata_uses: 0,
             connections: HashMap::new(),
         }
     }
@@ -125,8 +130,9 @@ impl Producer {
     ) -> Result<(), Error> {
         let mut batches = Vec::with_capacity(shares.len());
         for (partition, share) in shares {
-            let messages = share.iter().map(|index| &round.messages[*index]);
-            let batch = batch::encode(messages, self.compression).map_err(Error::Compression)?;
+            let messages: Vec<&Message> =
+                share.iter().map(|index| &round.messages[*index]).collect();
+            let batch = batch::encode(&messages, self.compression).map_err(Error::Compression)?;
             batches.push((i32::try_from(*partition).unwrap_or(i32::MAX), batch));
         }
         let timeout_ms = i32::try_from(self.way.timeout.as_millis()).unwrap_or(i32::MAX);
@@ -150,6 +156,10 @@ impl Producer {
     }
 
     async fn metadata(&mut self, login: Option<&Sasl>) -> Result<Metadata, Error> {
+        self.metadata_uses += 1;
+        if self.metadata_uses > METADATA_USES_MAX {
+            self.metadata = None;
+        }
         if let Some(known) = &self.metadata {
             return Ok(known.clone());
         }
@@ -159,7 +169,10 @@ impl Producer {
         let asked: Vec<String> = connected.chain(self.bootstrap.iter().cloned()).collect();
         for address in asked {
             match self.ask_for_metadata(&address, login).await {
-                Ok(metadata) => return Ok(self.metadata.insert(metadata).clone()),
+                Ok(metadata) => {
+                    self.metadata_uses = 0;
+                    return Ok(self.metadata.insert(metadata).clone());
+                }
                 Err(error) => {
                     failed.get_or_insert(error);
                 }

@@ -258,7 +258,7 @@ fn a_batch_has_the_layout_of_format_2() {
         timestamp_ms: 1000,
         headers: &[("h", "x")],
     };
-    let bytes = batch::encode([message].iter(), Compression::None).unwrap();
+    let bytes = batch::encode(&[&message], Compression::None).unwrap();
     let record = [0, 0, 0, 2, b'k', 2, b'v', 2, 2, b'h', 2, b'x'];
     let mut tail = vec![0, 0]; // Attributes.
     tail.extend(0i32.to_be_bytes());

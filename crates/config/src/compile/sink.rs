@@ -65,7 +65,8 @@ fn sink(section: sink::Sink, field: &str, problems: &mut Problems) -> Option<Sin
     let batch_bytes = batch.bytes.0;
     let kind = match (kafka, file, otlp, webhook) {
         (Some(kafka), None, None, None) => {
-            SinkKind::Kafka(kafka_sink(kafka.value, batch_bytes, field, problems)?)
+            let kafka = kafka_sink(kafka.value, batch_bytes, field, problems)?;
+            SinkKind::Kafka(Box::new(kafka))
         }
         (None, Some(file), None, None) => SinkKind::File(file_sink(file.value)),
         (None, None, Some(otlp), None) => SinkKind::Otlp(otlp_sink(otlp.value, field, problems)),

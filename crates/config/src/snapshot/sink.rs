@@ -48,7 +48,7 @@ pub struct SinkBatch {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum SinkKind {
-    Kafka(KafkaSink),
+    Kafka(Box<KafkaSink>),
     File(FileSink),
     Otlp(OtlpSink),
     Webhook(WebhookSink),

@@ -13,8 +13,8 @@ use crate::credentials::Credentials;
 pub enum Destination {
     Kafka(Box<Kafka>),
     File(RotatedFile),
-    Otlp(OtlpLogs),
-    Webhook(Webhook),
+    Otlp(Box<OtlpLogs>),
+    Webhook(Box<Webhook>),
 }
 
 impl Destination {
@@ -25,9 +25,11 @@ impl Destination {
                 Self::Kafka(Box::new(Kafka::new(kafka, sink.envelope, credentials)))
             }
             SinkKind::File(file) => Self::File(RotatedFile::new(file.clone())),
-            SinkKind::Otlp(otlp) => Self::Otlp(OtlpLogs::new(otlp.clone(), telemetry.clone())),
+            SinkKind::Otlp(otlp) => {
+                Self::Otlp(Box::new(OtlpLogs::new(otlp.clone(), telemetry.clone())))
+            }
             SinkKind::Webhook(webhook) => {
-                Self::Webhook(Webhook::new(webhook.clone(), sink.envelope))
+                Self::Webhook(Box::new(Webhook::new(webhook.clone(), sink.envelope)))
             }
         }
     }

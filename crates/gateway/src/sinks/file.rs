@@ -8,6 +8,7 @@ use domain::Wall;
 
 use super::batch::{Batch, Failure};
 use writer::Writer;
+pub use writer::append;
 
 pub struct RotatedFile {
     /// `None` while it is at work, and after a panic there.

@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
 use std::time::SystemTime;
 
 use config::snapshot::FileSink;
@@ -120,12 +121,7 @@ impl Writer {
     fn reopen(&self) -> io::Result<Open> {
         // What a crash left half-way.
         self.tidy_up();
-        let mut file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .mode(0o640)
-            .open(&self.definition.path)?;
+        let mut file = open(&self.definition.path)?;
         let bytes = end_of_last_line(&mut file)?;
         file.set_len(bytes)?;
         let began_at = if bytes > 0 { Some(began(&file)?) } else { None };
@@ -135,6 +131,22 @@ impl Writer {
             began_at,
         })
     }
+}
+
+/// Adds one line, whoever else writes to the file.
+pub fn append(path: &Path, line: &[u8]) -> io::Result<()> {
+    let mut file = open(path)?;
+    file.write_all(line)?;
+    file.sync_data()
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .mode(0o640)
+        .open(path)
 }
 
 /// A kill may have cut the last line. Its event comes again.

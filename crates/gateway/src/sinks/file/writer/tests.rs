@@ -1,6 +1,6 @@
 use std::fs;
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use config::snapshot::FileCompression;
@@ -68,7 +68,7 @@ fn a_full_file_gets_the_name_of_its_time_and_a_new_one_begins() {
 fn a_file_is_full_after_its_time_even_if_nothing_comes() {
     let dir = tempfile::tempdir().unwrap();
     let mut writer = writer(dir.path(), |file| {
-        file.every = Some(Duration::from_secs(60))
+        file.every = Some(Duration::from_secs(60));
     });
     writer.rotate_if_due(NOON).unwrap();
     writer.rotate_if_due(seconds(600)).unwrap();
@@ -127,14 +127,14 @@ fn full_files_are_compressed_and_those_that_a_crash_left_too() {
             files(dir.path()),
             [first.clone(), second.clone(), "usage.jsonl".into()]
         );
-        assert_eq!(unpacked(dir.path().join(first)), line(0));
+        assert_eq!(unpacked(&dir.path().join(first)), line(0));
         let wanted: Vec<u8> = (1..4).flat_map(line).collect();
-        assert_eq!(unpacked(dir.path().join(second)), wanted);
+        assert_eq!(unpacked(&dir.path().join(second)), wanted);
     }
 }
 
-fn unpacked(path: PathBuf) -> Vec<u8> {
-    let packed = fs::read(&path).unwrap();
+fn unpacked(path: &Path) -> Vec<u8> {
+    let packed = fs::read(path).unwrap();
     if path.extension().is_some_and(|extension| extension == "zst") {
         return zstd::decode_all(&*packed).unwrap();
     }
