@@ -294,6 +294,7 @@ fn sink_families(gateway: &Gateway, now: Now, into: &mut Vec<Family>) {
     let mut lag_time = Family::new(&catalogue::SINK_LAG_TIME);
     let mut events = Family::new(&catalogue::SINK_EVENTS);
     let mut failures = Family::new(&catalogue::SINK_FAILURES);
+    let mut success = Family::new(&catalogue::SINK_SUCCESS);
     let mut failing = Family::new(&catalogue::SINK_FAILING);
     for health in gateway.sinks.health() {
         let id = health.id.as_str();
@@ -303,10 +304,12 @@ fn sink_families(gateway: &Gateway, now: Now, into: &mut Vec<Family>) {
         events.add(&[id, "delivered"], Value::Whole(health.delivered));
         events.add(&[id, "refused"], Value::Whole(health.refused));
         failures.add(&[id], Value::Whole(health.failures));
+        let last_s = health.last_success.map_or(0.0, |at| at.0 as f64 / 1e3);
+        success.add(&[id], Value::Real(last_s));
         let is_failing = u64::from(health.failing.is_some());
         failing.add(&[id, health.kind], Value::Whole(is_failing));
     }
-    into.extend([lag, lag_time, events, failures, failing]);
+    into.extend([lag, lag_time, events, failures, success, failing]);
 }
 
 fn ledger_families(gateway: &Gateway, into: &mut Vec<Family>) {

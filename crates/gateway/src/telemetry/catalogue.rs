@@ -147,6 +147,8 @@ metrics! {
         "Events of this process that the sink took (`delivered`) or will never take (`refused`: set aside in `data_dir/sinks`).";
     SINK_FAILURES = Counter "tollgate_sink_failures" ("tollgate.sink.failures", "{delivery}") ["sink"]:
         "Deliveries that failed; each is tried again.";
+    SINK_SUCCESS = Gauge "tollgate_sink_last_success_timestamp_seconds" ("tollgate.sink.last_success", "s") ["sink"]:
+        "When the sink last took an event, in seconds since 1970; 0 if it has not since the start.";
     SINK_FAILING = Gauge "tollgate_sink_failing" ("tollgate.sink.failing", "1") ["sink", "kind"]:
         "1 while the sink's latest delivery failed. /readyz says why.";
 
