@@ -17,6 +17,7 @@ use crate::counters::Restored;
 use crate::directory::{Lock, create_private_directory};
 
 mod billed;
+mod charged;
 mod codec;
 mod database;
 pub mod follow;
@@ -39,6 +40,7 @@ mod usage;
 mod writer;
 
 pub use billed::{BilledQuery, BilledRow, billed};
+pub use charged::{Charged, ChargedCall, ChargedQuery, PricedCharge, charged};
 use codec::Bounds;
 use database::Database;
 use journal::{Journal, Place, Unwritable};
