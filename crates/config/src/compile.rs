@@ -10,6 +10,7 @@ mod limit;
 mod model;
 pub(crate) mod price;
 mod product;
+mod sink;
 mod telemetry;
 
 use std::collections::HashMap;
@@ -54,6 +55,7 @@ pub(crate) fn compile(
         subscriptions,
         applications,
         budgets,
+        sinks,
         metrics,
         telemetry,
         limit_lists,
@@ -130,6 +132,7 @@ pub(crate) fn compile(
     }
     budget::check_downgrades(&budgets, &models, &compiled, problems);
     let keys = key::keys(&written, registry, &compiled, problems);
+    let sinks = sink::sinks(sinks.items, problems);
     let issuers = identity::issuers(identity.jwt.items, problems);
     let products: HashMap<_, _> = products
         .into_iter()
@@ -155,6 +158,7 @@ pub(crate) fn compile(
         budgets: budgets.into_iter().map(|budget| budget.keyed).collect(),
         application_limits,
         prices,
+        sinks,
     }
 }
 

@@ -52,7 +52,8 @@ pub use budget::Budget;
 pub use counter::{Counter, Figures, Held, Place, Spent, Verdict};
 pub use demand::Amount;
 pub use ids::{
-    ApplicationName, BackendId, CallId, LimitId, ModelName, PoolId, ProductId, SubscriptionId,
+    ApplicationName, BackendId, CallId, LimitId, ModelName, PoolId, ProductId, SinkId,
+    SubscriptionId,
 };
 pub use limit::{Demand, Limit, LimitRefusal, Reserve, Rule, Scope};
 pub use money::{Currency, Nanos};

@@ -8,6 +8,7 @@ mod prices;
 mod schema;
 mod serve;
 mod simulate;
+mod sinks;
 mod usage;
 
 use std::future::Future;
@@ -38,6 +39,7 @@ pub enum Command {
     Prices(prices::Prices),
     Budgets(budgets::Budgets),
     Usage(usage::Usage),
+    Sinks(sinks::Sinks),
     Simulate(simulate::Simulate),
 }
 
@@ -52,6 +54,7 @@ impl Command {
             Self::Prices(prices) => prices.run(),
             Self::Budgets(budgets) => budgets.run(),
             Self::Usage(usage) => usage.run(),
+            Self::Sinks(sinks) => sinks.run(),
             Self::Simulate(simulate) => block_on(simulate.run()),
         }
     }

@@ -227,5 +227,6 @@ fn snapshot() -> Snapshot {
         budgets: Vec::new(),
         application_limits: HashMap::new(),
         prices: Prices::none(domain::Currency::USD),
+        sinks: Vec::new(),
     }
 }
