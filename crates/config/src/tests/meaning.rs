@@ -120,7 +120,7 @@ fn limits_of_every_scope_apply_together() {
             .count(),
         3
     );
-    assert_eq!(snapshot.every_limit().len(), 4);
+    assert_eq!(snapshot.every_limit().len(), 5);
 
     let Rule::TokenQuota { calendar, .. } = &plan.limits().nth(2).expect("a quota").limit.rule
     else {
