@@ -9,6 +9,7 @@ mod limit;
 mod model;
 pub(crate) mod price;
 mod product;
+mod sink;
 mod telemetry;
 
 use std::collections::HashMap;
@@ -52,6 +53,7 @@ pub(crate) fn compile(
         products,
         subscriptions,
         applications,
+        sinks,
         metrics,
         telemetry,
         limit_lists,
@@ -119,6 +121,7 @@ pub(crate) fn compile(
         written.push((id, keys));
     }
     let keys = key::keys(&written, registry, &compiled, problems);
+    let sinks = sink::sinks(sinks.items, problems);
     let issuers = identity::issuers(identity.jwt.items, problems);
     let products: HashMap<_, _> = products
         .into_iter()
@@ -143,6 +146,7 @@ pub(crate) fn compile(
         limits: global,
         application_limits,
         prices,
+        sinks,
     }
 }
 

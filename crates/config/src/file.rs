@@ -3,12 +3,14 @@
 pub(crate) mod auth;
 pub(crate) mod backend;
 pub(crate) mod identity;
+pub(crate) mod kafka;
 pub(crate) mod limit;
 pub(crate) mod listen;
 pub(crate) mod model;
 pub(crate) mod pool;
 pub(crate) mod price;
 pub(crate) mod product;
+pub(crate) mod sink;
 pub(crate) mod subscription;
 pub(crate) mod telemetry;
 
@@ -23,6 +25,7 @@ use self::model::Model;
 use self::pool::Pool;
 use self::price::{ExchangeRate, Prices};
 use self::product::Product;
+use self::sink::SinkOfOneKind;
 use self::subscription::{Application, Subscription};
 use self::telemetry::{Metrics, Telemetry};
 use crate::read::{List, Path, Placed, Size, Span, Whole, section, words};
@@ -73,6 +76,8 @@ section! {
         pub subscriptions: List<Subscription> = "[]",
         /// Limits of single applications, whichever subscription calls for them.
         pub applications: List<Application> = "[]",
+        /// Where copies of usage records are sent.
+        pub sinks: List<SinkOfOneKind> = "[]",
         /// Token metrics by dimensions of your own.
         pub metrics: Metrics = "{}",
         /// OpenTelemetry: traces and metrics to a collector. Off until `otlp` is set.

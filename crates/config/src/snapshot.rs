@@ -1,6 +1,7 @@
 //! The whole compiled configuration at one revision. A call sees one from start to end.
 
 pub(crate) mod prices;
+mod sink;
 mod token_source;
 
 use std::collections::HashMap;
@@ -17,6 +18,10 @@ use crate::expression::Expression;
 use crate::problem::Written;
 
 pub use prices::{Prices, Provisioned};
+pub use sink::{
+    Envelope, FileCompression, FileSink, KafkaCompression, KafkaLogin, KafkaSasl, KafkaSink,
+    KafkaTls, OtlpSink, RecordKind, Sink, SinkBatch, SinkKind, SinkStart, WebhookSink,
+};
 pub use token_source::{
     Assigned, ClientCredentials, IdentityService, ManagedIdentity, SecretMethod, TokenSource,
     WorkloadIdentity,
@@ -38,6 +43,7 @@ pub struct Snapshot {
     /// Limits of scope application, by name.
     pub application_limits: HashMap<ApplicationName, Vec<KeyedLimit>>,
     pub prices: Prices,
+    pub sinks: Vec<Arc<Sink>>,
 }
 
 /// Of the process rather than of any call. Those marked need a restart to change.

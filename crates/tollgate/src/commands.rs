@@ -7,6 +7,7 @@ mod prices;
 mod schema;
 mod serve;
 mod simulate;
+mod sinks;
 mod usage;
 
 use std::future::Future;
@@ -36,6 +37,7 @@ pub enum Command {
     Keys(keys::Keys),
     Prices(prices::Prices),
     Usage(usage::Usage),
+    Sinks(sinks::Sinks),
     Simulate(simulate::Simulate),
 }
 
@@ -49,6 +51,7 @@ impl Command {
             Self::Keys(keys) => keys.run(),
             Self::Prices(prices) => prices.run(),
             Self::Usage(usage) => usage.run(),
+            Self::Sinks(sinks) => sinks.run(),
             Self::Simulate(simulate) => block_on(simulate.run()),
         }
     }

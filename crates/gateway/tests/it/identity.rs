@@ -224,5 +224,6 @@ fn snapshot() -> Snapshot {
         limits: Vec::new(),
         application_limits: HashMap::new(),
         prices: Prices::none(domain::Currency::USD),
+        sinks: Vec::new(),
     }
 }
