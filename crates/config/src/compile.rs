@@ -11,6 +11,7 @@ mod limit;
 mod model;
 pub(crate) mod price;
 mod product;
+mod sink;
 mod telemetry;
 
 use std::collections::HashMap;
@@ -55,6 +56,7 @@ pub(crate) fn compile(
         subscriptions,
         applications,
         budgets,
+        sinks,
         metrics,
         notify,
         alerts,
@@ -135,6 +137,7 @@ pub(crate) fn compile(
     }
     budget::check_downgrades(&budgets, &models, &compiled, problems);
     let keys = key::keys(&written, registry, &compiled, problems);
+    let sinks = sink::sinks(sinks.items, problems);
     let issuers = identity::issuers(identity.jwt.items, problems);
     let products: HashMap<_, _> = products
         .into_iter()
@@ -161,6 +164,7 @@ pub(crate) fn compile(
         application_limits,
         alerting,
         prices,
+        sinks,
     }
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod auth;
 pub(crate) mod backend;
 pub(crate) mod budget;
 pub(crate) mod identity;
+pub(crate) mod kafka;
 pub(crate) mod limit;
 pub(crate) mod listen;
 pub(crate) mod model;
@@ -12,6 +13,7 @@ pub(crate) mod notify;
 pub(crate) mod pool;
 pub(crate) mod price;
 pub(crate) mod product;
+pub(crate) mod sink;
 pub(crate) mod subscription;
 pub(crate) mod telemetry;
 
@@ -29,6 +31,7 @@ use self::notify::Channel;
 use self::pool::Pool;
 use self::price::{ExchangeRate, Prices};
 use self::product::Product;
+use self::sink::SinkOfOneKind;
 use self::subscription::{Application, Subscription};
 use self::telemetry::{Metrics, Telemetry};
 use crate::read::{List, Path, Placed, Size, Span, Whole, section, words};
@@ -81,6 +84,8 @@ section! {
         pub applications: List<Application> = "[]",
         /// Money for calendar periods.
         pub budgets: List<Budget> = "[]",
+        /// Where copies of usage records are sent.
+        pub sinks: List<SinkOfOneKind> = "[]",
         /// Token metrics by dimensions of your own.
         pub metrics: Metrics = "{}",
         /// Where alerts are sent.

@@ -2,6 +2,7 @@
 
 mod alerting;
 pub(crate) mod prices;
+mod sink;
 mod token_source;
 
 use std::collections::HashMap;
@@ -26,6 +27,10 @@ pub use alerting::{
     PaceSubject, PrivateUrl, SigningKey, Smtp,
 };
 pub use prices::{Prices, Provisioned};
+pub use sink::{
+    Envelope, FileCompression, FileSink, KafkaCompression, KafkaLogin, KafkaSasl, KafkaSink,
+    KafkaTls, OtlpSink, RecordKind, Sink, SinkBatch, SinkKind, SinkStart, WebhookSink,
+};
 pub use token_source::{
     Assigned, ClientCredentials, IdentityService, ManagedIdentity, SecretMethod, TokenSource,
     WorkloadIdentity,
@@ -50,6 +55,7 @@ pub struct Snapshot {
     pub application_limits: HashMap<ApplicationName, Vec<KeyedLimit>>,
     pub alerting: Alerting,
     pub prices: Prices,
+    pub sinks: Vec<Arc<Sink>>,
 }
 
 /// Of the process rather than of any call. Those marked need a restart to change.

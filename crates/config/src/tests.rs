@@ -8,6 +8,7 @@ mod listen;
 mod meaning;
 mod mistakes;
 mod prices;
+mod sinks;
 mod yaml;
 
 use super::*;
@@ -15,6 +16,7 @@ use super::*;
 const EXAMPLE: &str = include_str!("../../../examples/tollgate.yaml");
 const SELF_HOSTED: &str = include_str!("../../../examples/self-hosted.yaml");
 const AZURE_IDENTITIES: &str = include_str!("../../../examples/azure-identities.yaml");
+const SINKS: &str = include_str!("../../../examples/sinks.yaml");
 
 /// A gateway with one of everything.
 const SMALL: &str = "

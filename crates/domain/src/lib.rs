@@ -59,7 +59,7 @@ pub use budget::Budget;
 pub use counter::{Counter, Figures, Held, Place, Spent, Verdict};
 pub use demand::Amount;
 pub use ids::{
-    ApplicationName, BackendId, CallId, ChannelId, LimitId, ModelName, PoolId, ProductId,
+    ApplicationName, BackendId, CallId, ChannelId, LimitId, ModelName, PoolId, ProductId, SinkId,
     SubscriptionId,
 };
 pub use limit::{Demand, Limit, LimitRefusal, Reserve, Rule, Scope};

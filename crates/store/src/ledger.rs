@@ -21,6 +21,7 @@ mod billed;
 mod charged;
 mod codec;
 mod database;
+pub mod follow;
 mod journal;
 mod keeper;
 mod migrations;

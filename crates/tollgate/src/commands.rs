@@ -9,6 +9,7 @@ mod prices;
 mod schema;
 mod serve;
 mod simulate;
+mod sinks;
 mod usage;
 
 use std::future::Future;
@@ -40,6 +41,7 @@ pub enum Command {
     Budgets(budgets::Budgets),
     Usage(usage::Usage),
     Alerts(alerts::Alerts),
+    Sinks(sinks::Sinks),
     Simulate(simulate::Simulate),
 }
 
@@ -55,6 +57,7 @@ impl Command {
             Self::Budgets(budgets) => budgets.run(),
             Self::Usage(usage) => usage.run(),
             Self::Alerts(alerts) => block_on(alerts.run()),
+            Self::Sinks(sinks) => sinks.run(),
             Self::Simulate(simulate) => block_on(simulate.run()),
         }
     }

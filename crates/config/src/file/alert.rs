@@ -36,6 +36,8 @@ section! {
         pub breaker_open: Option<BreakerRule>,
         /// Tokens for backends, or issuers' keys, cannot be fetched.
         pub credential_failure: Option<CredentialRule>,
+        /// A sink does not take what it is sent.
+        pub sink_trouble: Option<SinkRule>,
         /// The ledger cannot be written.
         pub ledger_fault: Option<LedgerRule>,
     }
@@ -95,6 +97,14 @@ section! {
 
 section! {
     /// Told once, and once more when it is over.
+    pub struct SinkRule {
+        /// How long its deliveries must have failed, or its oldest record have waited for over a minute.
+        pub r#for: Span = "10m",
+    }
+}
+
+section! {
+    /// Told once, and once more when it is over.
     pub struct LedgerRule {
         /// How long writing must have failed.
         pub r#for: Span = "1m",
@@ -128,6 +138,7 @@ impl Field for Alert {
             unpriced,
             breaker_open,
             credential_failure,
+            sink_trouble,
             ledger_fault,
         } = AlertFields::read(node, reader)?;
         let mut conditions = Vec::new();
@@ -161,6 +172,10 @@ impl Field for Alert {
         if let Some(rule) = credential_failure {
             let lasting = lasting(rule.r#for);
             conditions.push(AlertCondition::CredentialFailure { lasting });
+        }
+        if let Some(rule) = sink_trouble {
+            let lasting = lasting(rule.r#for);
+            conditions.push(AlertCondition::SinkTrouble { lasting });
         }
         if let Some(rule) = ledger_fault {
             let lasting = lasting(rule.r#for);

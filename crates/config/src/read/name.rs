@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use domain::{ApplicationName, BackendId, ChannelId, ModelName, PoolId, ProductId, SubscriptionId};
+use domain::{
+    ApplicationName, BackendId, ChannelId, ModelName, PoolId, ProductId, SinkId, SubscriptionId,
+};
 use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::suggest::nearest;
@@ -251,6 +253,7 @@ named! {
     IssuerName: "issuer" in "identity.jwt", Id;
     ChannelId: "channel" in "notify", Id;
     AlertName: "alert" in "alerts", Id;
+    SinkId: "sink" in "sinks", Id;
     BudgetName: "budget" in "budgets", Id;
 }
 

@@ -117,6 +117,10 @@ pub enum AlertCondition {
     CredentialFailure {
         lasting: Duration,
     },
+    /// A sink fails, or is behind.
+    SinkTrouble {
+        lasting: Duration,
+    },
     /// The journal or the database cannot be written.
     LedgerFault {
         lasting: Duration,
@@ -132,6 +136,7 @@ impl AlertCondition {
             Self::Unpriced { .. } => "unpriced",
             Self::BreakerOpen { .. } => "breaker_open",
             Self::CredentialFailure { .. } => "credential_failure",
+            Self::SinkTrouble { .. } => "sink_trouble",
             Self::LedgerFault { .. } => "ledger_fault",
         }
     }

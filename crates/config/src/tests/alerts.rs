@@ -155,6 +155,7 @@ alerts:
   - { name: u, notify: [ops], unpriced: { every: day } }
   - { name: b, notify: [ops], breaker_open: { for: 2m } }
   - { name: k, notify: [ops], credential_failure: {} }
+  - { name: s, notify: [ops], sink_trouble: {} }
   - { name: l, notify: [ops], ledger_fault: {} }
 ",
     )
@@ -187,6 +188,9 @@ alerts:
             },
             AlertCondition::CredentialFailure {
                 lasting: Duration::from_secs(300)
+            },
+            AlertCondition::SinkTrouble {
+                lasting: Duration::from_secs(600)
             },
             AlertCondition::LedgerFault {
                 lasting: Duration::from_secs(60)

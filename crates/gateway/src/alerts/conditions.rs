@@ -21,6 +21,9 @@ const SEEN_INTERVAL: Duration = Duration::from_secs(60);
 /// A crash between telling and noting the episode must not tell it again; longer ones are noted.
 const REMEMBERED: Duration = Duration::from_secs(7 * 86_400);
 
+/// A record that waits for a sink for so long is no longer on its way.
+const SINK_LAG: Duration = Duration::from_secs(60);
+
 /// Something that holds now.
 struct Holding {
     subject: String,
@@ -165,6 +168,18 @@ fn watched<'f>(rule: &'f Arc<AlertRule>, facts: &'f Facts) -> Option<Watched<'f>
             holding.extend(named("Issuer", &facts.failing_issuers));
             (Kind::CredentialFailure, *lasting, holding)
         }
+        AlertCondition::SinkTrouble { lasting } => {
+            let troubled = facts
+                .sinks
+                .iter()
+                .filter(|sink| sink.failing.is_some() || sink.lag_time(facts.now) >= SINK_LAG);
+            let holding = troubled.map(|sink| Holding {
+                subject: sink.id.to_string(),
+                name: format!("Sink {}", sink.id),
+                cause: sink.failing.as_ref().map(|failing| failing.error.clone()),
+            });
+            (Kind::SinkTrouble, *lasting, holding.collect())
+        }
         AlertCondition::LedgerFault { lasting } => {
             let parts = [
                 ("journal", &facts.ledger.journal_fault),
@@ -211,7 +226,7 @@ fn began(
     let told = Told {
         kind: watched.kind,
         severity: match watched.kind {
-            Kind::CredentialFailure => Severity::Warning,
+            Kind::CredentialFailure | Kind::SinkTrouble => Severity::Warning,
             _ => Severity::Critical,
         },
         resolved: false,
@@ -231,6 +246,7 @@ fn over(facts: &Facts, watched: &Watched<'_>, subject: &str, episode: Episode) -
     let what = match watched.kind {
         Kind::BreakerOpen => format!("Backend {subject} is back"),
         Kind::CredentialFailure => format!("Tokens and keys of {subject} are fetched again"),
+        Kind::SinkTrouble => format!("Sink {subject} takes records again"),
         _ => format!("The ledger's {subject} can be written again"),
     };
     let until = words::moment(episode.seen, zone);
@@ -263,6 +279,11 @@ fn texts(kind: Kind) -> (&'static str, &'static str, &'static str) {
             "cannot be fetched from",
             "Tokens and keys that are there stay in use until they end; then calls that need them fail.",
             "The log says why, under `a token for backends was not refreshed` or `an issuer's keys were not refreshed`.",
+        ),
+        Kind::SinkTrouble => (
+            "does not take what it is sent",
+            "Nothing is lost: its records wait on the ledger, and reach it when it takes them again.",
+            "`tollgate sinks list` shows what waits, `tollgate sinks test` tries it.",
         ),
         _ => (
             "cannot be written",

@@ -17,11 +17,12 @@ pub enum Kind {
     ModelUnpriced,
     BreakerOpen,
     CredentialFailure,
+    SinkTrouble,
     LedgerFault,
 }
 
 impl Kind {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::BudgetThreshold,
         Self::BudgetForecast,
         Self::PaceFaster,
@@ -29,6 +30,7 @@ impl Kind {
         Self::ModelUnpriced,
         Self::BreakerOpen,
         Self::CredentialFailure,
+        Self::SinkTrouble,
         Self::LedgerFault,
     ];
 
@@ -41,6 +43,7 @@ impl Kind {
             Self::ModelUnpriced => "model.unpriced",
             Self::BreakerOpen => "breaker.open",
             Self::CredentialFailure => "credential.failure",
+            Self::SinkTrouble => "sink.trouble",
             Self::LedgerFault => "ledger.fault",
         }
     }

@@ -8,6 +8,7 @@ use store::counters::BudgetLevel;
 use store::ledger::Health;
 
 use crate::gateway::Gateway;
+use crate::sinks::SinkHealth;
 
 pub struct Facts {
     pub now: Wall,
@@ -18,6 +19,7 @@ pub struct Facts {
     pub open_breakers: Vec<String>,
     pub failing_identities: Vec<String>,
     pub failing_issuers: Vec<String>,
+    pub sinks: Vec<SinkHealth>,
     pub ledger: Health,
 }
 
@@ -41,6 +43,7 @@ impl Facts {
                 .map(|followed| followed.identity.name().to_owned())
                 .collect(),
             failing_issuers: issuers.iter().map(|name| name.to_string()).collect(),
+            sinks: gateway.sinks.health(),
             ledger: gateway.ledger.health(),
             snapshot,
         }

@@ -228,5 +228,6 @@ fn snapshot() -> Snapshot {
         application_limits: HashMap::new(),
         alerting: Alerting::default(),
         prices: Prices::none(domain::Currency::USD),
+        sinks: Vec::new(),
     }
 }

@@ -12,6 +12,7 @@ use super::*;
 mod adjustments;
 mod crashes;
 mod faults;
+mod followers;
 mod queries;
 
 /// 64 KiB segments: a few hundred entries each.

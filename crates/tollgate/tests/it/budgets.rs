@@ -103,7 +103,7 @@ fn call(index: usize) -> Call {
         "gpt-4o-mini"
     };
     chat(&format!("answer {words} words"))
-        .field("model", model)
+        .model(model)
         .max_tokens(ANSWER_TOKENS)
 }
 

@@ -31,6 +31,7 @@ mod prices;
 mod reconciliation;
 mod reports;
 mod routing;
+mod sinks;
 mod token_limits;
 mod tokens;
 mod upstream_credentials;

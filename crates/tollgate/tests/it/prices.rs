@@ -47,7 +47,8 @@ async fn a_time_is_rerated_beside_its_records_and_only_once() {
     gate.stop().await;
     gate.rewrite(priced(provider.address(), 5));
 
-    let hour = Timestamp::now().round(Unit::Hour).unwrap();
+    let at = Timestamp::from_millisecond(records[0].opening.at.0).unwrap();
+    let hour = at.round(Unit::Hour).unwrap();
     let (since, until) = (hour - 2.hours(), hour + 2.hours());
     let period = [since.to_string(), until.to_string()];
     let rerate = |more: &[&str]| {
@@ -179,7 +180,7 @@ async fn a_newer_catalogue_is_checked_compared_and_taken_up_by_a_running_gateway
         .with("/prices/catalogue", used.as_str().into());
     let gate = Gate::start(config).await;
     let first = gate.send(chat("answer 5 words")).await;
-    let record = gate.record(&first.id()).await;
+    let record = gate.record(first.id()).await;
     let usage = *record.metered.usage();
     let cost = |input: u64| {
         Nanos(i64::try_from(usage.prompt * input * 1_000 + usage.completion * 8_000).unwrap())
@@ -209,11 +210,11 @@ async fn a_newer_catalogue_is_checked_compared_and_taken_up_by_a_running_gateway
     );
     eventually("the newer price", async || {
         let answer = gate.send(chat("answer 5 words")).await;
-        (gate.record(&answer.id()).await.cost.amount() == cost(3)).then_some(())
+        (gate.record(answer.id()).await.cost.amount() == cost(3)).then_some(())
     })
     .await;
     assert_eq!(
-        gate.record(&first.id()).await,
+        gate.record(first.id()).await,
         record,
         "a record keeps its price"
     );

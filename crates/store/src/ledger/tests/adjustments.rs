@@ -102,7 +102,7 @@ fn every_call_of_a_time_is_seen_once_oldest_first() {
     let mut seen = Vec::new();
     let (since, until) = (Wall(NOON.0 + 2), Wall(NOON.0 + 4));
     each_call(dir.path(), since, until, &mut |call| {
-        seen.push(call.opening.at.0 - NOON.0)
+        seen.push(call.opening.at.0 - NOON.0);
     })
     .unwrap();
     assert_eq!(seen, [2, 3]);
