@@ -167,7 +167,7 @@ mod tests {
         weekly.calendar.period = Period::Week;
         let euros = Budget {
             currency: "EUR".parse().unwrap(),
-            ..before.clone()
+            ..before
         };
         assert!(!allowance.follow(&weekly, "all", NOW));
         assert!(!allowance.follow(&euros, "all", NOW));

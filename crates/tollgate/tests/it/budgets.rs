@@ -45,18 +45,15 @@ fn priced(east: &Running, west: &Running) -> Config {
         .retry(3, 1.0)
 }
 
-fn budget(name: &str, amount: Nanos, more: Value) -> Value {
-    let mut budget = json!({
-        "name": name,
+fn budget(amount: Nanos, reserve: &str) -> Value {
+    json!({
+        "name": "search",
         "match": { "subscription": "search", "model": "gpt-4o*" },
         "period": "year",
         "on_exceeded": "refuse",
+        "reserve": reserve,
         "amount": serde_json::from_str::<Value>(&amount.to_string()).unwrap(),
-    });
-    for (field, value) in more.as_object().unwrap() {
-        budget[field] = value.clone();
-    }
-    budget
+    })
 }
 
 /// Slow enough for a crowd to be in flight at once; a third of the calls fail.
@@ -235,10 +232,7 @@ async fn spend_it_all(gate: &mut Gate, name: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crowd_never_spends_more_than_the_budget_across_hang_ups_failovers_and_a_kill() {
     let (east, west) = (provider(failing()).await, provider(well()).await);
-    let rules = priced(&east, &west).add(
-        "/budgets",
-        budget("search", AMOUNT, json!({ "reserve": "max" })),
-    );
+    let rules = priced(&east, &west).add("/budgets", budget(AMOUNT, "max"));
     let mut gate = Gate::start(rules).await;
     spend_it_all(&mut gate, "search").await;
 
@@ -275,10 +269,7 @@ async fn a_crowd_never_spends_more_than_the_budget_across_hang_ups_failovers_and
 #[tokio::test(flavor = "multi_thread")]
 async fn a_budget_that_reserves_what_is_likely_is_passed_by_what_answers_turn_out_longer() {
     let (east, west) = (provider(failing()).await, provider(well()).await);
-    let rules = priced(&east, &west).add(
-        "/budgets",
-        budget("search", AMOUNT, json!({ "reserve": "learned" })),
-    );
+    let rules = priced(&east, &west).add("/budgets", budget(AMOUNT, "learned"));
     let mut gate = Gate::start(rules).await;
     spend_it_all(&mut gate, "search").await;
 
@@ -296,10 +287,7 @@ async fn a_budget_that_reserves_what_is_likely_is_passed_by_what_answers_turn_ou
 #[tokio::test(flavor = "multi_thread")]
 async fn a_raise_takes_effect_while_the_gateway_runs_and_can_be_cancelled() {
     let east = provider(Behaviour::default()).await;
-    let rules = priced(&east, &east).add(
-        "/budgets",
-        budget("search", Nanos(1_000_000_000), json!({ "reserve": "max" })),
-    );
+    let rules = priced(&east, &east).add("/budgets", budget(Nanos(1_000_000_000), "max"));
     let gate = Gate::start(rules).await;
     let dear = || chat("answer 100 words").max_tokens(ANSWER_TOKENS);
     assert_eq!(gate.send(dear()).await.status, 200);
