@@ -6,6 +6,7 @@
 //! writable. What neither the journal nor memory has room for loses its detail, never its tokens.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -185,6 +186,7 @@ impl Ledger {
             overflow: Overflow::new(options.records_in_memory_max),
             writer_signal: Signal::default(),
             keeper_signal: Signal::default(),
+            has_records: AtomicBool::new(false),
             database_fault: Mutex::default(),
             remembered: papaya::HashSet::new(),
         });
@@ -254,11 +256,9 @@ impl Ledger {
         }
         let text = text();
         let mut frame = Frame::new(Kind::Price, |bytes| codec::put_price(bytes, id, &text));
-        let is_kept = self.shared.append(&mut frame).is_ok() || {
-            let has_room = self.shared.overflow.push_price(id.clone(), text);
-            self.shared.writer_signal.wake();
-            has_room
-        };
+        let is_kept = self.shared.append(&mut frame).is_ok()
+            || self.shared.overflow.push_price(id.clone(), text);
+        self.shared.wake_writer();
         // Only now: a call that finds it here may append its record at once.
         if is_kept {
             remembered.insert(id.clone());
@@ -339,6 +339,8 @@ struct Shared {
     overflow: Overflow,
     writer_signal: Signal,
     keeper_signal: Signal,
+    /// Something was written that the database wants. That a call began is nothing.
+    has_records: AtomicBool,
     database_fault: Mutex<Option<String>>,
     /// Prices whose text was written since the start.
     remembered: papaya::HashSet<PriceId>,
@@ -350,15 +352,21 @@ impl Shared {
         if self.journal.wants_keeper() {
             self.keeper_signal.wake();
         }
-        self.writer_signal.wake();
         place
+    }
+
+    fn wake_writer(&self) {
+        self.has_records.store(true, Ordering::SeqCst);
+        self.writer_signal.wake();
     }
 
     fn journal_record(&self, record: &CallRecord) -> Result<(), Unwritable> {
         let mut frame = framed(Kind::Record, |bytes, bounds| {
             codec::put_record(bytes, record, bounds);
         });
-        self.append(&mut frame).map(|_| ())
+        self.append(&mut frame)?;
+        self.wake_writer();
+        Ok(())
     }
 
     fn note_passed(&self, opening: &Place, completion_tokens: u64) {

@@ -3,7 +3,6 @@
 //! The database keeps these sums next to the calls, and memory keeps them alone for calls that
 //! neither disk nor memory had room for.
 
-use std::collections::HashMap;
 use std::ops::AddAssign;
 use std::sync::Arc;
 
@@ -12,6 +11,7 @@ use domain::{
     ApplicationName, BackendId, Currency, LimitId, ModelName, Nanos, PriceId, ProductId,
     SubscriptionId, Wall,
 };
+use foldhash::HashMap;
 
 pub(super) const HOUR_MS: i64 = 3_600_000;
 
