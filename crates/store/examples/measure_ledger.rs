@@ -4,6 +4,8 @@
 //! - `fill DIR CALLS DAYS`: writes calls of that many days into an empty directory, flat out
 //! - `pace DIR CALLS BURST`: a thousand calls a second of the ledger's time, each burst of them in the
 //!   database before the next begins, as on a gateway that is not busy; count its instructions
+//! - `roll DIR DAYS`: lets an idle ledger sum up the days of a full one, as one that is not flat out does
+//!   as it goes
 //! - `report DIR`: reports over what is there
 
 use std::path::Path;
@@ -21,6 +23,7 @@ use store::ledger::{UsageBy, UsageQuery, usage};
 const START: Wall = Wall(1_795_348_800_000);
 /// Made ahead, so that making them is not measured.
 const BURST: u64 = 100_000;
+const BEHIND_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -29,24 +32,27 @@ fn main() {
     match arguments[..] {
         ["fill", dir, calls, days] => fill(Path::new(dir), number(calls), number(days)),
         ["pace", dir, calls, burst] => pace(Path::new(dir), number(calls), number(burst)),
+        ["roll", dir, days] => roll(Path::new(dir), number(days)),
         ["report", dir] => report(Path::new(dir)),
-        _ => say("usage: measure_ledger fill DIR CALLS DAYS | pace DIR CALLS BURST | report DIR"),
+        _ => say(
+            "usage: measure_ledger fill DIR CALLS DAYS | pace DIR CALLS BURST | roll DIR DAYS | report DIR",
+        ),
     }
 }
 
 fn fill(dir: &Path, calls: u64, days: u64) {
-    let ledger = open(dir);
+    let ledger = open(dir, START);
     let step = Duration::from_nanos(
         u64::try_from(u128::from(days) * 86_400_000_000_000 / u128::from(calls)).unwrap_or(0),
     );
     let mut in_calls = Took::default();
-    let (mut furthest_behind, mut folded) = (0, 0);
     let all = timed(|| {
         for first in (0..calls).step_by(BURST as usize) {
             in_calls += write(&ledger, first..calls.min(first + BURST), step);
-            let health = ledger.health();
-            furthest_behind = furthest_behind.max(health.behind_bytes);
-            folded = health.folded;
+            // Past the journal's bound, calls would lose their detail.
+            while ledger.health().behind_bytes > BEHIND_BYTES_MAX {
+                std::thread::sleep(Duration::from_millis(5));
+            }
         }
         ledger.close();
     });
@@ -58,12 +64,8 @@ fn fill(dir: &Path, calls: u64, days: u64) {
         "through to the database: {:.0} calls/s",
         calls as f64 / all.wall.as_secs_f64()
     ));
-    say(&format!(
-        "furthest behind: {} MiB; {folded} calls folded",
-        furthest_behind >> 20
-    ));
 
-    let ledger = open(dir);
+    let ledger = open(dir, START);
     let record = call(calls, step);
     let entry = ledger.begin(&record.opening);
     let progress = timed(|| (0..100_000).for_each(|tokens| ledger.progress(&entry, tokens)));
@@ -73,7 +75,7 @@ fn fill(dir: &Path, calls: u64, days: u64) {
 }
 
 fn pace(dir: &Path, calls: u64, burst: u64) {
-    let ledger = open(dir);
+    let ledger = open(dir, START);
     for first in (0..calls).step_by(burst as usize) {
         write(
             &ledger,
@@ -100,13 +102,15 @@ fn report(dir: &Path) {
         ("UTC", vec![]),
         ("UTC", teams.clone()),
         ("UTC", all),
+        ("UTC", vec![UsageBy::User, UsageBy::Model]),
         ("Europe/Berlin", teams.clone()),
-        ("Asia/Kolkata", teams.clone()),
+        ("Asia/Kolkata", teams),
     ] {
         for since in [None, Some(START + Duration::from_secs(12_345))] {
             let time_zone = jiff::tz::TimeZone::get(zone).expect("a zone of the bundled database");
             let query = UsageQuery {
                 by: by.clone(),
+                only: vec![],
                 since,
                 until: None,
                 time_zone,
@@ -122,10 +126,25 @@ fn report(dir: &Path) {
     }
 }
 
-fn open(dir: &Path) -> Ledger {
+fn roll(dir: &Path, days: u64) {
+    let end = START + Duration::from_secs(days * 86_400);
+    let took = timed(|| {
+        let ledger = open(dir, end + Duration::from_secs(86_400));
+        let database = rusqlite::Connection::open(dir.join("ledger.sqlite")).expect("a ledger");
+        let until =
+            || database.query_row("SELECT until FROM rollup", [], |row| row.get::<_, i64>(0));
+        while until().is_ok_and(|until| until < end.0) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        ledger.close();
+    });
+    say(&format!("summed up by day in {:.0?} wall", took.wall));
+}
+
+fn open(dir: &Path, wall: Wall) -> Ledger {
     let now = Now {
         mono: Mono::from_secs(86_400),
-        wall: START,
+        wall,
     };
     Ledger::open(dir, now).expect("a directory of its own").0
 }

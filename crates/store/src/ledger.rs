@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use domain::Now;
 use domain::record::{CallRecord, Opening, PriceId};
+use jiff::tz::TimeZone;
 
 use crate::counters::Restored;
 use crate::directory::{Lock, create_private_directory};
@@ -21,10 +22,12 @@ mod codec;
 mod database;
 mod journal;
 mod keeper;
+mod levels;
 mod migrations;
 mod overflow;
 mod query;
 mod recovery;
+mod rollup;
 mod rows;
 #[cfg(test)]
 mod samples;
@@ -34,6 +37,7 @@ mod sums;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod totals;
 mod usage;
 mod writer;
 
@@ -87,6 +91,8 @@ pub struct Options {
     pub records_in_memory_max: usize,
     /// How much of the journal a power loss may undo. A kill of the process undoes nothing.
     pub sync_interval: Duration,
+    /// Whose days sums are kept by, so that reports in this zone over many days are quick.
+    pub time_zone: TimeZone,
 }
 
 impl Default for Options {
@@ -96,6 +102,7 @@ impl Default for Options {
             journal_bytes_max: 1024 * 1024 * 1024,
             records_in_memory_max: 10_000,
             sync_interval: Duration::from_secs(1),
+            time_zone: TimeZone::UTC,
         }
     }
 }
@@ -153,6 +160,7 @@ impl Ledger {
                 dir.display()
             ))
         };
+        database.set_time_zone(&options.time_zone).map_err(read)?;
         database.prune_levels(now.wall).map_err(read)?;
         let counters = database.restored(now).map_err(read)?;
         let journal = Journal::create(
@@ -162,7 +170,7 @@ impl Ledger {
             options.journal_bytes_max,
         )
         .map_err(|error| failed("make the journal", error))?;
-        let ledger = Self::start(dir, lock, database, journal, options)
+        let ledger = Self::start(dir, lock, database, journal, now, options)
             .map_err(|error| failed("start the ledger", error))?;
         let recovered = Recovered {
             counters,
@@ -178,6 +186,7 @@ impl Ledger {
         lock: Lock,
         database: Database,
         journal: Journal,
+        now: Now,
         options: &Options,
     ) -> std::io::Result<Self> {
         let tail = Tail::new(journal.current());
@@ -196,7 +205,13 @@ impl Ledger {
             keeper: None,
             _lock: lock,
         };
-        let writer = Writer::new(Arc::clone(&shared), dir.to_owned(), database, tail);
+        let writer = Writer::new(
+            Arc::clone(&shared),
+            dir.to_owned(),
+            database,
+            tail,
+            now.wall,
+        );
         ledger.writer = Some(
             std::thread::Builder::new()
                 .name("ledger-writer".into())

@@ -33,6 +33,7 @@ pub(super) struct Writer {
     database: Option<Database>,
     tail: Tail,
     open: OpenCalls,
+    /// When the newest call began, or the ledger was opened.
     latest: Wall,
 }
 
@@ -43,14 +44,20 @@ enum Step {
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, dir: PathBuf, database: Database, tail: Tail) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        dir: PathBuf,
+        database: Database,
+        tail: Tail,
+        opened_at: Wall,
+    ) -> Self {
         Self {
             shared,
             dir,
             database: Some(database),
             tail,
             open: OpenCalls::default(),
-            latest: Wall(0),
+            latest: opened_at,
         }
     }
 
@@ -68,7 +75,16 @@ impl Writer {
                     self.shared.note_database(None);
                 }
                 Ok(Step::CaughtUp) if stop.is_some() => return self.open.is_empty() && self.end(),
-                Ok(Step::CaughtUp) => self.wait_for_work(),
+                Ok(Step::CaughtUp) => match self.roll_up() {
+                    // Records come first, and there may be some by now.
+                    Ok(true) => {}
+                    Ok(false) => self.wait_for_work(),
+                    Err(fault) => {
+                        self.shared.note_database(Some(fault));
+                        self.database = None;
+                        self.shared.writer_signal.pause(RETRY_PAUSE);
+                    }
+                },
                 Err(fault) => {
                     self.shared.note_database(Some(fault));
                     // Opened anew at the next try: the file itself may have been repaired.
@@ -144,6 +160,16 @@ impl Writer {
             none => none.insert(Database::open(&self.dir).map_err(|error| error.0)?),
         };
         write(database).map_err(|error| database.describe(&error))
+    }
+
+    fn roll_up(&mut self) -> Result<bool, String> {
+        let latest = self.latest;
+        let mut more = false;
+        self.write(|database| {
+            more = database.roll_up(latest)?;
+            Ok(())
+        })?;
+        Ok(more)
     }
 
     /// Records that the journal could not take, if the keeper has not brought them there yet.

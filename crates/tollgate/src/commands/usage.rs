@@ -27,6 +27,7 @@ of `total_tokens` that no provider reported. `cost` has what is owed for calls w
 
   tollgate usage --config tollgate.yaml
   tollgate usage --config tollgate.yaml --by subscription,model --since 7d
+  tollgate usage --config tollgate.yaml --by user,model --only team=search --since 30d
   tollgate usage --config tollgate.yaml --by day,subscription --since 2026-11-01 --until 2026-12-01 --format csv")]
 pub struct Usage {
     /// The gateway's configuration, which says where its ledger is
@@ -42,6 +43,10 @@ pub struct Usage {
     )]
     by: Vec<By>,
 
+    /// Only calls with this name, as NAME=VALUE: subscription=search; may be given more than once
+    #[arg(long, value_name = "NAME=VALUE", value_parser = Only::parse)]
+    only: Vec<Only>,
+
     /// Only calls since then: a date, an RFC 3339 time, or how long ago (24h, 7d)
     #[arg(long, value_name = "WHEN", value_parser = Moment::parse)]
     since: Option<Moment>,
@@ -56,6 +61,7 @@ pub struct Usage {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum By {
+    #[value(alias = "team")]
     Subscription,
     Application,
     Product,
@@ -65,6 +71,32 @@ pub enum By {
     Hour,
     Outcome,
     Cache,
+    User,
+}
+
+/// `subscription=search`
+#[derive(Clone, Debug)]
+struct Only {
+    by: By,
+    name: String,
+}
+
+impl Only {
+    fn parse(text: &str) -> Result<Self, String> {
+        let Some((by, name)) = text.split_once('=') else {
+            return Err("a name and a value are needed, such as subscription=search".to_owned());
+        };
+        match By::from_str(by.trim(), true) {
+            Ok(By::Day | By::Hour) => Err(format!("`{by}` is a time: use --since and --until")),
+            Ok(by) => Ok(Self {
+                by,
+                name: name.trim().to_owned(),
+            }),
+            Err(_) => Err(format!(
+                "`{by}` is none of subscription (or team), application, product, model, backend, outcome, cache, user"
+            )),
+        }
+    }
 }
 
 impl Usage {
@@ -92,6 +124,11 @@ impl Usage {
             by: self.by.iter().map(|by| by.column()).collect(),
             since: resolve(self.since, "--since")?,
             until: resolve(self.until, "--until")?,
+            only: self
+                .only
+                .iter()
+                .map(|only| (only.by.column(), only.name.clone()))
+                .collect(),
             time_zone: settings.time_zone.clone(),
         };
         let rows = ledger::usage(&settings.data_dir, &query)?;
@@ -105,7 +142,7 @@ impl Usage {
 }
 
 /// Names of a row's columns after those asked for, in the order in which every format has them.
-const COLUMNS: [&str; 12] = [
+const COLUMNS: [&str; 14] = [
     "calls",
     "attempts",
     "prompt_tokens",
@@ -118,6 +155,8 @@ const COLUMNS: [&str; 12] = [
     "currency",
     "unpriced_calls",
     "saved",
+    "estimated_share",
+    "unpriced_share",
 ];
 
 /// Decimals of money in a table for people.
@@ -128,6 +167,54 @@ enum Value {
     Number(u64),
     Money(Nanos),
     Currency(Option<Currency>),
+    Share(Share),
+}
+
+/// Of tokens.
+#[derive(Clone, Copy, Default)]
+struct Share {
+    part: u64,
+    whole: u64,
+}
+
+impl Share {
+    /// Rounded half up to a ten-thousandth.
+    fn ten_thousandths(self) -> u128 {
+        let whole = u128::from(self.whole).max(1);
+        (u128::from(self.part) * 10_000 + whole / 2) / whole
+    }
+
+    /// `0.1234`
+    fn exact(self) -> String {
+        let share = self.ten_thousandths();
+        format!("{}.{:04}", share / 10_000, share % 10_000)
+    }
+
+    /// `12.34%`
+    fn percent(self) -> String {
+        let share = self.ten_thousandths();
+        format!("{}.{:02}%", share / 100, share % 100)
+    }
+}
+
+impl Value {
+    fn for_people(self) -> Cell {
+        match self {
+            Self::Number(number) => Cell::Number(number),
+            Self::Money(amount) => Cell::text(&amount.fixed(DECIMALS)),
+            Self::Currency(currency) => Cell::text(&code(currency)),
+            Self::Share(share) => Cell::text(&share.percent()),
+        }
+    }
+
+    fn exact(self) -> Cell {
+        match self {
+            Self::Number(number) => Cell::Number(number),
+            Self::Money(amount) => Cell::text(&amount.to_string()),
+            Self::Currency(currency) => Cell::text(&code(currency)),
+            Self::Share(share) => Cell::text(&share.exact()),
+        }
+    }
 }
 
 fn values(row: &UsageRow) -> [Value; COLUMNS.len()] {
@@ -144,9 +231,16 @@ fn values(row: &UsageRow) -> [Value; COLUMNS.len()] {
         cost,
         currency,
         unpriced_calls,
+        unpriced_tokens,
         saved,
         ..
     } = row;
+    let share = |part| {
+        Value::Share(Share {
+            part,
+            whole: *total_tokens,
+        })
+    };
     [
         Value::Number(*calls),
         Value::Number(*attempts),
@@ -160,6 +254,8 @@ fn values(row: &UsageRow) -> [Value; COLUMNS.len()] {
         Value::Currency(*currency),
         Value::Number(*unpriced_calls),
         Value::Money(*saved),
+        share(*estimated_tokens),
+        share(*unpriced_tokens),
     ]
 }
 
@@ -168,50 +264,44 @@ pub fn for_people(by: &[By], rows: &[UsageRow]) -> String {
     if rows.is_empty() {
         return "no calls in this time\n".to_owned();
     }
-    let for_people = |value| match value {
-        Value::Number(number) => Cell::Number(number),
-        Value::Money(amount) => Cell::text(&amount.fixed(DECIMALS)),
-        Value::Currency(currency) => Cell::text(&code(currency)),
-    };
     let names = (0..by.len()).map(|index| Cell::text(if index == 0 { "total" } else { " " }));
     let sums = (0..COLUMNS.len()).map(|column| total(rows, column));
-    let mut table = table(by, rows, for_people);
+    let mut table = table(by, rows, Value::for_people);
     table.total(names.chain(sums).collect());
     table.aligned()
 }
 
 /// Of money, one sum for each currency.
 fn total(rows: &[UsageRow], column: usize) -> Cell {
-    let mut number = 0_u64;
+    let (mut number, mut share) = (None, None);
     let mut money = BTreeMap::<Currency, Nanos>::new();
     let mut currencies = BTreeSet::new();
-    let mut is_number = false;
     for row in rows {
-        currencies.extend(row.currency);
         match values(row)[column] {
             Value::Number(amount) => {
-                is_number = true;
-                number = number.saturating_add(amount);
+                let sum = number.get_or_insert(0_u64);
+                *sum = sum.saturating_add(amount);
             }
             Value::Money(amount) => {
                 if let Some(currency) = row.currency {
                     *money.entry(currency).or_default() += amount;
                 }
             }
-            Value::Currency(_) => {}
+            Value::Currency(currency) => currencies.extend(currency),
+            Value::Share(Share { part, whole }) => {
+                let sum = share.get_or_insert(Share::default());
+                sum.part = sum.part.saturating_add(part);
+                sum.whole = sum.whole.saturating_add(whole);
+            }
         }
     }
-    if is_number {
-        return Cell::Number(number);
+    if let Some(sum) = number.map(Value::Number).or(share.map(Value::Share)) {
+        return sum.for_people();
     }
-    let texts: Vec<String> = if money.is_empty() {
-        currencies.iter().map(Currency::to_string).collect()
-    } else {
-        money
-            .values()
-            .map(|amount| amount.fixed(DECIMALS))
-            .collect()
-    };
+    let money = money.values().map(|amount| amount.fixed(DECIMALS));
+    let texts: Vec<String> = money
+        .chain(currencies.iter().map(Currency::to_string))
+        .collect();
     Cell::text(&texts.join(" + "))
 }
 
@@ -220,15 +310,10 @@ fn code(currency: Option<Currency>) -> String {
 }
 
 fn csv(by: &[By], rows: &[UsageRow]) -> String {
-    let exact = |value| match value {
-        Value::Number(number) => Cell::Number(number),
-        Value::Money(amount) => Cell::text(&amount.to_string()),
-        Value::Currency(currency) => Cell::text(&code(currency)),
-    };
-    table(by, rows, exact).csv()
+    table(by, rows, Value::exact).csv()
 }
 
-fn table(by: &[By], rows: &[UsageRow], cell: impl Fn(Value) -> Cell) -> Table {
+fn table(by: &[By], rows: &[UsageRow], cell: fn(Value) -> Cell) -> Table {
     let mut table = by
         .iter()
         .fold(Table::default(), |table, by| table.column(by.name()));
@@ -243,7 +328,7 @@ fn table(by: &[By], rows: &[UsageRow], cell: impl Fn(Value) -> Cell) -> Table {
             row.by
                 .iter()
                 .map(|name| Cell::text(name))
-                .chain(values(row).map(&cell))
+                .chain(values(row).map(cell))
                 .collect(),
         );
     }
@@ -270,9 +355,11 @@ impl Serialize for JsonRow<'_> {
         for (name, value) in COLUMNS.iter().zip(values(self.row)) {
             match value {
                 Value::Number(number) => object.serialize_entry(name, &number)?,
-                Value::Money(amount) => {
-                    let digits =
-                        RawValue::from_string(amount.to_string()).map_err(S::Error::custom)?;
+                Value::Money(_) | Value::Share(_) => {
+                    let Cell::Text(digits) = value.exact() else {
+                        continue;
+                    };
+                    let digits = RawValue::from_string(digits).map_err(S::Error::custom)?;
                     object.serialize_entry(name, &digits)?;
                 }
                 Value::Currency(currency) => {
@@ -296,6 +383,7 @@ impl By {
             Self::Hour => "hour",
             Self::Outcome => "outcome",
             Self::Cache => "cache",
+            Self::User => "user",
         }
     }
 
@@ -310,6 +398,7 @@ impl By {
             Self::Hour => UsageBy::Hour,
             Self::Outcome => UsageBy::Outcome,
             Self::Cache => UsageBy::Cache,
+            Self::User => UsageBy::User,
         }
     }
 }
@@ -326,6 +415,7 @@ mod tests {
             cost: Nanos(1_250_000),
             currency: Some(Currency::USD),
             unpriced_calls: 1,
+            unpriced_tokens: total_tokens / 3,
             ..UsageRow::default()
         };
         vec![row("batch", 1_000), row("search", 234)]
@@ -339,7 +429,10 @@ mod tests {
             last[..9],
             ["total", "4", "0", "0", "0", "0", "0", "1,234", "0"]
         );
-        assert_eq!(last[9..], ["0.002500", "USD", "2", "0.000000"]);
+        assert_eq!(
+            last[9..],
+            ["0.002500", "USD", "2", "0.000000", "0.00%", "33.31%"]
+        );
     }
 
     #[test]
@@ -366,6 +459,7 @@ mod tests {
         assert_eq!(row["total_tokens"], 234);
         assert_eq!(row["cost"], 0.00125);
         assert_eq!(row["currency"], "USD");
+        assert_eq!(row["unpriced_share"], 0.3333);
         assert_eq!(row.len(), 2 + COLUMNS.len());
     }
 
@@ -375,7 +469,10 @@ mod tests {
         let lines: Vec<&str> = printed.lines().collect();
         assert_eq!(lines.len(), 3);
         assert!(lines[0].starts_with("subscription,model,calls,attempts,prompt_tokens"));
-        assert!(lines[0].ends_with("estimated_tokens,cost,currency,unpriced_calls,saved"));
-        assert_eq!(lines[1], "batch,gpt-4o,2,0,0,0,0,0,1000,0,0.00125,USD,1,0");
+        assert!(lines[0].ends_with("unpriced_calls,saved,estimated_share,unpriced_share"));
+        assert_eq!(
+            lines[1],
+            "batch,gpt-4o,2,0,0,0,0,0,1000,0,0.00125,USD,1,0,0.0000,0.3330"
+        );
     }
 }
