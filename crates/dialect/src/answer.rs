@@ -1,14 +1,13 @@
 //! Unary answers: their usage, and what to count when they have none.
 
 use domain::Usage;
-use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use crate::json::Json;
+use crate::json::{Json, scan};
 use crate::{Encoding, Operation, choice, usage};
 
 /// What a whole unary answer says of itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
     pub usage: Option<Usage>,
     /// Parsed as JSON to its end: a cut answer is not whole.
@@ -16,11 +15,11 @@ pub struct Answer {
 }
 
 pub fn read(operation: Operation, body: &[u8]) -> Answer {
-    if serde_json::from_slice::<IgnoredAny>(body).is_err() {
+    let Ok([usage, tier]) = scan::members(body, ["usage", "service_tier"]) else {
         return Answer::default();
-    }
+    };
     Answer {
-        usage: usage::of_answer(operation, Json::whole(body)),
+        usage: usage.and_then(|object| usage::at_tier(operation, object, tier)),
         is_whole: true,
     }
 }

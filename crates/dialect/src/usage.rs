@@ -5,17 +5,13 @@ use domain::{ServiceTier, Usage};
 use crate::Operation;
 use crate::json::Json;
 
-/// Of a whole answer, or of one event of a stream: its usage object, at the tier that it says.
-pub(crate) fn of_answer(operation: Operation, answer: Json<'_>) -> Option<Usage> {
-    let (mut usage, mut tier) = (None, None);
-    for (name, value) in answer.members() {
-        match &*name {
-            "usage" => usage = usage.or(Some(value)),
-            "service_tier" => tier = tier.or(Some(value)),
-            _ => {}
-        }
-    }
-    let mut usage = read(operation, usage?)?;
+/// The usage object of a whole answer, or of one event of a stream, at the tier that it says.
+pub(crate) fn at_tier(
+    operation: Operation,
+    usage: Json<'_>,
+    tier: Option<Json<'_>>,
+) -> Option<Usage> {
+    let mut usage = read(operation, usage)?;
     if let Some(tier) = tier.and_then(service_tier) {
         usage.tier = tier;
     }
@@ -27,11 +23,16 @@ pub(crate) fn read(operation: Operation, usage: Json<'_>) -> Option<Usage> {
     if !usage.is_object() {
         return None;
     }
-    let total = tokens(usage, "total_tokens");
-    let (prompt, mut completion) = match (
-        tokens(usage, "prompt_tokens"),
-        tokens(usage, "completion_tokens"),
-    ) {
+    let named = Named::of(usage);
+    let Named {
+        total,
+        prompt,
+        completion,
+        of_prompt,
+        of_completion,
+        ..
+    } = named;
+    let (prompt, mut completion) = match (prompt, completion) {
         (Some(prompt), Some(completion)) => (prompt, completion),
         (Some(prompt), None) if operation == Operation::Embeddings => (prompt, 0),
         (None, None) if operation == Operation::Embeddings => (total?, 0),
@@ -39,8 +40,6 @@ pub(crate) fn read(operation: Operation, usage: Json<'_>) -> Option<Usage> {
         (None, Some(completion)) => (total?.checked_sub(completion)?, completion),
         (None, None) => return None,
     };
-    let of_prompt = usage.get("prompt_tokens_details");
-    let of_completion = usage.get("completion_tokens_details");
     let detail = |object: Option<Json<'_>>, name| {
         object.and_then(|object| tokens(object, name)).unwrap_or(0)
     };
@@ -54,12 +53,9 @@ pub(crate) fn read(operation: Operation, usage: Json<'_>) -> Option<Usage> {
     {
         completion += reasoning;
     }
-    let caches = Caches::read(usage, of_prompt);
+    let caches = Caches::of(&named);
     Some(Usage {
-        tier: usage
-            .get("service_tier")
-            .and_then(service_tier)
-            .unwrap_or_default(),
+        tier: named.tier.and_then(service_tier).unwrap_or_default(),
         prompt,
         completion,
         cached_prompt: caches.read.min(prompt),
@@ -72,6 +68,55 @@ pub(crate) fn read(operation: Operation, usage: Json<'_>) -> Option<Usage> {
     })
 }
 
+/// What a usage object says, found in one pass. Of a name that is there twice, the first that says
+/// something counts.
+#[derive(Default)]
+struct Named<'a> {
+    total: Option<u64>,
+    prompt: Option<u64>,
+    completion: Option<u64>,
+    cache_read: Option<u64>,
+    cache_hit: Option<u64>,
+    cache_creation: Option<u64>,
+    of_prompt: Option<Json<'a>>,
+    of_completion: Option<Json<'a>>,
+    of_cache_creation: Option<Json<'a>>,
+    tier: Option<Json<'a>>,
+}
+
+impl<'a> Named<'a> {
+    fn of(usage: Json<'a>) -> Self {
+        let mut named = Self::default();
+        for (name, value) in usage.members() {
+            let number = match &*name {
+                "total_tokens" => &mut named.total,
+                "prompt_tokens" => &mut named.prompt,
+                "completion_tokens" => &mut named.completion,
+                "cache_read_input_tokens" => &mut named.cache_read,
+                "prompt_cache_hit_tokens" => &mut named.cache_hit,
+                "cache_creation_input_tokens" => &mut named.cache_creation,
+                other => {
+                    named.note(other, value);
+                    continue;
+                }
+            };
+            *number = number.or_else(|| count(value));
+        }
+        named
+    }
+
+    fn note(&mut self, name: &str, value: Json<'a>) {
+        let place = match name {
+            "prompt_tokens_details" => &mut self.of_prompt,
+            "completion_tokens_details" => &mut self.of_completion,
+            "cache_creation" => &mut self.of_cache_creation,
+            "service_tier" => &mut self.tier,
+            _ => return,
+        };
+        place.get_or_insert(value);
+    }
+}
+
 /// The provider's prompt cache, under the names that providers and the gateways before them use.
 /// In this shape of usage, `prompt_tokens` has them all.
 struct Caches {
@@ -82,18 +127,17 @@ struct Caches {
 }
 
 impl Caches {
-    fn read(usage: Json<'_>, of_prompt: Option<Json<'_>>) -> Self {
-        let detail = |name| of_prompt.and_then(|object| tokens(object, name));
-        let own = |name| tokens(usage, name);
+    fn of(usage: &Named<'_>) -> Self {
+        let detail = |name| usage.of_prompt.and_then(|object| tokens(object, name));
         let read = detail("cached_tokens")
-            .or_else(|| own("cache_read_input_tokens"))
-            .or_else(|| own("prompt_cache_hit_tokens"));
+            .or(usage.cache_read)
+            .or(usage.cache_hit);
         let written = detail("cache_write_tokens")
             .or_else(|| detail("cache_creation_tokens"))
-            .or_else(|| own("cache_creation_input_tokens"));
+            .or(usage.cache_creation);
         let by_lifetime = usage
-            .get("cache_creation")
-            .or_else(|| of_prompt?.get("cache_creation_token_details"));
+            .of_cache_creation
+            .or_else(|| usage.of_prompt?.get("cache_creation_token_details"));
         let lives = |name| by_lifetime.and_then(|object| tokens(object, name));
         let written_1h = lives("ephemeral_1h_input_tokens").unwrap_or(0);
         let by_lifetime = written_1h + lives("ephemeral_5m_input_tokens").unwrap_or(0);
@@ -115,11 +159,15 @@ pub(crate) fn service_tier(value: Json<'_>) -> Option<ServiceTier> {
     }
 }
 
-/// A count, also when written as `12.0`. Null, negative, fractional or absurd is not a count.
 fn tokens(object: Json<'_>, name: &str) -> Option<u64> {
+    count(object.get(name)?)
+}
+
+/// A count, also when written as `12.0`. Null, negative, fractional or absurd is not a count.
+fn count(value: Json<'_>) -> Option<u64> {
     /// Past this a float no longer holds every integer, and no answer is so long.
     const COUNT_MAX: f64 = 9_007_199_254_740_992.0;
-    let text = std::str::from_utf8(object.get(name)?.raw()).ok()?;
+    let text = std::str::from_utf8(value.raw()).ok()?;
     if let Ok(count) = text.parse::<u64>() {
         return Some(count);
     }
@@ -159,7 +207,8 @@ mod tests {
     #[test]
     fn the_tier_is_that_of_the_answer_or_of_its_usage() {
         let tier = |text: &str| {
-            of_answer(Operation::ChatCompletions, Json::whole(text.as_bytes()))
+            crate::answer::read(Operation::ChatCompletions, text.as_bytes())
+                .usage
                 .map(|usage| usage.tier)
         };
         let answer = |tier: &str| {

@@ -167,7 +167,14 @@ impl Reservation {
         self.parts.iter().filter_map(Part::charge).collect()
     }
 
-    /// The levels at admission, one per limit, for the response's headers.
+    /// Each limit's figures at admission, for the response's headers.
+    pub fn figures(&self) -> impl Iterator<Item = (&Limit, &Figures)> {
+        self.parts
+            .iter()
+            .map(|part| (part.limit.as_ref(), &part.figures))
+    }
+
+    /// The levels at admission, one per limit.
     pub fn levels(&self) -> Vec<Level> {
         self.parts
             .iter()

@@ -18,6 +18,7 @@ use jiff::tz::TimeZone;
 use crate::counters::Restored;
 use crate::directory::{Lock, create_private_directory};
 
+mod billed;
 mod codec;
 mod database;
 mod journal;
@@ -41,6 +42,7 @@ mod totals;
 mod usage;
 mod writer;
 
+pub use billed::{BilledQuery, BilledRow, billed};
 use codec::Bounds;
 use database::Database;
 use journal::{Journal, Place, Unwritable};

@@ -10,6 +10,8 @@ mod gate;
 mod provider;
 
 #[cfg(test)]
+mod bombs;
+#[cfg(test)]
 mod calls;
 #[cfg(test)]
 mod sizes;
