@@ -6,6 +6,7 @@
 
 pub mod book;
 mod factor;
+mod kinds;
 mod list;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ mod tests;
 use std::sync::Arc;
 
 pub use factor::{Factor, FactorError};
+pub use kinds::{Kind, kinds};
 pub use list::{Ask, Ceiling, PriceList, Schedule};
 
 use crate::money::{Currency, Nanos};

@@ -6,8 +6,12 @@
 
 mod charge;
 mod columns;
+mod day;
+mod document;
 mod provider;
 
-pub use charge::{Charge, Issuer, Meter, Prices, Span};
+pub use charge::{Charge, Issuer, Meter, Pair, Prices, Span};
 pub use columns::{Version, columns, row};
+pub use day::{Call, Cost, Day, Directory, Group, TooManyCharges};
+pub use document::{DocumentError, Documents};
 pub use provider::Provider;

@@ -19,6 +19,7 @@ use crate::counters::Restored;
 use crate::directory::{Lock, create_private_directory};
 
 mod billed;
+mod charged;
 mod codec;
 mod database;
 mod journal;
@@ -43,6 +44,7 @@ mod usage;
 mod writer;
 
 pub use billed::{BilledQuery, BilledRow, billed};
+pub use charged::{Charged, ChargedCall, ChargedQuery, PricedCharge, charged};
 use codec::Bounds;
 use database::Database;
 use journal::{Journal, Place, Unwritable};

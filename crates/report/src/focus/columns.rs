@@ -15,11 +15,11 @@ pub enum Version {
 }
 
 const MONEY: u32 = 9;
-/// A price in billionths for a million, times a number of units.
-const EXACT: u32 = 15;
+/// Converted prices have more decimals than money, and so has what they make of a few tokens.
+const EXACT: u32 = 18;
 
 /// FOCUS columns by name, then those of our own, which the specification wants to begin with `x_`.
-const ALL: [Column; 56] = [
+const ALL: [Column; 60] = [
     Column::text("AvailabilityZone"),
     Column::decimal("BilledCost", MONEY),
     Column::text("BillingAccountId"),
@@ -38,17 +38,21 @@ const ALL: [Column; 56] = [
     Column::text("CommitmentDiscountName"),
     Column::text("CommitmentDiscountStatus"),
     Column::text("CommitmentDiscountType"),
-    Column::decimal("ConsumedQuantity", 0),
+    Column::decimal("ConsumedQuantity", 1),
     Column::text("ConsumedUnit"),
     Column::decimal("ContractedCost", EXACT),
-    Column::decimal("ContractedUnitPrice", MONEY),
+    Column::decimal("ContractedUnitPrice", EXACT),
     Column::decimal("EffectiveCost", MONEY),
     Column::text("HostProviderName"),
     Column::text("InvoiceId"),
     Column::text("InvoiceIssuerName"),
     Column::decimal("ListCost", EXACT),
-    Column::decimal("ListUnitPrice", MONEY),
+    Column::decimal("ListUnitPrice", EXACT),
     Column::text("PricingCategory"),
+    Column::text("PricingCurrency"),
+    Column::decimal("PricingCurrencyContractedUnitPrice", EXACT),
+    Column::decimal("PricingCurrencyEffectiveCost", EXACT),
+    Column::decimal("PricingCurrencyListUnitPrice", EXACT),
     Column::decimal("PricingQuantity", 6),
     Column::text("PricingUnit"),
     Column::text("ProviderName"),
@@ -70,7 +74,7 @@ const ALL: [Column; 56] = [
     Column::text("SubAccountName"),
     Column::text("Tags"),
     Column::text("x_Backend"),
-    Column::decimal("x_EstimatedQuantity", 0),
+    Column::decimal("x_EstimatedQuantity", 1),
     Column::text("x_Model"),
     Column::text("x_PriceId"),
     Column::decimal("x_SavedCost", MONEY),
@@ -114,12 +118,13 @@ pub fn row(version: Version, issuer: &Issuer, charge: &Charge) -> Vec<Cell> {
 
 fn cell(column: &str, issuer: &Issuer, charge: &Charge) -> Cell {
     let billed = Decimal::from(charge.billed);
+    let list = charge.prices.map(|prices| prices.billing.list);
+    let contracted = charge.prices.map(|prices| prices.billing.contracted);
+    let pricing = charge.prices.map(|prices| prices.pricing);
+    let provider = &charge.provider.name;
+    let quantity = charge.meter.pricing_quantity(charge.quantity);
     // Without a price there is nothing to multiply, and FOCUS has no way to say that a cost is unknown.
-    let at =
-        |price: Option<domain::money::Nanos>| price.map_or(billed, |price| charge.cost_at(price));
-    let list = charge.prices.map(|prices| prices.list);
-    let contracted = charge.prices.map(|prices| prices.contracted);
-    let price = |price: Option<domain::money::Nanos>| Cell::from(price.map(Decimal::from));
+    let at = |price: Option<Decimal>| price.map_or(billed, |price| price.times(quantity));
     match column {
         "BilledCost" | "EffectiveCost" => billed.into(),
         "BillingAccountId" | "BillingAccountName" => Cell::text(&issuer.billing_account),
@@ -134,16 +139,24 @@ fn cell(column: &str, issuer: &Issuer, charge: &Charge) -> Cell {
         "ConsumedQuantity" => Decimal::whole(charge.quantity).into(),
         "ConsumedUnit" => Cell::text(charge.meter.consumed_unit()),
         "ContractedCost" => at(contracted).into(),
-        "ContractedUnitPrice" => price(contracted),
-        // Who hosts the provider's service is not to be seen from here; FOCUS then takes its name.
-        "HostProviderName" | "ProviderName" | "PublisherName" | "ServiceProviderName" => {
-            Cell::text(&charge.provider.name)
+        "ContractedUnitPrice" => contracted.into(),
+        // Who hosts a provider's service is not to be seen from here; FOCUS then takes its name.
+        "HostProviderName" | "PublisherName" => Cell::text(provider),
+        // One who charges for others' services sells them as his own.
+        "InvoiceIssuerName" | "ProviderName" | "ServiceProviderName" => {
+            Cell::text(issuer.name.as_ref().unwrap_or(provider))
         }
-        "InvoiceIssuerName" => Cell::text(&issuer.name),
         "ListCost" => at(list).into(),
-        "ListUnitPrice" => price(list),
+        "ListUnitPrice" => list.into(),
         "PricingCategory" => Cell::text("Standard"),
-        "PricingQuantity" => charge.pricing_quantity().into(),
+        "PricingCurrency" => Cell::text(match &charge.prices {
+            Some(prices) => prices.pricing_currency.as_str(),
+            None => charge.currency.as_str(),
+        }),
+        "PricingCurrencyContractedUnitPrice" => pricing.map(|pair| pair.contracted).into(),
+        "PricingCurrencyEffectiveCost" => at(pricing.map(|pair| pair.contracted)).into(),
+        "PricingCurrencyListUnitPrice" => pricing.map(|pair| pair.list).into(),
+        "PricingQuantity" => quantity.into(),
         "PricingUnit" => Cell::text(charge.meter.pricing_unit()),
         "ResourceId" => Cell::or_null(resource(charge).as_deref()),
         "ResourceType" => Cell::or_null(charge.backend.as_ref().map(|_| "Model Deployment")),
@@ -191,11 +204,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::focus::{Meter, Prices, Provider, Span};
+    use crate::focus::{Meter, Pair, Prices, Provider, Span};
 
     fn issuer() -> Issuer {
         Issuer {
-            name: "Platform team".to_owned(),
+            name: None,
             billing_account: "tollgate".to_owned(),
         }
     }
@@ -215,7 +228,6 @@ mod tests {
             subscription_name: Some("Search team".to_owned()),
             product: "standard".to_owned(),
             application: Some("=cmd|'/c calc'!A0".to_owned()),
-            user: None,
             model: "gpt-4o".to_owned(),
             backend: backend.then(|| "eastus".to_owned()),
             provider: Provider::of_backend("eastus", Some("eastus.openai.azure.com")),
@@ -232,9 +244,14 @@ mod tests {
     }
 
     fn prices(list: i64, contracted: i64) -> Option<Prices> {
+        let pair = |factor: i64| Pair {
+            list: Nanos(list * factor).into(),
+            contracted: Nanos(contracted * factor).into(),
+        };
         Some(Prices {
-            list: Nanos(list),
-            contracted: Nanos(contracted),
+            billing: pair(1),
+            pricing: pair(2),
+            pricing_currency: Currency::USD,
         })
     }
 
@@ -328,12 +345,35 @@ mod tests {
         assert_eq!(text("BilledCost"), "1.2345");
         assert_eq!(text("SkuId"), "gpt-4o/cached-input");
         assert_eq!(text("ServiceProviderName"), "Microsoft");
+        assert_eq!(text("PricingCurrency"), "USD");
+        assert_eq!(text("PricingCurrencyEffectiveCost"), "2.469");
         assert_eq!(text("SubAccountName"), "Search team");
         assert_eq!(text("ResourceId"), "backends/eastus/models/gpt-4o");
         assert_eq!(
             text("Tags"),
             r#"{"tollgate:application":"=cmd|'/c calc'!A0","tollgate:product":"standard"}"#
         );
+    }
+
+    #[test]
+    fn one_who_charges_the_teams_sells_what_others_make() {
+        let issuer = Issuer {
+            name: Some("Platform team".to_owned()),
+            ..issuer()
+        };
+        let charge = charge(Meter::Output, 1, prices(1, 1), true);
+        let names: Vec<&str> = columns(Version::V1_3)
+            .iter()
+            .map(|column| column.name)
+            .collect();
+        let row = row(Version::V1_3, &issuer, &charge);
+        let of = |name: &str| &row[names.iter().position(|had| *had == name).unwrap()];
+        for name in ["InvoiceIssuerName", "ProviderName", "ServiceProviderName"] {
+            assert_eq!(of(name), &Cell::text("Platform team"), "{name}");
+        }
+        for name in ["PublisherName", "HostProviderName"] {
+            assert_eq!(of(name), &Cell::text("Microsoft"), "{name}");
+        }
     }
 
     #[test]
@@ -408,7 +448,18 @@ mod tests {
             decimal("ContractedCost"),
             decimal("ContractedUnitPrice").times(quantity)
         );
+        let pricing = decimal("PricingCurrencyContractedUnitPrice");
+        assert_eq!(
+            decimal("PricingCurrencyEffectiveCost"),
+            pricing.times(quantity)
+        );
+        assert!(!null("PricingCurrency") && !decimal("PricingCurrencyListUnitPrice").is_negative());
         assert_eq!(cells["BilledCost"], cells["EffectiveCost"]);
+        // Else payments would be received by a third party, and BilledCost had to be 0.
+        let seller = ["ProviderName", "ServiceProviderName"]
+            .into_iter()
+            .find_map(|name| cells.get(name));
+        assert_eq!(seller, cells.get("InvoiceIssuerName"));
         assert!(time("ChargePeriodStart") < time("ChargePeriodEnd"));
         assert!(time("BillingPeriodStart") <= time("ChargePeriodStart"));
         assert!(time("ChargePeriodEnd") <= time("BillingPeriodEnd"));
