@@ -150,6 +150,7 @@ fn refuse_unpriced(opened: &Opened, query: &ChargedQuery) -> Result<()> {
 fn totals(query: &ChargedQuery) -> UsageQuery {
     UsageQuery {
         by: Vec::new(),
+        only: Vec::new(),
         since: query.since,
         until: query.until,
         time_zone: query.time_zone.clone(),
