@@ -8,6 +8,7 @@ mod key;
 mod limit;
 mod model;
 mod product;
+mod sink;
 mod telemetry;
 
 use std::collections::HashMap;
@@ -46,6 +47,7 @@ pub(crate) fn compile(
         products,
         subscriptions,
         applications,
+        sinks,
         metrics,
         telemetry,
         limit_lists,
@@ -111,6 +113,7 @@ pub(crate) fn compile(
         written.push((id, keys));
     }
     let keys = key::keys(&written, registry, &compiled, problems);
+    let sinks = sink::sinks(sinks.items, problems);
     let issuers = identity::issuers(identity.jwt.items, problems);
     let products = products
         .into_iter()
@@ -127,6 +130,7 @@ pub(crate) fn compile(
         backends,
         limits: global,
         application_limits,
+        sinks,
     }
 }
 

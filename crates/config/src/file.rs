@@ -3,11 +3,13 @@
 pub(crate) mod auth;
 pub(crate) mod backend;
 pub(crate) mod identity;
+pub(crate) mod kafka;
 pub(crate) mod limit;
 pub(crate) mod listen;
 pub(crate) mod model;
 pub(crate) mod pool;
 pub(crate) mod product;
+pub(crate) mod sink;
 pub(crate) mod subscription;
 pub(crate) mod telemetry;
 
@@ -20,6 +22,7 @@ use self::listen::Listen;
 use self::model::Model;
 use self::pool::Pool;
 use self::product::Product;
+use self::sink::SinkOfOneKind;
 use self::subscription::{Application, Subscription};
 use self::telemetry::{Metrics, Telemetry};
 use crate::read::{List, Path, Placed, Size, Span, Whole, section, words};
@@ -63,6 +66,8 @@ section! {
         pub subscriptions: List<Subscription> = "[]",
         /// Limits of single applications, whichever subscription calls for them.
         pub applications: List<Application> = "[]",
+        /// Where copies of usage records are sent.
+        pub sinks: List<SinkOfOneKind> = "[]",
         /// Token metrics by dimensions of your own.
         pub metrics: Metrics = "{}",
         /// OpenTelemetry: traces and metrics to a collector. Off until `otlp` is set.

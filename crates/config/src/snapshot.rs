@@ -1,5 +1,6 @@
 //! The whole compiled configuration at one revision. A call sees one from start to end.
 
+mod sink;
 mod token_source;
 
 use std::collections::HashMap;
@@ -15,6 +16,10 @@ use domain::{ApplicationName, BackendId, Limit, ModelName, ProductId, Subscripti
 use crate::expression::Expression;
 use crate::problem::Written;
 
+pub use sink::{
+    Envelope, FileCompression, FileSink, KafkaCompression, KafkaLogin, KafkaSasl, KafkaSink,
+    KafkaTls, OtlpSink, RecordKind, Sink, SinkBatch, SinkKind, SinkStart, WebhookSink,
+};
 pub use token_source::{
     Assigned, ClientCredentials, IdentityService, ManagedIdentity, SecretMethod, TokenSource,
     WorkloadIdentity,
@@ -35,6 +40,7 @@ pub struct Snapshot {
     pub limits: Vec<KeyedLimit>,
     /// Limits of scope application, by name.
     pub application_limits: HashMap<ApplicationName, Vec<KeyedLimit>>,
+    pub sinks: Vec<Arc<Sink>>,
 }
 
 /// Of the process rather than of any call. Those marked need a restart to change.

@@ -5,6 +5,7 @@ mod keys;
 mod listen;
 mod meaning;
 mod mistakes;
+mod sinks;
 mod yaml;
 
 use super::*;
@@ -12,6 +13,7 @@ use super::*;
 const EXAMPLE: &str = include_str!("../../../examples/tollgate.yaml");
 const SELF_HOSTED: &str = include_str!("../../../examples/self-hosted.yaml");
 const AZURE_IDENTITIES: &str = include_str!("../../../examples/azure-identities.yaml");
+const SINKS: &str = include_str!("../../../examples/sinks.yaml");
 
 /// A gateway with one of everything.
 const SMALL: &str = "

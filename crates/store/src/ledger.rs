@@ -22,6 +22,7 @@ mod billed;
 mod charged;
 mod codec;
 mod database;
+pub mod follow;
 mod journal;
 mod keeper;
 mod levels;

@@ -6,6 +6,7 @@ mod keys;
 mod schema;
 mod serve;
 mod simulate;
+mod sinks;
 mod usage;
 
 use std::future::Future;
@@ -34,6 +35,7 @@ pub enum Command {
     Schema(schema::Schema),
     Keys(keys::Keys),
     Usage(usage::Usage),
+    Sinks(sinks::Sinks),
     Simulate(simulate::Simulate),
 }
 
@@ -46,6 +48,7 @@ impl Command {
             Self::Schema(schema) => schema.run(),
             Self::Keys(keys) => keys.run(),
             Self::Usage(usage) => usage.run(),
+            Self::Sinks(sinks) => sinks.run(),
             Self::Simulate(simulate) => block_on(simulate.run()),
         }
     }

@@ -106,7 +106,7 @@ impl Field for WebUrl {
 }
 
 /// Loopback, private and link-local addresses, and names that no public resolver answers.
-fn is_near(url: &url::Url) -> bool {
+pub(crate) fn is_near(url: &url::Url) -> bool {
     match url.host() {
         Some(url::Host::Ipv4(ip)) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
         Some(url::Host::Ipv6(ip)) => {

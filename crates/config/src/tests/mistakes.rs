@@ -48,7 +48,7 @@ subscriptions:
 
 #[test]
 fn parts_that_are_not_built_are_unknown_fields() {
-    let parts = ["currency: EUR", "budgets: []", "notify: []", "sinks: []"];
+    let parts = ["currency: EUR", "budgets: []", "notify: []"];
     for part in parts {
         let name = part.split(':').next().expect("a name");
         let found = problems(&format!("{part}\n"));

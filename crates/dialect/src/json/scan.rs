@@ -201,21 +201,36 @@ impl<'a> Scan<'a> {
         let mut has_escapes = false;
         let mut at = start;
         loop {
-            at += plain_length(&self.document[at..], &mut self.seen);
-            match *self.document.get(at).ok_or(Malformed)? {
-                b'"' => break,
-                b'\\' => {
-                    has_escapes = true;
-                    at += escape(&self.document[at + 1..])? + 1;
+            let chunk = chunk(&self.document[at..]);
+            self.seen |= chunk;
+            let mut stops = stops(chunk);
+            let mut next = at + LANES;
+            // All of a chunk's escapes in one look: text that was code or JSON itself is full of them.
+            while stops != 0 {
+                let stop = at + stops.trailing_zeros() as usize;
+                match self.document.get(stop) {
+                    Some(b'"') => {
+                        self.at = stop + 1;
+                        return Ok(Text {
+                            span: start..stop,
+                            has_escapes,
+                        });
+                    }
+                    Some(b'\\') => {
+                        has_escapes = true;
+                        let end = stop + 1 + escape(&self.document[stop + 1..])?;
+                        if end >= next {
+                            next = end;
+                            break;
+                        }
+                        stops &= u32::MAX << (end - at);
+                    }
+                    // A control character, or the document's end.
+                    _ => return Err(Malformed),
                 }
-                _ => return Err(Malformed),
             }
+            at = next;
         }
-        self.at = at + 1;
-        Ok(Text {
-            span: start..at,
-            has_escapes,
-        })
     }
 }
 
@@ -254,25 +269,30 @@ pub(crate) fn members<'a, const N: usize>(
     Ok(found)
 }
 
-/// How many bytes come before a quote, a backslash or a control character. Bytes up to there are
-/// or-ed into `seen`, and maybe some behind.
+/// Bytes of text that are looked at together.
+const LANES: usize = 16;
+
+/// The next bytes of text, made up with quotes where it ends.
 #[inline]
-pub(super) fn plain_length(text: &[u8], seen: &mut u8x16) -> usize {
+fn chunk(text: &[u8]) -> u8x16 {
+    if let Some(chunk) = text.first_chunk::<LANES>() {
+        return u8x16::new(*chunk);
+    }
+    let mut last = [b'"'; LANES];
+    last[..text.len()].copy_from_slice(text);
+    u8x16::new(last)
+}
+
+/// How many bytes come before a quote, a backslash or a control character.
+pub(super) fn plain_length(text: &[u8]) -> usize {
     let mut at = 0;
-    while let Some(chunk) = text[at..].first_chunk::<16>() {
-        let chunk = u8x16::new(*chunk);
-        *seen |= chunk;
-        let stops = stops(chunk);
+    loop {
+        let stops = stops(chunk(&text[at..]));
         if stops != 0 {
             return at + stops.trailing_zeros() as usize;
         }
-        at += 16;
+        at += LANES;
     }
-    let (mut last, rest) = ([b'"'; 16], &text[at..]);
-    last[..rest.len()].copy_from_slice(rest);
-    let last = u8x16::new(last);
-    *seen |= last;
-    at + stops(last).trailing_zeros() as usize
 }
 
 /// One bit for each byte that ends a run of plain text.
@@ -532,7 +552,7 @@ mod tests {
         fn a_plain_run_ends_where_a_search_says(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
             let is_stop = |&byte: &u8| byte == b'"' || byte == b'\\' || byte < 0x20;
             let expected = bytes.iter().position(is_stop).unwrap_or(bytes.len());
-            prop_assert_eq!(plain_length(&bytes, &mut u8x16::default()), expected);
+            prop_assert_eq!(plain_length(&bytes), expected);
         }
     }
 }

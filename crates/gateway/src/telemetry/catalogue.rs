@@ -139,6 +139,19 @@ metrics! {
     LEDGER_FAULT = Gauge "tollgate_ledger_fault" ("tollgate.ledger.fault", "1") ["part"]:
         "1 while this part of the ledger fails: `journal`, `database`. /readyz says why.";
 
+    SINK_LAG = Gauge "tollgate_sink_lag_records" ("tollgate.sink.lag", "{record}") ["sink"]:
+        "Calls on the ledger that the sink has not taken yet.";
+    SINK_LAG_TIME = Gauge "tollgate_sink_lag_seconds" ("tollgate.sink.lag.time", "s") ["sink"]:
+        "How long the oldest of them has been waiting.";
+    SINK_EVENTS = Counter "tollgate_sink_events" ("tollgate.sink.events", "{event}") ["sink", "result"]:
+        "Events of this process that the sink took (`delivered`) or will never take (`refused`: set aside in `data_dir/sinks`).";
+    SINK_FAILURES = Counter "tollgate_sink_failures" ("tollgate.sink.failures", "{delivery}") ["sink"]:
+        "Deliveries that failed; each is tried again.";
+    SINK_SUCCESS = Gauge "tollgate_sink_last_success_timestamp_seconds" ("tollgate.sink.last_success", "s") ["sink"]:
+        "When the sink last took an event, in seconds since 1970; 0 if it has not since the start.";
+    SINK_FAILING = Gauge "tollgate_sink_failing" ("tollgate.sink.failing", "1") ["sink", "kind"]:
+        "1 while the sink's latest delivery failed. /readyz says why.";
+
     CONFIG_REVISION = Gauge "tollgate_config_revision" ("tollgate.config.revision", "1") []:
         "Revision of the configuration in force, from 1 in each process.";
     RELOADS = Counter "tollgate_config_reloads" ("tollgate.config.reloads", "{reload}") ["result"]:

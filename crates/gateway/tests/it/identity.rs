@@ -223,5 +223,6 @@ fn snapshot() -> Snapshot {
         backends: HashMap::new(),
         limits: Vec::new(),
         application_limits: HashMap::new(),
+        sinks: Vec::new(),
     }
 }

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod sinks;
+#[cfg(test)]
 mod telemetry;
 
 // The data path against backends that fail as they are told.

@@ -198,16 +198,18 @@ impl Charge {
         )
     }
 
-    /// Keys with the prefix are the gateway's; FOCUS wants a provider's own tags to have one.
     pub fn tags(&self) -> String {
-        let mut tags = serde_json::Map::new();
-        let mut add = |key: &str, value: Option<&str>| {
-            if let Some(value) = value {
-                tags.insert(format!("tollgate:{key}"), value.into());
-            }
-        };
-        add("product", Some(&self.product));
-        add("application", self.application.as_deref());
-        serde_json::Value::Object(tags).to_string()
+        tags(&self.product, self.application.as_deref())
     }
+}
+
+/// Keys with the prefix are the gateway's; FOCUS wants a provider's own tags to have one.
+pub(super) fn tags(product: &str, application: Option<&str>) -> String {
+    // By name, whether or not maps are kept so.
+    let mut tags = serde_json::Map::new();
+    if let Some(application) = application {
+        tags.insert("tollgate:application".to_owned(), application.into());
+    }
+    tags.insert("tollgate:product".to_owned(), product.into());
+    serde_json::Value::Object(tags).to_string()
 }

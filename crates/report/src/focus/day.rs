@@ -213,7 +213,7 @@ impl Day {
                 billed: sums.billed,
                 saved: sums.saved,
                 prices,
-                price_id: price,
+                price_id: price.filter(|id| !id.is_empty()),
             }
         })
     }
@@ -227,7 +227,7 @@ pub struct Directory {
 }
 
 impl Directory {
-    fn provider(&self, backend: Option<&str>) -> Provider {
+    pub fn provider(&self, backend: Option<&str>) -> Provider {
         match backend {
             None => Provider::unknown(),
             Some(id) => match self.providers.get(id) {

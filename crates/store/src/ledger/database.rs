@@ -158,6 +158,15 @@ impl Database {
 
 /// For queries, beside a running gateway or without one.
 pub(super) fn open_to_read(dir: &Path) -> Result<Connection, LedgerError> {
+    open_existing(dir, OpenFlags::SQLITE_OPEN_READ_ONLY)
+}
+
+/// For what stands beside the calls. Waits while the writer has the database.
+pub(super) fn open_to_change(dir: &Path) -> Result<Connection, LedgerError> {
+    open_existing(dir, OpenFlags::SQLITE_OPEN_READ_WRITE)
+}
+
+fn open_existing(dir: &Path, access: OpenFlags) -> Result<Connection, LedgerError> {
     let path = dir.join(FILE);
     if !path.exists() {
         return Err(LedgerError(format!(
@@ -171,7 +180,7 @@ pub(super) fn open_to_read(dir: &Path) -> Result<Connection, LedgerError> {
             path.display()
         ))
     };
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(&path, flags).map_err(|error| context(&error))?;
     connection
         .busy_timeout(Duration::from_secs(5))

@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 5] = [
     "
     -- One per call. Times in ms (`at`) and µs (durations), UTC.
     CREATE TABLE calls (
@@ -192,6 +192,17 @@ const STEPS: [&str; 4] = [
     ALTER TABLE calls ADD COLUMN tier TEXT NOT NULL DEFAULT 'standard';
     ALTER TABLE attempts ADD COLUMN cache_write_1h_tokens INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE attempts ADD COLUMN tier TEXT NOT NULL DEFAULT 'standard';
+    ",
+    "
+    -- How far each sink has come: behind `call`, which stood in row `row` of `calls`.
+    CREATE TABLE sink_cursors (
+        sink TEXT PRIMARY KEY,
+        row INTEGER NOT NULL,
+        call BLOB,
+        at INTEGER NOT NULL,
+        generation INTEGER NOT NULL,
+        moved_at INTEGER NOT NULL
+    ) WITHOUT ROWID;
     ",
     "
     -- Sums of calls by day, of hours before `until`. `day` is when it starts, in the zone; only days

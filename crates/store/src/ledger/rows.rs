@@ -200,6 +200,13 @@ pub(super) fn recent(connection: &Connection, limit: usize) -> rusqlite::Result<
     Ok(records)
 }
 
+/// A row of `calls` with its attempts.
+pub(super) fn whole(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<CallRecord> {
+    let mut found = record(row)?;
+    found.attempts = attempts(connection, found.opening.id)?;
+    Ok(found)
+}
+
 pub(super) fn has(connection: &Connection, id: CallId) -> rusqlite::Result<bool> {
     let mut select = connection.prepare_cached("SELECT 1 FROM calls WHERE id = ?")?;
     select.exists([id.0.to_be_bytes()])

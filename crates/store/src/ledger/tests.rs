@@ -11,6 +11,7 @@ use super::*;
 
 mod crashes;
 mod faults;
+mod followers;
 mod queries;
 
 /// 64 KiB segments: a few hundred entries each.

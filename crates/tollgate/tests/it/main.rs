@@ -28,6 +28,7 @@ mod pass_through;
 mod reconciliation;
 mod reports;
 mod routing;
+mod sinks;
 mod token_limits;
 mod tokens;
 mod upstream_credentials;

@@ -160,6 +160,18 @@ async fn an_invoice_that_cannot_be_read_is_named_with_the_line_and_what_to_do() 
     assert!(missing.contains("no.csv"), "{missing}");
     let unknown = fault(&month.invoice(0, ""), &["--backend", "west"]);
     assert!(unknown.contains("no backend `west`"), "{unknown}");
+    let cost = [
+        "--layout",
+        "mapped",
+        "--map",
+        "date=start_time_iso",
+        "--map",
+        "model=model",
+        "--map",
+        "cost=output_tokens",
+    ];
+    let no_currency = fault(&month.invoice(0, ""), &cost);
+    assert!(no_currency.contains("add --currency"), "{no_currency}");
     let part = fault(&month.invoice(0, ""), &["--since", "2026-11-01T12:00:00Z"]);
     assert!(
         part.contains("--since: an invoice knows whole days"),
