@@ -18,6 +18,7 @@ use jiff::tz::TimeZone;
 use crate::counters::Restored;
 use crate::directory::{Lock, create_private_directory};
 
+mod adjustments;
 mod billed;
 mod charged;
 mod codec;
@@ -44,6 +45,7 @@ mod totals;
 mod usage;
 mod writer;
 
+pub use adjustments::{Adjustment, adjust, adjustments, each_call};
 pub use billed::{BilledQuery, BilledRow, billed};
 pub use charged::{Charged, ChargedCall, ChargedQuery, PricedCharge, charged};
 use codec::Bounds;
