@@ -8,11 +8,13 @@ pub(crate) mod limit;
 pub(crate) mod listen;
 pub(crate) mod model;
 pub(crate) mod pool;
+pub(crate) mod price;
 pub(crate) mod product;
 pub(crate) mod sink;
 pub(crate) mod subscription;
 pub(crate) mod telemetry;
 
+use domain::Currency;
 use jiff::tz::TimeZone;
 
 use self::backend::Backend;
@@ -21,6 +23,7 @@ use self::limit::LimitLists;
 use self::listen::Listen;
 use self::model::Model;
 use self::pool::Pool;
+use self::price::{ExchangeRate, Prices};
 use self::product::Product;
 use self::sink::SinkOfOneKind;
 use self::subscription::{Application, Subscription};
@@ -50,8 +53,15 @@ section! {
         pub store: Store = "sqlite",
         /// Where limits count.
         pub counters: Counters = "memory",
-        /// The time zone whose midnight starts calendar periods: a name of the IANA database.
+        /// The time zone whose midnight starts calendar periods and prices: a name of the IANA
+        /// database.
         pub time_zone: TimeZone = "UTC",
+        /// What costs are in.
+        pub currency: Currency = "USD",
+        /// For prices in other currencies.
+        pub exchange_rates: Placed<List<ExchangeRate>> = "[]",
+        /// Where list prices come from.
+        pub prices: Prices = "{}",
         /// Who may prove a caller besides subscription keys.
         pub identity: Identity = "{}",
         /// Where models are hosted.

@@ -5,6 +5,7 @@ mod keys;
 mod listen;
 mod meaning;
 mod mistakes;
+mod prices;
 mod sinks;
 mod yaml;
 
@@ -18,7 +19,7 @@ const SINKS: &str = include_str!("../../../examples/sinks.yaml");
 /// A gateway with one of everything.
 const SMALL: &str = "
 backends:
-  - { id: eastus, dialect: openai, url: https://api.example.com/v1/, auth: { api_key: 'sk-upstream' } }
+  - { id: eastus, catalogue: openai, dialect: openai, url: https://api.example.com/v1/, auth: { api_key: 'sk-upstream' } }
 models:
   - { name: gpt-4o, backend: eastus, tokenizer: o200k }
 products:

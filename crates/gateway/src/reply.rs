@@ -45,6 +45,7 @@ const BACKEND: HeaderName = HeaderName::from_static("x-tollgate-backend");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-tollgate-attempts");
 const CACHE: HeaderName = HeaderName::from_static("x-tollgate-cache");
 const TOKENS: HeaderName = HeaderName::from_static("x-tollgate-tokens");
+const COST: HeaderName = HeaderName::from_static("x-tollgate-cost");
 
 pub fn send(reply: Reply, mut trail: Trail) -> Response<Body> {
     let answered = match reply {
@@ -84,12 +85,16 @@ pub fn send(reply: Reply, mut trail: Trail) -> Response<Body> {
                 }),
             };
             out.insert(TOKENS, headers::number(metered.usage().total()));
+            let cost = held.cost(serving.backend.id(), &metered);
+            if let Some(shown) = cost_header(&cost) {
+                out.insert(COST, shown);
+            }
             held.attempts.push(AttemptRecord {
                 backend: serving.backend.id().clone(),
                 status: status.as_u16(),
                 failure: None,
                 metered,
-                cost: Cost::without_price(metered.usage()),
+                cost,
                 latency: held
                     .first_byte
                     .unwrap_or_default()
@@ -142,6 +147,18 @@ pub fn refuse(refusal: &Refusal, mut trail: Trail) -> Response<Body> {
     }
     trail.settle(Metered::NOTHING);
     response(row.status, out, body::full(body))
+}
+
+/// Exact: `0.001234 EUR`. What has no price is not free, and where nothing is owed there is nothing to
+/// show.
+fn cost_header(cost: &Cost) -> Option<HeaderValue> {
+    match cost {
+        Cost::Nothing => None,
+        Cost::Priced {
+            amount, currency, ..
+        } => HeaderValue::try_from(format!("{amount} {currency}")).ok(),
+        Cost::Unpriced => Some(HeaderValue::from_static("unpriced")),
+    }
 }
 
 /// A list is not a call of a model: it leaves no record.

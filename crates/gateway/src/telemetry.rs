@@ -9,6 +9,7 @@ mod access;
 mod bounded;
 mod exposition;
 mod histogram;
+mod money;
 pub(crate) mod otlp;
 mod process;
 mod sample;
@@ -141,7 +142,7 @@ impl Telemetry {
     pub fn tell(&self, told: &Told<'_>, backends: &Backends) {
         self.calls.count(told.record, told.asked);
         if let Some(series) = told.series {
-            series.count(&told.record.metered);
+            series.count(told.record);
         }
         access::write(told);
         if let Some(trace) = told.origin.trace.as_ref().filter(|trace| trace.is_sampled) {

@@ -16,6 +16,7 @@ use domain::record::{CallRecord, Opening, PriceId};
 use crate::counters::Restored;
 use crate::directory::{Lock, create_private_directory};
 
+mod adjustments;
 mod billed;
 mod charged;
 mod codec;
@@ -39,6 +40,7 @@ mod tests;
 mod usage;
 mod writer;
 
+pub use adjustments::{Adjustment, adjust, adjustments, each_call};
 pub use billed::{BilledQuery, BilledRow, billed};
 pub use charged::{Charged, ChargedCall, ChargedQuery, PricedCharge, charged};
 use codec::Bounds;

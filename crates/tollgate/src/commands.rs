@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod keys;
+mod prices;
 mod schema;
 mod serve;
 mod simulate;
@@ -34,6 +35,7 @@ pub enum Command {
     Check(check::Check),
     Schema(schema::Schema),
     Keys(keys::Keys),
+    Prices(prices::Prices),
     Usage(usage::Usage),
     Sinks(sinks::Sinks),
     Simulate(simulate::Simulate),
@@ -47,6 +49,7 @@ impl Command {
             Self::Check(check) => check.run(),
             Self::Schema(schema) => schema.run(),
             Self::Keys(keys) => keys.run(),
+            Self::Prices(prices) => prices.run(),
             Self::Usage(usage) => usage.run(),
             Self::Sinks(sinks) => sinks.run(),
             Self::Simulate(simulate) => block_on(simulate.run()),

@@ -12,7 +12,7 @@ use crate::snapshot::{Dimension, Dimensions, Otlp, Secret, Telemetry};
 const DIMENSIONS_MAX: usize = 16;
 
 /// Labels that the metrics themselves or Prometheus use.
-const RESERVED: [&str; 5] = ["kind", "le", "quantile", "job", "instance"];
+const RESERVED: [&str; 6] = ["kind", "currency", "le", "quantile", "job", "instance"];
 
 /// `None` where none are written: the wider scope's apply.
 pub(super) fn dimensions(

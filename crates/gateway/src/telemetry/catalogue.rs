@@ -72,6 +72,12 @@ metrics! {
         "Calls in flight, refused and unauthenticated ones too while they last.";
     TOKENS = Counter "tollgate_tokens" ("tollgate.tokens", "{token}") ["subscription", "model", "kind"]:
         "Tokens metered. `prompt` includes `cached_prompt` and `cache_write`, `completion` includes `reasoning`; `estimated` are those of the total that no provider reported.";
+    COST = Counter "tollgate_cost" ("tollgate.cost", "{currency}") ["subscription", "model", "currency"]:
+        "What calls cost, in units of the currency.";
+    SAVED = Counter "tollgate_saved" ("tollgate.saved", "{currency}") ["subscription", "model", "currency"]:
+        "What caches kept off the cost, in units of the currency.";
+    UNPRICED = Counter "tollgate_unpriced_calls" ("tollgate.unpriced_calls", "{call}") ["subscription", "model"]:
+        "Calls that used tokens for which no price is known. Their cost is in no sum.";
     REFUSALS = Counter "tollgate_refusals" ("tollgate.refusals", "{call}") ["rule"]:
         "Calls of authenticated callers that got an error of the gateway: the limit's id, else the error's code.";
     SHED = Counter "tollgate_shed" ("tollgate.shed", "{call}") ["reason"]:
@@ -114,6 +120,12 @@ metrics! {
         "Calls that reached their limits, by the configured dimensions.";
     USAGE_TOKENS = Counter "tollgate_usage_tokens" ("tollgate.usage.tokens", "{token}") ["kind"]:
         "Tokens metered, by kind and the configured dimensions.";
+    USAGE_COST = Counter "tollgate_usage_cost" ("tollgate.usage.cost", "{currency}") ["currency"]:
+        "What calls cost, in units of the currency, by the configured dimensions.";
+    USAGE_SAVED = Counter "tollgate_usage_saved" ("tollgate.usage.saved", "{currency}") ["currency"]:
+        "What caches kept off the cost, in units of the currency, by the configured dimensions.";
+    USAGE_UNPRICED = Counter "tollgate_usage_unpriced_calls" ("tollgate.usage.unpriced_calls", "{call}") []:
+        "Calls that used tokens for which no price is known, by the configured dimensions.";
     DIMENSION_FAULTS = Counter "tollgate_dimension_faults" ("tollgate.dimension.faults", "{call}") ["dimension"]:
         "Calls whose dimension could not be evaluated and stands as `unknown`.";
     DIMENSION_FOLDED = Counter "tollgate_dimension_folded" ("tollgate.dimension.folded", "{call}") ["dimension"]:

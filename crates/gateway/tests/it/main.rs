@@ -18,6 +18,8 @@ mod breakers;
 #[cfg(test)]
 mod budget;
 #[cfg(test)]
+mod costs;
+#[cfg(test)]
 mod fault_matrix;
 #[cfg(test)]
 mod large;

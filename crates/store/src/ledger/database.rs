@@ -52,6 +52,10 @@ impl Database {
         Ok(Self { connection, path })
     }
 
+    pub(super) fn connection(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
+
     /// One transaction. Calls that are there already are left alone, and add to no sum; so are
     /// prices.
     pub(super) fn apply<'a>(

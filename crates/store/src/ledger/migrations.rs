@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 5] = [
     "
     -- One per call. Times in ms (`at`) and µs (durations), UTC.
     CREATE TABLE calls (
@@ -203,6 +203,23 @@ const STEPS: [&str; 4] = [
         generation INTEGER NOT NULL,
         moved_at INTEGER NOT NULL
     ) WITHOUT ROWID;
+    ",
+    "
+    -- Beside calls, which are never edited: in their hour and under their names.
+    CREATE TABLE adjustments (
+        made_at INTEGER NOT NULL,
+        reason TEXT NOT NULL,
+        hour INTEGER NOT NULL,
+        subscription TEXT NOT NULL,
+        product TEXT NOT NULL,
+        application TEXT NOT NULL,
+        model TEXT NOT NULL,
+        backend TEXT NOT NULL,
+        calls INTEGER NOT NULL,
+        currency TEXT NOT NULL,
+        nanos INTEGER NOT NULL
+    );
+    CREATE INDEX adjustments_hour ON adjustments (hour);
     ",
 ];
 

@@ -167,6 +167,28 @@ pub(super) fn recent(connection: &Connection, limit: usize) -> rusqlite::Result<
     Ok(records)
 }
 
+/// Oldest first. Attempts only of calls that name no backend: theirs is who was asked.
+pub(super) fn each(
+    connection: &Connection,
+    since: Wall,
+    until: Wall,
+    each: &mut dyn FnMut(&CallRecord),
+) -> rusqlite::Result<()> {
+    // One view of the database, though calls are being added.
+    let transaction = connection.unchecked_transaction()?;
+    let mut select =
+        transaction.prepare("SELECT * FROM calls WHERE at >= ? AND at < ? ORDER BY at, id")?;
+    let mut rows = select.query([since.0, until.0])?;
+    while let Some(row) = rows.next()? {
+        let mut call = record(row)?;
+        if call.backend.is_none() {
+            call.attempts = attempts(&transaction, call.opening.id)?;
+        }
+        each(&call);
+    }
+    Ok(())
+}
+
 /// A row of `calls` with its attempts.
 pub(super) fn whole(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<CallRecord> {
     let mut found = record(row)?;

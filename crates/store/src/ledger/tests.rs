@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use super::samples::{NOON, as_recorded, call, euro, now};
 use super::*;
 
+mod adjustments;
 mod crashes;
 mod faults;
 mod followers;

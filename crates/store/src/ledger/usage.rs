@@ -11,6 +11,7 @@ use jiff::{Timestamp, Zoned};
 use rusqlite::{Connection, Row, params_from_iter};
 
 use super::LedgerError;
+use super::adjustments;
 use super::query::{open_to_query, unreadable};
 use super::rows::currency;
 use super::sums::{HOUR_MS, UsageSums, hour_of};
@@ -74,10 +75,17 @@ pub struct UsageRow {
     pub unpriced_tokens: u64,
 }
 
-/// Of a running or a stopped gateway's data directory.
+/// Of a running or a stopped gateway's data directory. Adjustments have rows of their own, without
+/// calls, after those of the calls under the same names.
 pub fn usage(dir: &Path, query: &UsageQuery) -> Result<Vec<UsageRow>, LedgerError> {
     let connection = open_to_query(dir)?;
-    rows(&connection, query).map_err(|error| unreadable(dir, &error))
+    let read = || {
+        let mut rows = rows(&connection, query)?;
+        rows.extend(adjustments::usage_rows(&connection, query)?);
+        rows.sort_by(|one, other| one.by.cmp(&other.by));
+        Ok(rows)
+    };
+    read().map_err(|error| unreadable(dir, &error))
 }
 
 /// Times of calls, `from` and later, before `to`.

@@ -25,6 +25,7 @@ mod operation_slow;
 mod operation_tls;
 mod other_limits;
 mod pass_through;
+mod prices;
 mod reconciliation;
 mod reports;
 mod routing;
