@@ -250,6 +250,7 @@ impl Show<'_> {
 fn usage_table(data_dir: &Path, since: Wall) -> Result<String> {
     let query = UsageQuery {
         by: vec![UsageBy::Subscription, UsageBy::Backend, UsageBy::Outcome],
+        only: vec![],
         since: Some(since),
         until: None,
         time_zone: TimeZone::UTC,
