@@ -9,7 +9,7 @@ use domain::{LimitId, Nanos, Now, Wall};
 use rusqlite::Connection;
 
 use super::{codec, rows};
-use crate::counters::{RestoredBudget, Restored};
+use crate::counters::{Restored, RestoredBudget};
 
 /// What a token window may still hold, and a second for clocks that disagree a little.
 const RECENT: Duration = Duration::from_secs(61);
@@ -85,7 +85,10 @@ fn quota_levels(connection: &Connection, now: Wall) -> rusqlite::Result<Vec<Quot
 }
 
 /// As `quota_levels`, and for each currency: a budget's currency may have been reconfigured too.
-pub(super) fn budget_levels(connection: &Connection, now: Wall) -> rusqlite::Result<Vec<RestoredBudget>> {
+pub(super) fn budget_levels(
+    connection: &Connection,
+    now: Wall,
+) -> rusqlite::Result<Vec<RestoredBudget>> {
     let mut select = connection.prepare(
         "SELECT budget, key, currency, period_start, nanos, max(updated_at) FROM budget_levels
          WHERE period_start > ? GROUP BY budget, key, currency",

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 
 use super::database::{self, Database};
 use super::sums::hour_of;
-use super::{LedgerError, journal_dir, recovery, rows, levels};
+use super::{LedgerError, journal_dir, levels, recovery, rows};
 use crate::counters::RestoredBudget;
 use crate::directory::Lock;
 
