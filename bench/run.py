@@ -65,7 +65,10 @@ def main():
     text = render(args, report, steady, rate)
     print(text)
     if args.write:
-        (ROOT / "docs" / "benchmarks.md").write_text(text)
+        page = ROOT / "docs" / "benchmarks.md"
+        # What people wrote about the figures stays.
+        _, heading, rest = page.read_text().partition("\n## ") if page.exists() else ("", "", "")
+        page.write_text(text + heading + rest)
 
 
 def parse():

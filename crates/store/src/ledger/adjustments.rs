@@ -166,8 +166,12 @@ fn names(adjustment: &Adjustment, query: &UsageQuery) -> Option<Vec<String>> {
         UsageBy::Day => local(adjustment.hour, &query.time_zone, "%Y-%m-%d"),
         UsageBy::Hour => local(adjustment.hour, &query.time_zone, "%Y-%m-%dT%H:00%:z"),
         UsageBy::Outcome => OUTCOME.to_owned(),
-        UsageBy::Cache => String::new(),
+        // It is of calls of several users.
+        UsageBy::Cache | UsageBy::User => String::new(),
     };
+    if query.only.iter().any(|(by, wanted)| name(*by) != *wanted) {
+        return None;
+    }
     Some(query.by.iter().copied().map(name).collect())
 }
 

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 
 use super::database::{self, Database};
 use super::sums::hour_of;
-use super::{LedgerError, journal_dir, recovery, rows};
+use super::{LedgerError, journal_dir, levels, recovery, rows};
 use crate::counters::RestoredBudget;
 use crate::directory::Lock;
 
@@ -53,7 +53,7 @@ pub struct BudgetHour {
 /// The period that each budget was charged in last, by key and currency.
 pub fn budget_levels(dir: &Path, now: Wall) -> Result<Vec<RestoredBudget>, LedgerError> {
     let connection = open_to_query(dir)?;
-    database::budget_levels(&connection, now).map_err(|error| unreadable(dir, &error))
+    levels::budget_levels(&connection, now).map_err(|error| unreadable(dir, &error))
 }
 
 /// Of calls that began in the hour of `since` or later, by budget, key and time.
@@ -81,7 +81,7 @@ pub fn budget_hours(dir: &Path, since: Wall) -> Result<Vec<BudgetHour>, LedgerEr
     read().map_err(|error| unreadable(dir, &error))
 }
 
-/// Beside a running gateway the database may lag by a tenth of a second. After one that was killed,
+/// Beside a running gateway the database may lag by a quarter of a second. After one that was killed,
 /// the journal is replayed first.
 pub(super) fn open_to_query(dir: &Path) -> Result<Connection, LedgerError> {
     let left = recovery::segments(&journal_dir(dir)).is_ok_and(|segments| !segments.is_empty());

@@ -38,6 +38,7 @@ fn total(dir: &Path) -> UsageRow {
 fn totals(dir: &Path) -> Vec<UsageRow> {
     let query = UsageQuery {
         by: vec![],
+        only: vec![],
         since: None,
         until: None,
         time_zone: TimeZone::UTC,

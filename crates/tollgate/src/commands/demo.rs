@@ -229,6 +229,7 @@ impl Show<'_> {
 fn usage_table(data_dir: &Path) -> Result<String> {
     let query = UsageQuery {
         by: vec![UsageBy::Subscription, UsageBy::Backend, UsageBy::Outcome],
+        only: vec![],
         since: None,
         until: None,
         time_zone: TimeZone::UTC,

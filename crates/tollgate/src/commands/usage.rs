@@ -28,6 +28,7 @@ caches kept off the bill.
 
   tollgate usage --config tollgate.yaml
   tollgate usage --config tollgate.yaml --by subscription,model --since 7d
+  tollgate usage --config tollgate.yaml --by user,model --only team=search --since 30d
   tollgate usage --config tollgate.yaml --by day,subscription --since 2026-11-01 --until 2026-12-01 --format csv
   tollgate usage --config tollgate.yaml --format focus-parquet --since 2026-11-01 --until 2026-12-01 --output november.parquet
   tollgate usage compare --config tollgate.yaml --invoice november.csv --tolerance 1%")]
@@ -41,6 +42,10 @@ pub struct Usage {
     /// What to sum by, separated by commas; rows are sorted in this order [default: subscription]
     #[arg(long, value_enum, value_delimiter = ',')]
     by: Vec<By>,
+
+    /// Only calls with this name, as NAME=VALUE: subscription=search; may be given more than once
+    #[arg(long, value_name = "NAME=VALUE", value_parser = Only::parse)]
+    only: Vec<Only>,
 
     #[command(flatten)]
     period: Period,
@@ -63,6 +68,7 @@ enum Task {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum By {
+    #[value(alias = "team")]
     Subscription,
     Application,
     Product,
@@ -72,6 +78,15 @@ pub enum By {
     Hour,
     Outcome,
     Cache,
+    /// The person behind the call, where a claim says who it is
+    User,
+}
+
+/// `subscription=search`
+#[derive(Clone, Debug)]
+struct Only {
+    by: By,
+    name: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -122,6 +137,11 @@ impl Usage {
         output.refuse_terminal_for(form)?;
         let query = UsageQuery {
             by: self.by.iter().map(|by| by.column()).collect(),
+            only: self
+                .only
+                .iter()
+                .map(|only| (only.by.column(), only.name.clone()))
+                .collect(),
             since,
             until,
             time_zone,
@@ -153,6 +173,24 @@ impl Usage {
     }
 }
 
+impl Only {
+    fn parse(text: &str) -> Result<Self, String> {
+        let Some((by, name)) = text.split_once('=') else {
+            return Err("a name and a value are needed, such as subscription=search".to_owned());
+        };
+        match By::from_str(by, true) {
+            Ok(By::Day | By::Hour) => Err(format!("`{by}` is a time: use --since and --until")),
+            Ok(by) => Ok(Self {
+                by,
+                name: name.to_owned(),
+            }),
+            Err(_) => Err(format!(
+                "`{by}` is none of subscription (or team), application, product, model, backend, outcome, cache, user"
+            )),
+        }
+    }
+}
+
 impl By {
     fn name(self) -> &'static str {
         match self {
@@ -165,6 +203,7 @@ impl By {
             Self::Hour => "hour",
             Self::Outcome => "outcome",
             Self::Cache => "cache",
+            Self::User => "user",
         }
     }
 
@@ -179,6 +218,27 @@ impl By {
             Self::Hour => UsageBy::Hour,
             Self::Outcome => UsageBy::Outcome,
             Self::Cache => UsageBy::Cache,
+            Self::User => UsageBy::User,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_takes_a_name_and_its_value_and_a_team_is_a_subscription() {
+        let only = Only::parse("team=search=eu").unwrap();
+        assert_eq!(
+            (only.by, only.name.as_str()),
+            (By::Subscription, "search=eu")
+        );
+        let nobody = Only::parse("user=").unwrap();
+        assert_eq!((nobody.by, nobody.name.as_str()), (By::User, ""));
+        let refused = |text: &str| Only::parse(text).unwrap_err();
+        assert!(refused("search").contains("such as"));
+        assert!(refused("day=2026-11-22").contains("--since"));
+        assert!(refused("tem=search").contains("none of subscription"));
     }
 }

@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use domain::record::CallRecord;
+use domain::{Nanos, Wall};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use report::Decimal;
 use serde_json::Value;
 use simulator::Behaviour;
+use store::ledger::Adjustment;
 use tempfile::TempDir;
 
 use crate::harness::{Gate, chat, config, embedding, provider, tollgate};
@@ -295,6 +297,49 @@ fn focus_charges_are_worth_what_the_calls_were_charged() {
         "focus-parquet",
     ]);
     assert!(parquet.stdout.starts_with(b"PAR1") && parquet.stdout.ends_with(b"PAR1"));
+}
+
+#[test]
+fn what_was_worked_out_anew_is_a_row_of_its_own_and_part_of_the_bill() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let total = priced::write(&data);
+    let refund = Nanos(-20_000_000);
+    let adjustment = Adjustment {
+        made_at: Wall(priced::NOVEMBER + 40 * 86_400_000),
+        reason: "the contract's price".to_owned(),
+        hour: Wall(priced::NOVEMBER + 3_600_000),
+        subscription: "search".into(),
+        product: "standard".into(),
+        application: String::new(),
+        model: "gpt-4o".into(),
+        backend: "eastus".into(),
+        calls: 10,
+        currency: "EUR".parse().unwrap(),
+        amount: refund,
+    };
+    store::ledger::adjust(&data, &[adjustment]).unwrap();
+
+    let arguments = [
+        "usage",
+        "--data-dir",
+        data.to_str().unwrap(),
+        "--format",
+        "focus",
+    ];
+    let output = tollgate(&arguments);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let charges = rows(&text(&output.stdout));
+    let billed = charges
+        .iter()
+        .map(|row| field(row, "BilledCost").parse::<Decimal>().unwrap());
+    assert_eq!(billed.sum::<Decimal>(), (total + refund).into());
+    let last = charges.last().unwrap();
+    assert_eq!(field(last, "ChargeCategory"), "Adjustment");
+    assert_eq!(field(last, "ChargeClass"), "Correction");
+    assert_eq!(field(last, "ChargePeriodStart"), "2026-11-01T00:00:00Z");
+    assert_eq!(field(last, "BilledCost"), "-0.02");
+    assert_eq!(field(last, "ConsumedQuantity"), "");
 }
 
 #[test]

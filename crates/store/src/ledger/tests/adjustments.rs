@@ -63,6 +63,7 @@ fn adjustments_are_summed_by_the_names_and_hours_of_their_calls() {
     adjust(dir.path(), &made).unwrap();
     let query = |by: &[UsageBy], until| UsageQuery {
         by: by.to_vec(),
+        only: vec![],
         since: None,
         until,
         time_zone: TimeZone::UTC,
@@ -89,6 +90,13 @@ fn adjustments_are_summed_by_the_names_and_hours_of_their_calls() {
         lines(&[UsageBy::Model], first_hour),
         [named(&["gpt-4o"], 2_500), named(&["gpt-5"], -300)]
     );
+    let only = UsageQuery {
+        only: vec![(UsageBy::Model, "gpt-5".to_owned())],
+        ..query(&[UsageBy::User], None)
+    };
+    let rows = usage(dir.path(), &only).unwrap();
+    let lines: Vec<_> = rows.into_iter().map(|row| (row.by, row.cost.0)).collect();
+    assert_eq!(lines, [named(&[""], -300)], "of nobody in particular");
 }
 
 #[test]

@@ -143,6 +143,7 @@ fn tokens(
 ) -> Result<Vec<(String, u64)>> {
     let query = UsageQuery {
         by: vec![UsageBy::Subscription, UsageBy::Model, UsageBy::Backend],
+        only: Vec::new(),
         since: Some(from),
         until: Some(to),
         time_zone: TimeZone::UTC,

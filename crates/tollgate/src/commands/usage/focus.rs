@@ -6,8 +6,8 @@ use std::io::Write;
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use config::Snapshot;
-use domain::Currency;
 use domain::limit::{Calendar, Period};
+use domain::{Currency, Wall};
 use report::Writer;
 use report::focus::{self, Call, Cost, Day, Directory, Documents, Group, Issuer, Provider, Span};
 use store::ledger::{self, Charged, ChargedCall, ChargedQuery, PricedCharge, UsageQuery};
@@ -118,6 +118,9 @@ impl Options {
                 Ok(())
             }
         })?;
+        for adjustment in adjustments(opened, query, &directory)? {
+            writer.row(&adjustment.row(version, &issuer))?;
+        }
         if unpriced > 0 {
             print::error(&format!(
                 "tollgate: {} calls have no price: their rows say UNPRICED, and their cost is missing\n",
@@ -126,6 +129,51 @@ impl Options {
         }
         Ok(writer.finish()?)
     }
+}
+
+/// What was worked out anew of this time's calls, as rows of their own: history is never edited.
+fn adjustments(
+    opened: &Opened,
+    query: &ChargedQuery,
+    directory: &Directory,
+) -> Result<Vec<focus::Adjustment>> {
+    let span_at = |period: Period, at: Wall| {
+        let time_zone = query.time_zone.clone();
+        let span = Calendar { period, time_zone }.span_at(at);
+        Span {
+            start: span.start,
+            end: span.end,
+        }
+    };
+    let since = query.since.unwrap_or(Wall(0));
+    let until = query.until.unwrap_or(Wall(i64::MAX));
+    let made = ledger::adjustments(&opened.data_dir, since, until)?;
+    let rows = made.into_iter().map(|adjustment| {
+        let billing_period = span_at(Period::Month, adjustment.hour);
+        let named = |name: String| Some(name).filter(|name| !name.is_empty());
+        let backend = named(adjustment.backend.to_string());
+        focus::Adjustment {
+            billing_period,
+            charge_period: span_at(Period::Day, adjustment.hour),
+            subscription_name: directory
+                .subscriptions
+                .get(adjustment.subscription.as_str())
+                .cloned(),
+            provider: directory.provider(backend.as_deref()),
+            group: Group {
+                subscription: adjustment.subscription.to_string(),
+                product: adjustment.product.to_string(),
+                application: named(adjustment.application),
+                model: adjustment.model.to_string(),
+                backend,
+            },
+            currency: adjustment.currency,
+            amount: adjustment.amount,
+            reason: adjustment.reason,
+            is_correction: adjustment.made_at >= billing_period.end,
+        }
+    });
+    Ok(rows.collect())
 }
 
 /// FOCUS cannot say that a cost is unknown, and a zero in a bill is a promise.
@@ -150,6 +198,7 @@ fn refuse_unpriced(opened: &Opened, query: &ChargedQuery) -> Result<()> {
 fn totals(query: &ChargedQuery) -> UsageQuery {
     UsageQuery {
         by: Vec::new(),
+        only: Vec::new(),
         since: query.since,
         until: query.until,
         time_zone: query.time_zone.clone(),
