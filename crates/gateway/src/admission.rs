@@ -40,8 +40,8 @@ pub struct Admitted {
     pub prompt_is_exact: bool,
     pub reserved_tokens: u64,
     pub rates: RateLevels,
-    pub budgets: BudgetLevels,
-    pub downgraded: Option<Downgraded>,
+    pub budgets: Option<Box<BudgetLevels>>,
+    pub downgraded: Option<Box<Downgraded>>,
     /// What each backend that may answer it costs.
     pub prices: Arc<PriceList>,
     pub precedent: Precedent,
@@ -132,7 +132,7 @@ pub async fn admit<'s>(
         ip,
         began,
     } = *applicant;
-    let mut downgraded: Option<Downgraded> = None;
+    let mut downgraded: Option<Box<Downgraded>> = None;
     let mut rounds = 0;
     loop {
         let context = context(caller, call, headers, ip);
@@ -153,7 +153,7 @@ pub async fn admit<'s>(
             return Err(Refusal::Limit(refusal));
         };
         let from = downgraded.map_or_else(|| call.model.clone(), |earlier| earlier.from);
-        downgraded = Some(Downgraded { from, budget });
+        downgraded = Some(Box::new(Downgraded { from, budget }));
         *call = cheaper;
         plan = self::plan(snapshot, caller, call)?;
     }

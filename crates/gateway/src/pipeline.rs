@@ -120,7 +120,7 @@ impl Gateway {
             facts.series = self.telemetry.usage_series(&context);
         }
         self.telemetry
-            .count_past(&admitted.budgets, admitted.downgraded.as_ref());
+            .count_past(admitted.budgets.as_deref(), admitted.downgraded.as_deref());
         let held = facts.held.insert(Held::open(
             &facts.origin,
             caller,

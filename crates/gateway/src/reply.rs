@@ -225,14 +225,15 @@ fn budget_headers(held: &Held, out: &mut HeaderMap) {
             out.insert(name, value);
         }
     };
-    if let Some(level) = &held.budgets.tightest {
+    if let Some(levels) = &held.budgets {
+        let level = &levels.tightest;
         insert(BUDGET, &level.name);
         let remaining = format!("{} {}", level.remaining, level.currency);
         insert(BUDGET_REMAINING, &remaining);
-    }
-    if !held.budgets.past.is_empty() {
-        let names: Vec<&str> = held.budgets.past.iter().map(|limit| &*limit.name).collect();
-        insert(BUDGET_EXCEEDED, &names.join(", "));
+        if !levels.past.is_empty() {
+            let names: Vec<&str> = levels.past.iter().map(|limit| &*limit.name).collect();
+            insert(BUDGET_EXCEEDED, &names.join(", "));
+        }
     }
     if let Some(downgraded) = &held.downgraded {
         insert(DOWNGRADED_FROM, downgraded.from.as_str());

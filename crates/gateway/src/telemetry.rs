@@ -158,10 +158,8 @@ impl Telemetry {
     }
 
     /// Calls that a budget had no room for and that go on.
-    pub fn count_past(&self, levels: &BudgetLevels, downgraded: Option<&Downgraded>) {
-        if !levels.past.is_empty() || downgraded.is_some() {
-            self.past_budgets.count(levels, downgraded);
-        }
+    pub fn count_past(&self, levels: Option<&BudgetLevels>, downgraded: Option<&Downgraded>) {
+        self.past_budgets.count(levels, downgraded);
     }
 
     pub fn count_shed(&self, shed: Shed) {

@@ -64,8 +64,8 @@ pub struct Held {
     /// The room that a backend must have left for this call.
     pub reserved_tokens: u64,
     pub rates: RateLevels,
-    pub budgets: BudgetLevels,
-    pub downgraded: Option<Downgraded>,
+    pub budgets: Option<Box<BudgetLevels>>,
+    pub downgraded: Option<Box<Downgraded>>,
     prices: Arc<PriceList>,
     precedent: Precedent,
     reservation: Reservation,
@@ -214,7 +214,7 @@ impl Facts {
             rule: None,
         });
         let downgraded = held.as_ref().and_then(|held| held.downgraded.as_ref());
-        let rule = rule.or_else(|| downgraded.map(Downgraded::rule));
+        let rule = rule.or_else(|| downgraded.map(|downgraded| downgraded.rule()));
         let status = if outcome == Outcome::HungUp
             && held.as_ref().is_none_or(|held| held.answered.is_none())
         {

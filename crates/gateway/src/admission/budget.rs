@@ -15,10 +15,10 @@ use crate::identity::Caller;
 use crate::refusal::Refusal;
 
 /// The budgets of a call, as they stood when it was admitted.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct BudgetLevels {
     /// The one with the smallest share left.
-    pub tightest: Option<BudgetLevel>,
+    pub tightest: BudgetLevel,
     /// Those that had no room and let it through.
     pub past: SmallVec<[Arc<Limit>; 1]>,
 }
@@ -46,7 +46,8 @@ impl Downgraded {
 }
 
 impl BudgetLevels {
-    pub fn of(reservation: &Reservation) -> Self {
+    /// `None` of a call that no budget counts.
+    pub fn of(reservation: &Reservation) -> Option<Box<Self>> {
         let mut tightest: Option<BudgetLevel> = None;
         for (limit, figures) in reservation.figures() {
             let Rule::Budget(budget) = &limit.rule else {
@@ -65,10 +66,10 @@ impl BudgetLevels {
                 tightest = Some(level);
             }
         }
-        Self {
-            tightest,
+        Some(Box::new(Self {
+            tightest: tightest?,
             past: reservation.past().cloned().collect(),
-        }
+        }))
     }
 }
 

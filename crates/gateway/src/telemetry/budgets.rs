@@ -33,8 +33,8 @@ impl Default for PastBudgets {
 }
 
 impl PastBudgets {
-    pub fn count(&self, levels: &BudgetLevels, downgraded: Option<&Downgraded>) {
-        for limit in &levels.past {
+    pub fn count(&self, levels: Option<&BudgetLevels>, downgraded: Option<&Downgraded>) {
+        for limit in levels.into_iter().flat_map(|levels| &levels.past) {
             let Rule::Budget(budget) = &limit.rule else {
                 continue;
             };
