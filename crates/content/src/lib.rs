@@ -6,4 +6,6 @@
 
 pub mod pii;
 
+pub mod redact;
+
 pub use pii::{Confidence, Detector, Finding, Kind, KindSet};

@@ -9,6 +9,8 @@ mod kind;
 
 mod scan;
 
+mod stream;
+
 // What candidates are made of.
 mod text;
 
@@ -38,6 +40,7 @@ mod birth;
 mod secret;
 
 pub use kind::{Kind, KindSet};
+pub use stream::{Piece, Stream};
 
 /// How sure a finding is, in per cent: form, check digits and context together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,6 +88,10 @@ impl Detector {
     /// Time and memory are linear in the text, whatever it holds.
     pub fn find(&self, text: &str) -> Vec<Finding> {
         scan::findings(text, *self)
+    }
+
+    fn wants(&self, found: scan::Match) -> bool {
+        self.kinds.has(found.kind) && found.confidence >= self.confidence_min
     }
 }
 

@@ -3,7 +3,7 @@
 //! The corpus is generated, the same on every run. `TOLLGATE_WRITE_DOCS=1` writes its figures to
 //! the documentation; without it they are compared.
 
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test")]
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 mod detection {
     pub mod chance;

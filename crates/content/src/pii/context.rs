@@ -71,6 +71,21 @@ impl Context {
         }
     }
 
+    /// The first `bytes` of the text are gone; what was said there is too far away by now.
+    pub(super) fn shift(&mut self, bytes: usize) {
+        for last in &mut self.last {
+            *last = last.and_then(|end| end.checked_sub(bytes));
+        }
+        self.named = self
+            .named
+            .and_then(|(kind, end)| Some((kind, end.checked_sub(bytes)?)));
+    }
+
+    /// Whether a word begins the name of a secret.
+    pub(super) fn is_secret(word: &[u8]) -> bool {
+        meaning_of(word) == Some(Meaning::Secret)
+    }
+
     /// A name that its value has followed says nothing of the next one.
     pub(super) fn forget(&mut self, topic: Topic) {
         self.last[topic as usize] = None;

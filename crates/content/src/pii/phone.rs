@@ -13,6 +13,9 @@ pub(super) fn international(text: &str, plus: usize, context: &Context) -> Optio
         return None;
     }
     let bytes = text.as_bytes();
+    if !matches!(bytes.get(plus + 1), Some(b'0'..=b'9' | b'(')) {
+        return None;
+    }
     let dialled = dial(bytes, plus + 1)?;
     with_country_code(bytes, &dialled, context, plus, Confidence(93))
 }

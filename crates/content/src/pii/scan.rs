@@ -3,6 +3,7 @@
 
 use super::context::{Context, Topic};
 use super::digits::Digits;
+use super::secret::Assigned;
 use super::text::{Joined, Word, is_word_at};
 use super::{
     Confidence, Detector, Finding, Kind, birth, card, document, email, iban, national, network,
@@ -17,52 +18,109 @@ pub(super) struct Match {
     pub(super) confidence: Confidence,
 }
 
+/// What a pass remembers of the text behind it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Memory {
+    context: Context,
+    /// Where a value begins that its name called a secret.
+    secret: Option<Assigned>,
+}
+
+impl Memory {
+    pub(super) fn new() -> Self {
+        Self {
+            context: Context::new(),
+            secret: None,
+        }
+    }
+
+    /// The first `bytes` of the text are gone.
+    pub(super) fn shift(&mut self, bytes: usize) {
+        self.context.shift(bytes);
+        self.secret = self.secret.and_then(|secret| secret.shifted(bytes));
+    }
+}
+
 pub(super) fn findings(text: &str, detector: Detector) -> Vec<Finding> {
-    let mut scan = Scan {
-        text,
-        detector,
-        context: Context::new(),
-        at_sign: memchr::memchr(b'@', text.as_bytes()),
-        findings: Vec::new(),
-        secret_from: None,
-    };
+    let mut memory = Memory::new();
+    let mut scan = Scan::new(text, 0, detector, &mut memory);
+    let mut findings = Vec::new();
     let mut at = 0;
     while at < text.len() {
-        at = scan.step(at);
+        match scan.step(at) {
+            Step::To(next) => at = next,
+            Step::Found(Match {
+                kind,
+                end,
+                confidence,
+            }) => {
+                findings.push(Finding {
+                    kind,
+                    range: at..end,
+                    confidence,
+                });
+                scan.pass(kind);
+                at = end;
+            }
+        }
     }
-    scan.findings
+    findings
 }
 
-struct Scan<'a> {
+/// What begins at one place of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Nothing: the pass goes on there.
+    To(usize),
+    Found(Match),
+}
+
+pub(super) struct Scan<'a> {
     text: &'a str,
     detector: Detector,
-    context: Context,
+    memory: &'a mut Memory,
     /// The next one at or behind the pass.
     at_sign: Option<usize>,
-    findings: Vec<Finding>,
-    /// Where a value begins that its name called a secret.
-    secret_from: Option<(usize, Match)>,
 }
 
-impl Scan<'_> {
-    /// Looks at what begins at `at`; returns where to go on.
-    fn step(&mut self, at: usize) -> usize {
+impl<'a> Scan<'a> {
+    /// For steps at `from` and behind it.
+    pub(super) fn new(
+        text: &'a str,
+        from: usize,
+        detector: Detector,
+        memory: &'a mut Memory,
+    ) -> Self {
+        Self {
+            text,
+            detector,
+            memory,
+            at_sign: memchr::memchr(b'@', &text.as_bytes()[from..]).map(|at| from + at),
+        }
+    }
+
+    /// Looks at what begins at `at`.
+    pub(super) fn step(&mut self, at: usize) -> Step {
         let bytes = self.text.as_bytes();
-        if let Some((start, found)) = self.secret_from
-            && at >= start
-        {
-            self.secret_from = None;
-            if at == start && self.report(at, found) {
-                return found.end;
+        match self.memory.secret {
+            Some(secret) if secret.start == at => {
+                if let Some(found) = secret::assigned_value(bytes, secret)
+                    && self.wants(found)
+                {
+                    return Step::Found(found);
+                }
             }
+            Some(secret) if secret.start < at => self.memory.secret = None,
+            _ => {}
         }
         if is_word_at(bytes, at) {
             return self.word(at);
         }
+        let context = &self.memory.context;
         let found = match bytes[at] {
-            b'+' => phone::international(self.text, at, &self.context),
+            b'+' => phone::international(self.text, at, context),
             b'(' if bytes.get(at + 1).is_some_and(u8::is_ascii_digit) => {
-                phone::national(self.text, at, &Digits::default(), &self.context)
+                phone::national(self.text, at, &Digits::default(), context)
             }
             b'-' => secret::private_key(bytes, at),
             b':' if bytes[at..].starts_with(b"::") => {
@@ -71,12 +129,23 @@ impl Scan<'_> {
             _ => None,
         };
         match found {
-            Some(found) if self.report(at, found) => found.end,
-            _ => at + 1,
+            Some(found) if self.wants(found) => Step::Found(found),
+            _ => Step::To(at + 1),
         }
     }
 
-    fn word(&mut self, start: usize) -> usize {
+    /// A value of this kind was reported.
+    pub(super) fn pass(&mut self, kind: Kind) {
+        let context = &mut self.memory.context;
+        match kind {
+            Kind::Passport => context.forget(Topic::Passport),
+            Kind::DrivingLicence => context.forget(Topic::Licence),
+            Kind::DateOfBirth => context.forget(Topic::Birth),
+            _ => {}
+        }
+    }
+
+    fn word(&mut self, start: usize) -> Step {
         let bytes = self.text.as_bytes();
         let mut end = start;
         let mut has_digit = false;
@@ -84,9 +153,9 @@ impl Scan<'_> {
             has_digit |= bytes[end].is_ascii_digit();
             end += 1;
         }
-        let names_secret = !has_digit && self.context.hear(&bytes[start..end], end);
+        let names_secret = !has_digit && self.memory.context.hear(&bytes[start..end], end);
         if !has_digit && !names_secret && !self.may_begin_value(start, end) {
-            return end;
+            return Step::To(end);
         }
         let word = Word {
             text: self.text,
@@ -95,17 +164,15 @@ impl Scan<'_> {
             joined: Joined::before(self.text, start),
         };
         if let Some(end) = end_of_uuid(&word) {
-            return end;
+            return Step::To(end);
         }
-        if let Some(found) = self.best(&word, has_digit)
-            && self.report(start, found)
-        {
-            return found.end;
+        if let Some(found) = self.best(&word, has_digit) {
+            return Step::Found(found);
         }
         if names_secret {
-            self.secret_from = secret::assigned(&word);
+            self.memory.secret = secret::assigned(&word);
         }
-        end
+        Step::To(end)
     }
 
     /// Whether any rule would look at a word without digits.
@@ -120,7 +187,7 @@ impl Scan<'_> {
             || matches!(bytes.get(end), Some(b':' | b'-' | b'.' | b'_' | b'<'))
             || len <= 3 && bytes[start].is_ascii_uppercase()
             || len >= 16
-            || self.context.is_near(Topic::Birth, start)
+            || self.memory.context.is_near(Topic::Birth, start)
     }
 
     /// The surest of what the rules find from `word` on.
@@ -133,7 +200,7 @@ impl Scan<'_> {
             detector: self.detector,
             found: None,
         };
-        let context = &self.context;
+        let context = &self.memory.context;
         best.offer(email::find(word, self.at_sign));
         best.offer(secret::in_url(word));
         best.offer(secret::jwt(word));
@@ -164,25 +231,8 @@ impl Scan<'_> {
         best.found
     }
 
-    /// False if it is not looked for, or not sure enough.
-    fn report(&mut self, start: usize, found: Match) -> bool {
-        let is_wanted = self.detector.kinds.has(found.kind)
-            && found.confidence >= self.detector.confidence_min
-            && self.text.is_char_boundary(found.end);
-        if is_wanted {
-            match found.kind {
-                Kind::Passport => self.context.forget(Topic::Passport),
-                Kind::DrivingLicence => self.context.forget(Topic::Licence),
-                Kind::DateOfBirth => self.context.forget(Topic::Birth),
-                _ => {}
-            }
-            self.findings.push(Finding {
-                kind: found.kind,
-                range: start..found.end,
-                confidence: found.confidence,
-            });
-        }
-        is_wanted
+    fn wants(&self, found: Match) -> bool {
+        self.detector.wants(found) && self.text.is_char_boundary(found.end)
     }
 }
 

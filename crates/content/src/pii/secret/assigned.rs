@@ -35,48 +35,57 @@ const NAMES: &[(&[u8], Kind)] = &[
 const NAME_BYTES_MAX: usize = 24;
 /// A value's start is looked for this far behind its name.
 const GAP_BYTES_MAX: usize = 12;
-pub(crate) const VALUE_BYTES_MAX: usize = 256;
 
-/// `word` begins the name. What is found starts after it: the value alone.
-pub(in super::super) fn find(word: &Word<'_>) -> Option<(usize, Match)> {
-    let bytes = word.bytes();
+/// A name was read; its value stands at `start`.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Assigned {
+    pub(in super::super) start: usize,
+    kind: Kind,
+    /// `=`, `:`, or a space where a verb stands between.
+    sign: u8,
+}
+
+impl Assigned {
+    /// The first `bytes` of the text are gone.
+    pub(in super::super) fn shifted(self, bytes: usize) -> Option<Self> {
+        let start = self.start.checked_sub(bytes)?;
+        Some(Self { start, ..self })
+    }
+}
+
+/// `word` begins the name.
+pub(in super::super) fn find(word: &Word<'_>) -> Option<Assigned> {
     let (kind, name_end) = name(word)?;
-    let (start, sign) = value_start(bytes, name_end)?;
-    let quote = bytes[start - 1];
+    let (start, sign) = value_start(word.bytes(), name_end)?;
+    Some(Assigned { start, kind, sign })
+}
+
+/// The value, if it reads like one.
+pub(in super::super) fn value(bytes: &[u8], assigned: Assigned) -> Option<Match> {
+    let Assigned { start, kind, sign } = assigned;
+    let quote = *bytes.get(start.checked_sub(1)?)?;
     let is_quoted = matches!(quote, b'"' | b'\'' | b'`');
+    let ends_value = |byte: u8| match quote {
+        b'"' | b'\'' | b'`' => byte == quote || byte == b'\n',
+        _ => byte.is_ascii_whitespace() || b";,\"'`<&)}".contains(&byte),
+    };
     let len = bytes[start..]
         .iter()
-        .take(VALUE_BYTES_MAX)
-        .take_while(|byte| match quote {
-            b'"' | b'\'' | b'`' => **byte != quote && **byte != b'\n',
-            _ => {
-                !byte.is_ascii_whitespace()
-                    && !matches!(
-                        byte,
-                        b';' | b',' | b'"' | b'\'' | b'`' | b'<' | b'&' | b')' | b'}'
-                    )
-            }
-        })
+        .take_while(|byte| !ends_value(**byte))
         .count();
     let mut value = &bytes[start..start + len];
     while !is_quoted && matches!(value.last(), Some(b'.' | b'!' | b'?' | b':')) {
         value = &value[..value.len() - 1];
     }
-    if value.len() < 4
-        || is_placeholder(value)
-        || (sign != b'=' && !is_quoted && reads_as_word(value))
-    {
+    let is_said = sign != b'=' && !is_quoted;
+    if value.len() < 4 || is_placeholder(value) || is_said && reads_as_word(value) {
         return None;
     }
-    let confidence = Confidence(if sign == b'=' || is_quoted { 85 } else { 75 });
-    Some((
-        start,
-        Match {
-            kind,
-            end: start + value.len(),
-            confidence,
-        },
-    ))
+    Some(Match {
+        kind,
+        end: start + value.len(),
+        confidence: Confidence(if is_said { 75 } else { 85 }),
+    })
 }
 
 /// The name that begins at `word`, with `_` and `-` left out.

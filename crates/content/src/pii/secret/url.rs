@@ -5,7 +5,7 @@ use super::super::text::Word;
 use super::super::{Confidence, Kind};
 
 /// Past this, what stands before an `@` is no name and password.
-pub(crate) const AUTHORITY_BYTES_MAX: usize = 256;
+const AUTHORITY_BYTES_MAX: usize = 256;
 
 /// `word` ends the scheme. What is found reaches from the scheme to the host's end.
 pub(in super::super) fn find(word: &Word<'_>) -> Option<Match> {
