@@ -1,7 +1,7 @@
 # What you can do here: `make help`.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench
+.PHONY: help demo test lint bench sizing soak
 
 CARGO ?= cargo
 
@@ -14,6 +14,10 @@ help:
 	@echo "make test   every test, with the official SDKs too; fetches what they need"
 	@echo "make lint   format, clippy"
 	@echo "make bench  CPU time per call beside nginx; writes docs/benchmarks.md"
+	@echo "make sizing what 10,000 subscriptions cost beside 10; writes docs/sizing.md"
+	@echo "make soak   minutes or hours of mixed traffic, faults and reloads; checks that nothing grows"
+	@echo "            and that the ledger is what the providers billed"
+	@echo "            (make soak DURATION=4h RATE=500 ARGS='--kill-every 2m'; options: ARGS=--help)"
 
 demo:
 	$(call need,$(CARGO),install Rust from https://rustup.rs)
@@ -40,3 +44,15 @@ bench:
 	$(call need,nginx,install it: apt-get install nginx-light)
 	$(CARGO) build --release --locked --package tollgate --package bench-upstream
 	python3 bench/run.py --write
+
+sizing:
+	$(call need,wrk,install it: apt-get install wrk)
+	$(CARGO) build --release --locked --package tollgate --package bench-upstream
+	python3 bench/sizing.py --write $(ARGS)
+
+DURATION ?= 5m
+RATE ?= 200
+
+soak:
+	$(CARGO) build --release --locked --package tollgate --package soak
+	@$(CARGO) run --quiet --release --locked --package soak -- --duration $(DURATION) --rate $(RATE) $(ARGS)

@@ -21,7 +21,8 @@ pub(crate) fn fill<'t>(
     text: &'t str,
     environment: &Environment<'_>,
 ) -> Result<Filled<'t>, Unfilled> {
-    if !text.contains("${") {
+    // Most text has no `$` at all, and one byte is found faster than two.
+    if !text.contains('$') {
         return Ok(Filled {
             text: Cow::Borrowed(text),
             is_foreign: false,

@@ -36,7 +36,7 @@ impl Snapshot {
         model: &str,
     ) -> Result<Plan<'s>, PlanError> {
         let model = self.models.get(model).ok_or(PlanError::UnknownModel)?;
-        if !subscription.product.models.contains(&model.name) {
+        if !subscription.product.grants(&model.name) {
             return Err(PlanError::NotGranted);
         }
         let of_application = application.and_then(|name| self.application_limits.get(name));
@@ -68,14 +68,12 @@ impl Snapshot {
 
     /// What the subscription may ask for, in alphabetical order.
     pub fn granted_models<'s>(&'s self, subscription: &'s Subscription) -> Vec<&'s ModelName> {
-        let mut models: Vec<&ModelName> = subscription
+        subscription
             .product
             .models
             .iter()
             .filter(|model| self.models.contains_key(*model))
-            .collect();
-        models.sort_unstable();
-        models
+            .collect()
     }
 
     pub fn issuer(&self, name: &str) -> Option<&Arc<Issuer>> {

@@ -170,6 +170,7 @@ pub enum SubscriptionState {
 pub struct Product {
     pub id: ProductId,
     pub name: String,
+    /// In alphabetical order.
     pub models: Vec<ModelName>,
     pub require: Require,
     /// Header that names the application, where the key or token does not. Its value is cut to 128 bytes.
@@ -177,6 +178,13 @@ pub struct Product {
     /// Its own, else the configuration's; absent when neither has any.
     pub dimensions: Option<Arc<Dimensions>>,
     pub limits: Vec<KeyedLimit>,
+}
+
+impl Product {
+    /// A few comparisons, of however many models.
+    pub fn grants(&self, model: &ModelName) -> bool {
+        self.models.binary_search(model).is_ok()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,14 +1,13 @@
 //! Unary answers: their usage, and what to count when they have none.
 
 use domain::Usage;
-use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use crate::json::Json;
+use crate::json::{Json, scan};
 use crate::{Encoding, Operation, choice, usage};
 
 /// What a whole unary answer says of itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
     pub usage: Option<Usage>,
     /// Parsed as JSON to its end: a cut answer is not whole.
@@ -16,27 +15,36 @@ pub struct Answer {
 }
 
 pub fn read(operation: Operation, body: &[u8]) -> Answer {
-    if serde_json::from_slice::<IgnoredAny>(body).is_err() {
+    let Ok([usage, tier]) = scan::members(body, ["usage", "service_tier"]) else {
         return Answer::default();
-    }
-    let reported = Json::whole(body).get("usage");
+    };
     Answer {
-        usage: reported.and_then(|object| usage::read(operation, object)),
+        usage: usage.and_then(|object| usage::at_tier(operation, object, tier)),
         is_whole: true,
     }
 }
 
-/// The last usage object within a piece of an answer too large to hold.
+/// The last usage object within a piece of an answer too large to hold, at the tier that the piece
+/// says.
 pub fn usage_within(operation: Operation, piece: &[u8]) -> Option<Usage> {
-    const NAME: &[u8] = b"\"usage\"";
-    memchr::memmem::rfind_iter(piece, NAME).find_map(|at| {
-        let value = piece[at + NAME.len()..]
+    let usage = last_within(piece, b"\"usage\"", |value| usage::read(operation, value))?;
+    let tier = last_within(piece, b"\"service_tier\"", usage::service_tier);
+    Some(Usage {
+        tier: tier.unwrap_or(usage.tier),
+        ..usage
+    })
+}
+
+/// The last value of this name of which something can be made.
+fn last_within<T>(piece: &[u8], name: &[u8], read: impl Fn(Json<'_>) -> Option<T>) -> Option<T> {
+    memchr::memmem::rfind_iter(piece, name).find_map(|at| {
+        let value = piece[at + name.len()..]
             .trim_ascii_start()
             .strip_prefix(b":")?;
         let first = serde_json::Deserializer::from_slice(value)
             .into_iter::<&RawValue>()
             .next()?;
-        usage::read(operation, Json::whole(first.ok()?.get().as_bytes()))
+        read(Json::whole(first.ok()?.get().as_bytes()))
     })
 }
 
@@ -89,6 +97,23 @@ mod tests {
             usage_within(Operation::Embeddings, &tail[..tail.len() - 9]),
             None
         );
+    }
+
+    #[test]
+    fn a_tail_says_its_tier_before_or_after_the_usage() {
+        let usage = r#""usage":{"prompt_tokens":8,"completion_tokens":1}"#;
+        let tier = r#""service_tier":"priority""#;
+        for tail in [
+            format!("x\"}}],{usage},{tier}}}"),
+            format!("x\"}}],{tier},{usage}}}"),
+        ] {
+            let found = usage_within(Operation::ChatCompletions, tail.as_bytes());
+            assert_eq!(
+                found.map(|usage| usage.tier),
+                Some(domain::ServiceTier::Priority),
+                "{tail}"
+            );
+        }
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Walks JSON text in place: no tree, no copy of what is not looked at.
 //!
 //! It does not judge. On text that is not JSON it yields what it can and stops, so a cut answer can
-//! still be counted; whoever needs a verdict asks [`strict`] or serde first.
+//! still be counted; whoever needs a verdict asks [`scan`] or [`strict`] first.
 
+pub(crate) mod scan;
 pub(crate) mod strict;
 
 use std::borrow::Cow;
@@ -44,11 +45,15 @@ impl<'a> Json<'a> {
         let (b'"', rest) = self.0.split_first()? else {
             return None;
         };
-        let inner = &rest[..closing_quote(rest).unwrap_or(rest.len())];
-        Some(if memchr(b'\\', inner).is_none() {
-            String::from_utf8_lossy(inner)
-        } else {
+        let (length, has_escapes) = inner_length(rest);
+        let inner = &rest[..length];
+        Some(if has_escapes {
             Cow::Owned(unescape(inner))
+        } else {
+            match std::str::from_utf8(inner) {
+                Ok(text) => Cow::Borrowed(text),
+                Err(_) => String::from_utf8_lossy(inner),
+            }
         })
     }
 
@@ -137,26 +142,27 @@ fn value_end(bytes: &[u8], start: usize) -> usize {
 
 /// The end of the string whose opening quote is at `start`: after its closing quote, or the text's
 /// end if it has none.
-pub(crate) fn string_end(bytes: &[u8], start: usize) -> usize {
-    let inner = &bytes[start + 1..];
-    start + 1 + closing_quote(inner).map_or(inner.len(), |quote| quote + 1)
+fn string_end(bytes: &[u8], start: usize) -> usize {
+    let (length, _) = inner_length(&bytes[start + 1..]);
+    (start + 1 + length + 1).min(bytes.len())
 }
 
-fn closing_quote(inner: &[u8]) -> Option<usize> {
+/// Up to the closing quote of a string whose opening one came before, or all if it has none; and
+/// whether there are escapes in it.
+fn inner_length(inner: &[u8]) -> (usize, bool) {
     let mut at = 0;
-    loop {
-        let quote = at + memchr(b'"', &inner[at..])?;
-        // Linear: a run of backslashes ends at the quote before it at the latest.
-        let backslashes = inner[..quote]
-            .iter()
-            .rev()
-            .take_while(|&&byte| byte == b'\\')
-            .count();
-        if backslashes % 2 == 0 {
-            return Some(quote);
+    let mut has_escapes = false;
+    while let Some(&byte) = inner.get(at) {
+        match byte {
+            b'"' => return (at, has_escapes),
+            b'\\' => {
+                has_escapes = true;
+                at += 2;
+            }
+            _ => at += 1 + scan::plain_length(&inner[at + 1..], &mut 0),
         }
-        at = quote + 1;
     }
+    (inner.len(), has_escapes)
 }
 
 fn container_end(bytes: &[u8], start: usize) -> usize {
@@ -178,7 +184,7 @@ fn container_end(bytes: &[u8], start: usize) -> usize {
     bytes.len()
 }
 
-pub(crate) fn scalar_end(bytes: &[u8], start: usize) -> usize {
+fn scalar_end(bytes: &[u8], start: usize) -> usize {
     let is_end = |&byte: &u8| matches!(byte, b',' | b']' | b'}' | b':') || is_whitespace(byte);
     bytes[start..]
         .iter()

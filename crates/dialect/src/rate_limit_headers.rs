@@ -20,15 +20,35 @@ pub struct RateLimits {
 /// No provider means to be left alone for longer; what says so is a mistake.
 const WAIT_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
+/// Of a header that is there twice the first counts.
 pub fn read(headers: &HeaderMap) -> RateLimits {
-    let count = |name| text(headers, name)?.parse().ok();
-    let reset = |name| parse_reset(text(headers, name)?);
-    RateLimits {
-        requests_remaining: count("x-ratelimit-remaining-requests"),
-        requests_reset: reset("x-ratelimit-reset-requests"),
-        tokens_remaining: count("x-ratelimit-remaining-tokens"),
-        tokens_reset: reset("x-ratelimit-reset-tokens"),
+    let mut limits = RateLimits::default();
+    for (name, value) in headers {
+        let Some(name) = name.as_str().strip_prefix("x-ratelimit-re") else {
+            continue;
+        };
+        let Ok(value) = value.to_str().map(str::trim) else {
+            continue;
+        };
+        let RateLimits {
+            requests_remaining,
+            requests_reset,
+            tokens_remaining,
+            tokens_reset,
+        } = &mut limits;
+        match name {
+            "maining-requests" if requests_remaining.is_none() => {
+                *requests_remaining = value.parse().ok();
+            }
+            "set-requests" if requests_reset.is_none() => *requests_reset = parse_reset(value),
+            "maining-tokens" if tokens_remaining.is_none() => {
+                *tokens_remaining = value.parse().ok();
+            }
+            "set-tokens" if tokens_reset.is_none() => *tokens_reset = parse_reset(value),
+            _ => {}
+        }
     }
+    limits
 }
 
 /// `retry-after-ms`, else `Retry-After` in seconds or as an HTTP date, for which the wall clock is
@@ -85,26 +105,44 @@ pub fn parse_reset(text: &str) -> Option<Duration> {
 
 /// As OpenAI writes it: `1.5s`, `6m0s`, `250ms`. A part of a millisecond counts as a whole one.
 pub fn format_reset(duration: Duration) -> String {
-    let ms = duration.as_nanos().div_ceil(1_000_000);
+    let ms = u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
     let (total_seconds, ms) = (ms / 1000, ms % 1000);
+    let mut text = String::with_capacity(24);
     if total_seconds == 0 && ms > 0 {
-        return format!("{ms}ms");
+        push(&mut text, ms, 1);
+        text.push_str("ms");
+        return text;
     }
-    let (hours, minutes, seconds) = (
-        total_seconds / 3600,
-        total_seconds / 60 % 60,
-        total_seconds % 60,
-    );
-    let fraction = format!(".{ms:03}");
-    let seconds = format!(
-        "{seconds}{}s",
-        fraction.trim_end_matches('0').trim_end_matches('.')
-    );
-    match (hours, minutes) {
-        (0, 0) => seconds,
-        (0, _) => format!("{minutes}m{seconds}"),
-        _ => format!("{hours}h{minutes}m{seconds}"),
+    let (hours, minutes) = (total_seconds / 3600, total_seconds / 60 % 60);
+    if hours > 0 {
+        push(&mut text, hours, 1);
+        text.push('h');
     }
+    if hours > 0 || minutes > 0 {
+        push(&mut text, minutes, 1);
+        text.push('m');
+    }
+    push(&mut text, total_seconds % 60, 1);
+    if ms > 0 {
+        text.push('.');
+        push(&mut text, ms, 3);
+        text.truncate(text.trim_end_matches('0').len());
+    }
+    text.push('s');
+    text
+}
+
+/// In so many digits at least. By hand: this is done for every answer, and the formatter takes ten
+/// times as long.
+fn push(text: &mut String, mut number: u64, digits_min: usize) {
+    let mut digits = [b'0'; 20];
+    let mut start = digits.len();
+    while number > 0 || digits.len() - start < digits_min {
+        start -= 1;
+        digits[start] += (number % 10) as u8;
+        number /= 10;
+    }
+    text.extend(digits[start..].iter().copied().map(char::from));
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -1,19 +1,11 @@
 //! What answers and prompts were like so far, to guess what the next one will take.
 
-use std::collections::HashMap;
-
-use crate::ids::{ApplicationName, ModelName};
-
 /// Held for an answer while nothing was learned.
 pub const ANSWER_TOKENS_DEFAULT: u64 = 512;
 /// Share of answers that the learned length covers.
 pub const QUANTILE: f64 = 0.95;
 /// Answers before a pair's own history is trusted over its model's.
 pub const OBSERVATIONS_MIN: f64 = 20.0;
-/// Pairs of application and model that are remembered; past this, new ones go by their model's.
-pub const PAIRS_MAX: usize = 10_000;
-/// Models likewise: their names come from the configuration.
-const MODELS_MAX: usize = 10_000;
 
 /// English prose in the o200k and cl100k encodings.
 const BYTES_PER_TOKEN_DEFAULT: f64 = 4.0;
@@ -22,117 +14,43 @@ const BYTES_PER_TOKEN_MAX: f64 = 8.0;
 /// Weight of the newest prompt in the running ratio.
 const PROMPT_WEIGHT: f64 = 0.05;
 
-/// Learned lengths of answers for each application and model, and density of prompts for each model.
-#[derive(Debug, Default)]
-pub struct Estimates {
-    pairs: HashMap<ApplicationName, HashMap<ModelName, AnswerLengths>>,
-    pair_count: usize,
-    models: HashMap<ModelName, ModelHistory>,
+/// Tokens that 95% of an application's answers by a model stayed within; the model's own where the
+/// application is new, the default where both are.
+pub fn answer_tokens(own: Option<&AnswerLengths>, of_model: Option<&AnswerLengths>) -> u64 {
+    let known = [own, of_model]
+        .into_iter()
+        .flatten()
+        .find(|lengths| lengths.observations() >= OBSERVATIONS_MIN);
+    known.map_or(ANSWER_TOKENS_DEFAULT, AnswerLengths::quantile)
 }
 
-#[derive(Debug)]
-struct ModelHistory {
-    answers: AnswerLengths,
+/// How many bytes of text a model makes one token of.
+#[derive(Clone, Copy, Debug)]
+pub struct PromptDensity {
     bytes_per_token: f64,
 }
 
-impl Default for ModelHistory {
+impl Default for PromptDensity {
     fn default() -> Self {
         Self {
-            answers: AnswerLengths::default(),
             bytes_per_token: BYTES_PER_TOKEN_DEFAULT,
         }
     }
 }
 
-/// One learned length, as metrics show it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Learned<'a> {
-    /// `None`: of the model over all applications.
-    pub application: Option<&'a ApplicationName>,
-    pub model: &'a ModelName,
-    pub answer_tokens: u64,
-    pub observations: f64,
-}
-
-impl Estimates {
-    /// Tokens that 95% of this application's answers by this model stayed within; the model's own
-    /// where the application is new, the default where both are.
-    pub fn answer_tokens(&self, application: Option<&ApplicationName>, model: &ModelName) -> u64 {
-        let pair = application.and_then(|application| self.pairs.get(application)?.get(model));
-        let all = self.models.get(model).map(|history| &history.answers);
-        let known = [pair, all]
-            .into_iter()
-            .flatten()
-            .find(|lengths| lengths.observations() >= OBSERVATIONS_MIN);
-        known.map_or(ANSWER_TOKENS_DEFAULT, AnswerLengths::quantile)
-    }
-
-    pub fn bytes_per_token(&self, model: &ModelName) -> f64 {
-        self.models
-            .get(model)
-            .map_or(BYTES_PER_TOKEN_DEFAULT, |history| history.bytes_per_token)
-    }
-
-    pub fn observe_answer(
-        &mut self,
-        application: Option<&ApplicationName>,
-        model: &ModelName,
-        tokens: u64,
-    ) {
-        if let Some(history) = self.history(model) {
-            history.answers.observe(tokens);
-        }
-        let Some(application) = application else {
-            return;
-        };
-        if let Some(lengths) = self
-            .pairs
-            .get_mut(application)
-            .and_then(|models| models.get_mut(model))
-        {
-            lengths.observe(tokens);
-        } else if self.pair_count < PAIRS_MAX {
-            self.pair_count += 1;
-            let models = self.pairs.entry(application.clone()).or_default();
-            models.entry(model.clone()).or_default().observe(tokens);
-        }
+impl PromptDensity {
+    pub fn bytes_per_token(self) -> f64 {
+        self.bytes_per_token
     }
 
     /// A prompt of `text_bytes` that the provider counted as `tokens`.
-    pub fn observe_prompt(&mut self, model: &ModelName, text_bytes: u64, tokens: u64) {
+    pub fn observe(&mut self, text_bytes: u64, tokens: u64) {
         if tokens == 0 || text_bytes == 0 {
             return;
         }
-        let Some(history) = self.history(model) else {
-            return;
-        };
         let seen =
             (text_bytes as f64 / tokens as f64).clamp(BYTES_PER_TOKEN_MIN, BYTES_PER_TOKEN_MAX);
-        history.bytes_per_token += PROMPT_WEIGHT * (seen - history.bytes_per_token);
-    }
-
-    pub fn list(&self) -> impl Iterator<Item = Learned<'_>> {
-        let pairs = self.pairs.iter().flat_map(|(application, models)| {
-            models
-                .iter()
-                .map(move |(model, lengths)| lengths.shown(Some(application), model))
-        });
-        pairs.chain(
-            self.models
-                .iter()
-                .map(|(model, history)| history.answers.shown(None, model)),
-        )
-    }
-
-    fn history(&mut self, model: &ModelName) -> Option<&mut ModelHistory> {
-        if !self.models.contains_key(model) {
-            if self.models.len() == MODELS_MAX {
-                return None;
-            }
-            self.models.insert(model.clone(), ModelHistory::default());
-        }
-        self.models.get_mut(model)
+        self.bytes_per_token += PROMPT_WEIGHT * (seen - self.bytes_per_token);
     }
 }
 
@@ -146,7 +64,7 @@ const FADE: f64 = 0.995;
 
 /// A histogram of answer lengths in which old answers fade.
 #[derive(Clone, Debug)]
-struct AnswerLengths {
+pub struct AnswerLengths {
     weights: Box<[f32; BUCKETS]>,
     total: f64,
     /// What a new observation weighs. Grows instead of every bucket shrinking, until it is rescaled.
@@ -166,7 +84,7 @@ impl Default for AnswerLengths {
 impl AnswerLengths {
     const UNIT_MAX: f64 = 1e6;
 
-    fn observe(&mut self, tokens: u64) {
+    pub fn observe(&mut self, tokens: u64) {
         self.unit /= FADE;
         self.weights[bucket_of(tokens)] += self.unit as f32;
         self.total += self.unit;
@@ -180,12 +98,12 @@ impl AnswerLengths {
     }
 
     /// How many answers the weights are worth.
-    fn observations(&self) -> f64 {
+    pub fn observations(&self) -> f64 {
         self.total / self.unit
     }
 
     /// The upper end of the bucket that holds the quantile.
-    fn quantile(&self) -> u64 {
+    pub fn quantile(&self) -> u64 {
         let wanted = self.total * QUANTILE;
         let mut seen = 0.0;
         for (index, weight) in self.weights.iter().enumerate() {
@@ -195,19 +113,6 @@ impl AnswerLengths {
             }
         }
         bucket_end(BUCKETS - 1)
-    }
-
-    fn shown<'a>(
-        &self,
-        application: Option<&'a ApplicationName>,
-        model: &'a ModelName,
-    ) -> Learned<'a> {
-        Learned {
-            application,
-            model,
-            answer_tokens: self.quantile(),
-            observations: self.observations(),
-        }
     }
 }
 
@@ -229,73 +134,54 @@ mod tests {
 
     use super::*;
 
-    fn names() -> (ApplicationName, ModelName) {
-        (ApplicationName::from("chat"), ModelName::from("gpt-4o"))
+    fn saw(tokens: u64, times: usize) -> AnswerLengths {
+        let mut lengths = AnswerLengths::default();
+        (0..times).for_each(|_| lengths.observe(tokens));
+        lengths
     }
 
     #[test]
     fn nothing_learned_means_the_default() {
-        let (application, model) = names();
-        assert_eq!(
-            Estimates::default().answer_tokens(Some(&application), &model),
-            ANSWER_TOKENS_DEFAULT
-        );
+        let few = saw(7, 19);
+        assert_eq!(answer_tokens(None, None), ANSWER_TOKENS_DEFAULT);
+        assert_eq!(answer_tokens(Some(&few), Some(&few)), ANSWER_TOKENS_DEFAULT);
     }
 
     #[test]
     fn a_new_application_goes_by_its_model_until_it_has_a_history() {
-        let (application, model) = names();
-        let other = ApplicationName::from("batch");
-        let mut learned = Estimates::default();
-        (0..100).for_each(|_| learned.observe_answer(Some(&other), &model, 40));
-        let by_model = learned.answer_tokens(Some(&application), &model);
+        let model = saw(40, 100);
+        let by_model = answer_tokens(Some(&saw(1_000, 10)), Some(&model));
         assert!((40..=43).contains(&by_model), "{by_model}");
-        (0..25).for_each(|_| learned.observe_answer(Some(&application), &model, 1_000));
-        let own = learned.answer_tokens(Some(&application), &model);
+        let own = answer_tokens(Some(&saw(1_000, 25)), Some(&model));
         assert!((1_000..=1_072).contains(&own), "{own}");
     }
 
     #[test]
     fn a_change_of_habit_shows_after_a_few_hundred_answers() {
-        let (application, model) = names();
-        let mut learned = Estimates::default();
-        (0..10_000).for_each(|_| learned.observe_answer(Some(&application), &model, 2_000));
-        (0..700).for_each(|_| learned.observe_answer(Some(&application), &model, 100));
-        assert!(learned.answer_tokens(Some(&application), &model) <= 108);
-    }
-
-    #[test]
-    fn memory_is_bounded_and_the_rest_goes_by_the_model() {
-        let (_, model) = names();
-        let mut learned = Estimates::default();
-        for n in 0..PAIRS_MAX + 500 {
-            learned.observe_answer(
-                Some(&ApplicationName(format!("app-{n}").into())),
-                &model,
-                10,
-            );
-        }
-        assert_eq!(learned.list().count(), PAIRS_MAX + 1);
+        let mut lengths = saw(2_000, 10_000);
+        (0..700).for_each(|_| lengths.observe(100));
+        assert!(lengths.quantile() <= 108);
     }
 
     #[test]
     fn prompts_teach_their_density() {
-        let (_, model) = names();
-        let mut learned = Estimates::default();
-        (0..200).for_each(|_| learned.observe_prompt(&model, 600, 200));
-        assert!((learned.bytes_per_token(&model) - 3.0).abs() < 0.01);
+        let mut density = PromptDensity::default();
+        (0..200).for_each(|_| density.observe(600, 200));
+        assert!((density.bytes_per_token() - 3.0).abs() < 0.01);
+        density.observe(0, 7);
+        density.observe(7, 0);
+        assert!((density.bytes_per_token() - 3.0).abs() < 0.01);
     }
 
     proptest! {
         #[test]
         fn it_converges_to_the_quantile_of_what_it_saw(lengths in prop::collection::vec(1u64..40_000, 1_000..1_500)) {
-            let (application, model) = names();
-            let mut learned = Estimates::default();
+            let mut learned = AnswerLengths::default();
             // Several rounds, so that fading old ones leaves the same mixture.
             for length in lengths.iter().cycle().take(lengths.len() * 3) {
-                learned.observe_answer(Some(&application), &model, *length);
+                learned.observe(*length);
             }
-            let guess = learned.answer_tokens(Some(&application), &model);
+            let guess = learned.quantile();
             let covered = lengths.iter().filter(|length| **length <= guess).count() as f64 / lengths.len() as f64;
             prop_assert!(covered > 0.85, "covers {covered}");
             let far = lengths.iter().filter(|length| **length > guess * 12 / 10).count();

@@ -9,6 +9,8 @@ pub mod time;
 
 pub mod usage;
 
+pub mod money;
+
 // Limits: as configured, what a call asks, and how each kind counts.
 pub mod limit;
 
@@ -41,11 +43,17 @@ pub mod estimate;
 
 pub mod record;
 
+// Prices: what tokens cost, and which price applies.
+pub mod price;
+
 pub use counter::{Counter, Figures, Held, Place, Verdict};
 pub use demand::Amount;
 pub use ids::{
     ApplicationName, BackendId, CallId, LimitId, ModelName, PoolId, ProductId, SubscriptionId,
 };
 pub use limit::{Demand, Limit, LimitRefusal, Reserve, Rule, Scope};
+pub use money::{Currency, Nanos};
+pub use price::Price;
+pub use record::{Cost, PriceId};
 pub use time::{Mono, Now, Wall};
-pub use usage::{Metered, Usage};
+pub use usage::{Metered, ServiceTier, Usage};

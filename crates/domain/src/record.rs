@@ -6,8 +6,9 @@ use std::time::Duration;
 use crate::ids::{
     ApplicationName, BackendId, CallId, LimitId, ModelName, ProductId, SubscriptionId,
 };
+use crate::money::{Currency, Nanos};
 use crate::time::Wall;
-use crate::usage::Metered;
+use crate::usage::{Metered, Usage};
 
 /// A call that may reach a provider, as known when it is admitted. Written before it is forwarded,
 /// so that a crash leaves it on the ledger as interrupted.
@@ -21,8 +22,40 @@ pub struct Opening {
     pub revision: u64,
     /// The prompt's tokens as far as known: exact, else likely.
     pub prompt_tokens: u64,
-    /// Token-counting limits that this call is charged to.
+    /// Limits and budgets that this call is charged to.
     pub charges: Vec<Charge>,
+    /// What its tokens cost, as far as known before a backend is chosen. Only the journal has it, so
+    /// that a call which a crash interrupts is not free: a record has its `cost` instead.
+    pub price: Option<OpeningPrice>,
+}
+
+/// What a call is priced at if the gateway dies before it ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpeningPrice {
+    pub id: PriceId,
+    pub currency: Currency,
+    pub prompt_per_million: Nanos,
+    pub completion_per_million: Nanos,
+}
+
+/// Names one complete price: rates, currency, exchange rate, source and effective date. The same
+/// price has the same id, and what it stands for is on the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PriceId(pub Arc<str>);
+
+/// What a call or an attempt costs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Cost {
+    /// Nothing is owed: nothing reached a provider, or a cache answered.
+    #[default]
+    Nothing,
+    Priced {
+        amount: Nanos,
+        currency: Currency,
+        price: PriceId,
+    },
+    /// Tokens passed for which no price is known: shown, counted, alarmed, never zero.
+    Unpriced,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,10 +65,12 @@ pub struct Who {
     pub application: Option<ApplicationName>,
     /// Which credential proved it: a key's id, or `issuer:subject` cut to 128 bytes. Never a secret.
     pub caller: Arc<str>,
+    /// The person behind it, as a claim of the token says; cut to 128 bytes.
+    pub user: Option<Arc<str>>,
 }
 
-/// A counter that a call's tokens (or the call itself, for request limits) count against. Restores
-/// counters at start.
+/// A counter that a call's tokens (for request limits the call itself, for budgets its cost) count
+/// against. Restores counters at start.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Charge {
     pub limit: LimitId,
@@ -51,6 +86,8 @@ pub enum ChargeUnit {
     RequestsPerMinute,
     /// Tokens of a calendar period that started at this wall time.
     Quota { period_start: Wall },
+    /// Money of a calendar period that started at this wall time.
+    Budget { period_start: Wall },
 }
 
 /// One per call of an authenticated caller, refused ones too.
@@ -65,6 +102,11 @@ pub struct CallRecord {
     pub backend: Option<BackendId>,
     pub cache: CacheOutcome,
     pub metered: Metered,
+    /// As `metered`, that of the attempt which answered.
+    pub cost: Cost,
+    /// What caches kept off the bill, in the cost's currency: the provider's (its discount on the
+    /// prompt's cached part), or the gateway's own (all of it).
+    pub saved: Nanos,
     pub latency: Duration,
     pub first_byte: Option<Duration>,
     pub attempts: Vec<AttemptRecord>,
@@ -80,7 +122,71 @@ pub struct AttemptRecord {
     /// What this backend will bill for this attempt. The call's own `metered` is that of the attempt
     /// that answered; the others' tokens stand only here.
     pub metered: Metered,
+    pub cost: Cost,
     pub latency: Duration,
+}
+
+impl Cost {
+    /// Of usage for which no price is known.
+    pub fn without_price(usage: &Usage) -> Self {
+        if usage.is_nothing() {
+            Self::Nothing
+        } else {
+            Self::Unpriced
+        }
+    }
+
+    /// Zero if nothing is owed, and while it is unknown what is.
+    pub fn amount(&self) -> Nanos {
+        match self {
+            Self::Nothing | Self::Unpriced => Nanos::ZERO,
+            Self::Priced { amount, .. } => *amount,
+        }
+    }
+
+    pub fn currency(&self) -> Option<Currency> {
+        match self {
+            Self::Nothing | Self::Unpriced => None,
+            Self::Priced { currency, .. } => Some(*currency),
+        }
+    }
+
+    pub fn price(&self) -> Option<&PriceId> {
+        match self {
+            Self::Nothing | Self::Unpriced => None,
+            Self::Priced { price, .. } => Some(price),
+        }
+    }
+
+    pub fn is_unpriced(&self) -> bool {
+        matches!(self, Self::Unpriced)
+    }
+}
+
+impl OpeningPrice {
+    /// Rounded half up to a billionth, once.
+    pub fn cost(&self, prompt_tokens: u64, completion_tokens: u64) -> Cost {
+        let prompt = i128::from(self.prompt_per_million.0) * i128::from(prompt_tokens);
+        let completion = i128::from(self.completion_per_million.0) * i128::from(completion_tokens);
+        let millionths = prompt.saturating_add(completion).saturating_add(500_000);
+        Cost::Priced {
+            amount: Nanos::saturated(millionths.div_euclid(1_000_000)),
+            currency: self.currency,
+            price: self.id.clone(),
+        }
+    }
+}
+
+impl PriceId {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for PriceId {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -191,5 +297,37 @@ impl CacheOutcome {
             Self::Hit => "hit",
             Self::Miss => "miss",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interrupted_call_is_priced_to_the_nearest_billionth() {
+        let price = OpeningPrice {
+            id: "p1".into(),
+            currency: Currency::USD,
+            prompt_per_million: "2.50".parse().unwrap(),
+            completion_per_million: "0.0005".parse().unwrap(),
+        };
+        assert_eq!(price.cost(1_000, 0).amount(), Nanos(2_500_000));
+        // A completion token costs half a billionth.
+        assert_eq!(price.cost(0, 1).amount(), Nanos(1));
+        assert_eq!(price.cost(1_000, 3).amount(), Nanos(2_500_002));
+        assert_eq!(price.cost(u64::MAX, u64::MAX).amount(), Nanos(i64::MAX));
+    }
+
+    #[test]
+    fn tokens_without_a_price_are_unpriced_and_not_free() {
+        let cost = |prompt| {
+            Cost::without_price(&Usage {
+                prompt,
+                ..Usage::default()
+            })
+        };
+        assert_eq!(cost(1), Cost::Unpriced);
+        assert_eq!(cost(0), Cost::Nothing);
     }
 }

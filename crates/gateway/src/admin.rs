@@ -1,5 +1,7 @@
 //! What operators and orchestrators ask: probes on every listener, metrics on the admin one.
 
+use std::sync::Arc;
+
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 
@@ -11,10 +13,14 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 
 /// `/healthz`: the process answers. `/readyz`: it should get traffic: not draining, and its ledger
 /// can take records.
-pub fn probe<B>(request: &Request<B>, gateway: &Gateway, draining: bool) -> Option<Response<Body>> {
+pub fn probe<B>(
+    request: &Request<B>,
+    gateway: &Gateway,
+    is_draining: impl FnOnce() -> bool,
+) -> Option<Response<Body>> {
     match request.uri().path() {
         "/healthz" => Some(text(StatusCode::OK, TEXT, "ok\n".to_owned())),
-        "/readyz" if draining => Some(text(
+        "/readyz" if is_draining() => Some(text(
             StatusCode::SERVICE_UNAVAILABLE,
             TEXT,
             "draining\n".to_owned(),
@@ -40,13 +46,9 @@ fn readiness(gateway: &Gateway) -> Response<Body> {
     text(StatusCode::OK, TEXT, lines)
 }
 
-pub fn answer<B>(gateway: &Gateway, request: &Request<B>) -> Response<Body> {
+pub async fn answer<B>(gateway: &Arc<Gateway>, request: &Request<B>) -> Response<Body> {
     match (request.method(), request.uri().path()) {
-        (&Method::GET | &Method::HEAD, "/metrics") => text(
-            StatusCode::OK,
-            OPEN_METRICS,
-            gateway.telemetry.expose(gateway),
-        ),
+        (&Method::GET | &Method::HEAD, "/metrics") => metrics(gateway.clone()).await,
         (_, "/metrics") => text(
             StatusCode::METHOD_NOT_ALLOWED,
             TEXT,
@@ -56,6 +58,21 @@ pub fn answer<B>(gateway: &Gateway, request: &Request<B>) -> Response<Body> {
             StatusCode::NOT_FOUND,
             TEXT,
             "here are /metrics, /healthz and /readyz\n".to_owned(),
+        ),
+    }
+}
+
+/// Off the threads that serve calls: tens of thousands of series take a tenth of a second.
+async fn metrics(gateway: Arc<Gateway>) -> Response<Body> {
+    let tasks = gateway.tasks.clone();
+    let exposed = tasks.spawn_blocking(move || gateway.telemetry.expose(&gateway));
+    match exposed.await {
+        Ok(exposed) => text(StatusCode::OK, OPEN_METRICS, exposed),
+        // Only a shutdown that waits no longer cancels it.
+        Err(_cancelled) => text(
+            StatusCode::SERVICE_UNAVAILABLE,
+            TEXT,
+            "stopping\n".to_owned(),
         ),
     }
 }

@@ -2,29 +2,24 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use config::snapshot::{KeyedLimit, Model, Snapshot, TokenizerName};
 use config::{CallContext, Plan, PlanError};
-use dialect::{Encoding, Operation, Request};
-use domain::estimate;
+use dialect::{Encoding, Request};
+use domain::Now;
 use domain::limit::Rule;
-use domain::record::{CallRecord, Outcome};
-use domain::{ApplicationName, Demand, Metered, Now};
 use http::HeaderMap;
 use smallvec::SmallVec;
-use store::counters::{Ask, Level, Reservation, ReserveError, Reserved};
+use store::counters::{Ask, Reservation, ReserveError, Reserved};
 
+use crate::estimates::Precedent;
 use crate::gateway::Gateway;
 use crate::identity::Caller;
 use crate::refusal::Refusal;
 
 /// Longer bodies are counted off the I/O threads: 32 KB of text take about a millisecond.
 const COUNT_INLINE_BYTES_MAX: usize = 32 * 1024;
-
-/// Bound of an answer when neither the request nor the model's configuration names one.
-const ANSWER_TOKENS_MAX: u64 = 128 * 1024;
 
 /// Limits that apply to one call, usually: more are counted on the heap.
 const LIMITS_INLINE: usize = 8;
@@ -36,6 +31,7 @@ pub struct Admitted {
     pub prompt_is_exact: bool,
     pub reserved_tokens: u64,
     pub rates: RateLevels,
+    pub precedent: Precedent,
     pub reservation: Reservation,
 }
 
@@ -125,9 +121,10 @@ pub async fn reserve(
         })
         .collect();
 
-    let mut demand = gateway
+    let precedent = gateway
         .estimates
-        .demand(context.application, plan.model, call);
+        .precedent(context.application, &plan.model.name);
+    let mut demand = precedent.demand(plan.model, call);
     loop {
         match gateway.counters.reserve(&asks, &demand, now).await {
             Ok(Reserved::Admitted(reservation)) => {
@@ -137,7 +134,8 @@ pub async fn reserve(
                     prompt_tokens,
                     prompt_is_exact: demand.prompt_exact.is_some(),
                     reserved_tokens: prompt_tokens.saturating_add(demand.answer_likely),
-                    rates: RateLevels::tightest(&reservation.levels()),
+                    rates: RateLevels::tightest(&reservation),
+                    precedent,
                     reservation,
                 });
             }
@@ -167,18 +165,18 @@ fn encoding_of(model: &Model) -> Encoding {
 
 impl RateLevels {
     /// Of each kind the level with the smallest share left.
-    fn tightest(levels: &[Level]) -> Self {
+    fn tightest(reservation: &Reservation) -> Self {
         let mut rates = Self::default();
-        for level in levels {
-            let slot = match level.limit.rule {
+        for (limit, figures) in reservation.figures() {
+            let slot = match limit.rule {
                 Rule::TokensPerMinute { .. } => &mut rates.tokens,
                 Rule::RequestsPerMinute { .. } => &mut rates.requests,
                 Rule::Concurrency { .. } | Rule::TokenQuota { .. } => continue,
             };
             let rate = RateLevel {
-                limit: level.bound,
-                remaining: level.remaining,
-                reset: level.reset,
+                limit: figures.bound,
+                remaining: figures.remaining,
+                reset: figures.reset,
             };
             if slot.is_none_or(|other| rate.share_left() < other.share_left()) {
                 *slot = Some(rate);
@@ -191,63 +189,5 @@ impl RateLevels {
 impl RateLevel {
     fn share_left(&self) -> f64 {
         self.remaining as f64 / self.limit.max(1) as f64
-    }
-}
-
-/// What was learned of answers' lengths and prompts' density.
-#[derive(Debug, Default)]
-pub struct Estimates(Mutex<estimate::Estimates>);
-
-impl Estimates {
-    fn demand(
-        &self,
-        application: Option<&ApplicationName>,
-        model: &Arc<Model>,
-        call: &Request,
-    ) -> Demand {
-        let per_choice_max = call
-            .answer_tokens_max
-            .or(model.max_output_tokens)
-            .unwrap_or(ANSWER_TOKENS_MAX);
-        let answer_max = match call.operation {
-            Operation::Embeddings => 0,
-            Operation::ChatCompletions | Operation::Completions => {
-                per_choice_max.saturating_mul(call.choices)
-            }
-        };
-        let prompt_bound = call.prompt_tokens_bound();
-        let learned = self.lock();
-        let answer = learned
-            .answer_tokens(application, &model.name)
-            .saturating_mul(call.choices);
-        let likely = call.prompt_text_bytes() as f64 / learned.bytes_per_token(&model.name);
-        Demand {
-            prompt_bound,
-            prompt_likely: (likely.ceil() as u64).min(prompt_bound),
-            prompt_exact: None,
-            answer_likely: answer.min(answer_max),
-            answer_max,
-        }
-    }
-
-    /// Learns from answers whose provider counted them.
-    pub fn learn(&self, record: &CallRecord, call: &Request) {
-        if let (Outcome::Ok, Metered::Reported(usage)) = (record.outcome, &record.metered) {
-            let application = record.opening.who.application.as_ref();
-            let model = &record.opening.model;
-            let mut learned = self.lock();
-            if call.operation != Operation::Embeddings {
-                learned.observe_answer(
-                    application,
-                    model,
-                    usage.completion.div_ceil(call.choices.max(1)),
-                );
-            }
-            learned.observe_prompt(model, call.prompt_text_bytes(), usage.prompt);
-        }
-    }
-
-    pub fn lock(&self) -> MutexGuard<'_, estimate::Estimates> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

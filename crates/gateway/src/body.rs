@@ -1,6 +1,7 @@
 //! Bodies: the type that leaves the gateway, and reading a request's within its limits.
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -11,6 +12,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 
 use crate::encoding::{self, Decoder};
+use crate::in_time::in_time;
 use crate::overload::BodyRoom;
 use crate::refusal::Refusal;
 
@@ -66,9 +68,11 @@ where
         });
     }
     room.grow_to(announced.unwrap_or(0))?;
-    let raw = tokio::time::timeout(bounds.timeout, gather(body, bounds.bytes_max, &mut room))
-        .await
-        .map_err(|_| Refusal::BodyTimeout)??;
+    let gathered = {
+        let gathering = pin!(gather(body, bounds.bytes_max, &mut room));
+        in_time(bounds.timeout, gathering).await
+    };
+    let raw = gathered.ok_or(Refusal::BodyTimeout)??;
     let encodings = encoding::named(headers, &CONTENT_ENCODING);
     if encodings.is_empty() {
         return Ok(room.keep(raw));

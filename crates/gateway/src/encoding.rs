@@ -28,14 +28,22 @@ pub struct Decoder {
 }
 
 enum Stage {
-    Gzip(flate2::write::MultiGzDecoder<Vec<u8>>),
-    Deflate(flate2::write::ZlibDecoder<Vec<u8>>),
-    Brotli(Box<brotli::DecompressorWriter<Vec<u8>>>),
-    Zstd(zstd::stream::write::Decoder<'static, Vec<u8>>),
+    Gzip(flate2::write::MultiGzDecoder<Readable>),
+    Deflate(flate2::write::ZlibDecoder<Readable>),
+    Brotli(Box<brotli::DecompressorWriter<Readable>>),
+    Zstd(zstd::stream::write::Decoder<'static, Readable>),
 }
 
 /// Read buffer inside the brotli decoder.
 const BROTLI_BUFFER_BYTES: usize = 4096;
+
+/// Why a piece cannot be decoded.
+#[derive(Debug)]
+pub enum Undecodable {
+    Damaged(std::io::Error),
+    /// It inflates to more than was asked for. Kilobytes can become gigabytes.
+    TooMuch,
+}
 
 impl Decoder {
     /// Gives back the name of an encoding that is not supported. Stacked encodings are not: nobody
@@ -44,14 +52,15 @@ impl Decoder {
         let [encoding] = encodings else {
             return Err(encodings.join(", "));
         };
+        let readable = Readable::default();
         let stage = match encoding.as_str() {
-            "gzip" | "x-gzip" => Stage::Gzip(flate2::write::MultiGzDecoder::new(Vec::new())),
-            "deflate" => Stage::Deflate(flate2::write::ZlibDecoder::new(Vec::new())),
+            "gzip" | "x-gzip" => Stage::Gzip(flate2::write::MultiGzDecoder::new(readable)),
+            "deflate" => Stage::Deflate(flate2::write::ZlibDecoder::new(readable)),
             "br" => Stage::Brotli(Box::new(brotli::DecompressorWriter::new(
-                Vec::new(),
+                readable,
                 BROTLI_BUFFER_BYTES,
             ))),
-            "zstd" => match zstd::stream::write::Decoder::new(Vec::new()) {
+            "zstd" => match zstd::stream::write::Decoder::new(readable) {
                 Ok(decoder) => Stage::Zstd(decoder),
                 Err(_) => return Err(encoding.clone()),
             },
@@ -60,52 +69,79 @@ impl Decoder {
         Ok(Self { stage })
     }
 
-    /// Feeds `input` and takes what is readable now. An error means the input is damaged.
-    pub fn push(&mut self, input: &[u8]) -> std::io::Result<Bytes> {
-        match &mut self.stage {
-            Stage::Gzip(decoder) => {
-                decoder.write_all(input)?;
-                decoder.flush()?;
-                Ok(std::mem::take(decoder.get_mut()).into())
-            }
-            Stage::Deflate(decoder) => {
-                decoder.write_all(input)?;
-                decoder.flush()?;
-                Ok(std::mem::take(decoder.get_mut()).into())
-            }
-            Stage::Brotli(decoder) => {
-                decoder.write_all(input)?;
-                decoder.flush()?;
-                Ok(std::mem::take(decoder.get_mut()).into())
-            }
-            Stage::Zstd(decoder) => {
-                decoder.write_all(input)?;
-                decoder.flush()?;
-                Ok(std::mem::take(decoder.get_mut()).into())
-            }
+    /// Feeds `input` and takes what is readable now. Stops at `readable_max` bytes, before they are
+    /// inflated; nothing can be decoded after an error.
+    pub fn push(&mut self, input: &[u8], readable_max: usize) -> Result<Bytes, Undecodable> {
+        self.readable().room = readable_max;
+        let fed = match &mut self.stage {
+            Stage::Gzip(decoder) => feed(decoder, input),
+            Stage::Deflate(decoder) => feed(decoder, input),
+            Stage::Brotli(decoder) => feed(decoder, input),
+            Stage::Zstd(decoder) => feed(decoder, input),
+        };
+        let readable = self.readable();
+        match fed {
+            Ok(()) => Ok(std::mem::take(&mut readable.bytes).into()),
+            Err(_) if readable.is_full => Err(Undecodable::TooMuch),
+            Err(error) => Err(Undecodable::Damaged(error)),
         }
     }
 
-    /// Decodes a whole body in steps small enough that a bomb is noticed before it is inflated.
+    /// Decodes a whole body.
     pub fn decode_whole(&mut self, input: &[u8], bytes_max: u64) -> Result<Bytes, Refusal> {
-        const STEP_BYTES: usize = 16 * 1024;
-        let mut whole = Vec::new();
-        for piece in input.chunks(STEP_BYTES) {
-            let readable = self.push(piece).map_err(|error| Refusal::BodyBroken {
+        let readable_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+        self.push(input, readable_max).map_err(|error| match error {
+            Undecodable::Damaged(error) => Refusal::BodyBroken {
                 reason: error.to_string(),
-            })?;
-            if (whole.len() + readable.len()) as u64 > bytes_max {
-                return Err(Refusal::BodyTooLarge { bytes_max });
-            }
-            whole.extend_from_slice(&readable);
+            },
+            Undecodable::TooMuch => Refusal::BodyTooLarge { bytes_max },
+        })
+    }
+
+    fn readable(&mut self) -> &mut Readable {
+        match &mut self.stage {
+            Stage::Gzip(decoder) => decoder.get_mut(),
+            Stage::Deflate(decoder) => decoder.get_mut(),
+            Stage::Brotli(decoder) => decoder.get_mut(),
+            Stage::Zstd(decoder) => decoder.get_mut(),
         }
-        Ok(whole.into())
+    }
+}
+
+fn feed(decoder: &mut impl Write, input: &[u8]) -> std::io::Result<()> {
+    decoder.write_all(input)?;
+    decoder.flush()
+}
+
+/// Takes what a decoder writes, as far as there is room.
+#[derive(Default)]
+struct Readable {
+    bytes: Vec<u8>,
+    room: usize,
+    is_full: bool,
+}
+
+impl Write for Readable {
+    fn write(&mut self, piece: &[u8]) -> std::io::Result<usize> {
+        if piece.len() > self.room {
+            self.is_full = true;
+            return Err(std::io::ErrorKind::StorageFull.into());
+        }
+        self.room -= piece.len();
+        self.bytes.extend_from_slice(piece);
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const ROOM: usize = 1024 * 1024;
 
     fn gzip(text: &[u8]) -> Vec<u8> {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
@@ -129,19 +165,35 @@ mod tests {
         for (name, packed) in [("gzip", gzip(&text)), ("br", brotli(&text)), ("zstd", zstd)] {
             for cut in [1, packed.len() / 2, packed.len() - 1] {
                 let mut decoder = Decoder::new(&[name.to_owned()]).unwrap();
-                let mut out = decoder.push(&packed[..cut]).unwrap().to_vec();
-                out.extend_from_slice(&decoder.push(&packed[cut..]).unwrap());
+                let mut out = decoder.push(&packed[..cut], ROOM).unwrap().to_vec();
+                out.extend_from_slice(&decoder.push(&packed[cut..], ROOM).unwrap());
                 assert_eq!(out, text, "{name} cut at {cut}");
             }
         }
     }
 
     #[test]
-    fn a_bomb_is_refused_before_it_is_inflated() {
-        let bomb = gzip(&vec![b' '; 64 * 1024 * 1024]);
+    fn a_bomb_is_refused_and_what_just_fits_is_not() {
+        let text = vec![b' '; 8 * 1024 * 1024];
+        let zstd = zstd::encode_all(&text[..], 3).unwrap();
+        for (name, bomb) in [("gzip", gzip(&text)), ("br", brotli(&text)), ("zstd", zstd)] {
+            assert!(bomb.len() < 16 * 1024, "{name}: {}", bomb.len());
+            let decoder = || Decoder::new(&[name.to_owned()]).unwrap();
+            let less = text.len() as u64 - 1;
+            let refused = decoder().decode_whole(&bomb, less).unwrap_err();
+            assert!(matches!(refused, Refusal::BodyTooLarge { .. }), "{name}");
+            let whole = decoder().decode_whole(&bomb, less + 1).unwrap();
+            assert_eq!(whole, text, "{name}");
+        }
+    }
+
+    #[test]
+    fn damage_is_no_bomb() {
+        let mut damaged = gzip(b"a good text");
+        damaged[0] ^= 1;
         let mut decoder = Decoder::new(&["gzip".to_owned()]).unwrap();
-        let refused = decoder.decode_whole(&bomb, 1024 * 1024).unwrap_err();
-        assert!(matches!(refused, Refusal::BodyTooLarge { .. }));
+        let refused = decoder.decode_whole(&damaged, 1024).unwrap_err();
+        assert!(matches!(refused, Refusal::BodyBroken { .. }));
     }
 
     #[test]

@@ -9,9 +9,9 @@ use store::{Counters, Ledger};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admission::Estimates;
 use crate::clock::{Chance, Clock};
 use crate::credentials::Credentials;
+use crate::estimates::Estimates;
 use crate::fetch::Fetch;
 use crate::identity::Authenticator;
 use crate::overload::Overload;

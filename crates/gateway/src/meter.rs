@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use dialect::{Encoding, Operation, StreamMeter};
-use domain::record::{AttemptFailure, AttemptRecord, Outcome};
-use domain::{Metered, Now, Usage};
+use domain::record::{AttemptFailure, AttemptRecord, Cost, Outcome};
+use domain::{Metered, Mono, Usage};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Sleep;
 
@@ -50,9 +50,9 @@ pub enum Tally {
 /// Silence and length limits of the answer. One timer, re-armed only when it fires.
 struct Watch {
     timer: Pin<Box<Sleep>>,
-    heard: Now,
+    heard: Mono,
     idle: Duration,
-    deadline: Now,
+    deadline: Mono,
 }
 
 impl MeteredBody {
@@ -64,15 +64,10 @@ impl MeteredBody {
         serving: Serving,
         trail: Trail,
     ) -> Self {
-        let now = trail.gateway().clock.now();
+        let now = trail.gateway().clock.mono();
         let timeouts = serving.backend.definition().timeouts;
-        let deadline = Now {
-            mono: serving.sent_at.mono + timeouts.total,
-            wall: now.wall,
-        };
-        let timer = Box::pin(tokio::time::sleep(
-            timeouts.idle.min(deadline.mono.since(now.mono)),
-        ));
+        let deadline = serving.sent_at + timeouts.total;
+        let timer = Box::pin(tokio::time::sleep(timeouts.idle.min(deadline.since(now))));
         upstream.unread(first);
         let watch = Watch {
             timer,
@@ -100,7 +95,7 @@ impl MeteredBody {
         loop {
             match self.upstream.poll_data(cx) {
                 Poll::Ready(Some(Ok(data))) => {
-                    self.watch.heard = self.trail.gateway().clock.now();
+                    self.watch.heard = self.trail.gateway().clock.mono();
                     let passed = self.tally.push(data);
                     out = joined(out, passed);
                     if out.len() >= COALESCE_BYTES_MAX {
@@ -135,7 +130,7 @@ impl MeteredBody {
 
     /// `failure`: why the answer ended before its end.
     fn settle(&mut self, failure: Option<AttemptFailure>) {
-        let now = self.trail.gateway().clock.now();
+        let now = self.trail.gateway().clock.mono();
         let status = self.serving.status;
         let facts = self.trail.facts();
         let (Some(held), Some(call)) = (&mut facts.held, &facts.call) else {
@@ -169,7 +164,8 @@ impl MeteredBody {
             status: status.as_u16(),
             failure,
             metered,
-            latency: now.mono.since(self.serving.sent_at.mono),
+            cost: Cost::without_price(metered.usage()),
+            latency: now.since(self.serving.sent_at),
         });
         facts.end(status, outcome);
         self.trail.settle(metered);
@@ -330,15 +326,15 @@ impl Watch {
     fn poll(&mut self, cx: &mut Context<'_>, trail: &Trail) -> Poll<AttemptFailure> {
         loop {
             ready!(self.timer.as_mut().poll(cx));
-            let now = trail.gateway().clock.now();
-            let silent = now.mono.since(self.heard.mono);
-            if now.mono >= self.deadline.mono {
+            let now = trail.gateway().clock.mono();
+            let silent = now.since(self.heard);
+            if now >= self.deadline {
                 return Poll::Ready(AttemptFailure::TotalTimeout);
             }
             if silent >= self.idle {
                 return Poll::Ready(AttemptFailure::IdleTimeout);
             }
-            let wait = (self.idle - silent).min(self.deadline.mono.since(now.mono));
+            let wait = (self.idle - silent).min(self.deadline.since(now));
             self.timer.set(tokio::time::sleep(wait));
         }
     }

@@ -13,6 +13,7 @@ use domain::Metered;
 use http::header::EXPECT;
 use http::request::Parts;
 use http::{Request, Response};
+use smallvec::SmallVec;
 
 use crate::admission;
 use crate::body::{self, Body};
@@ -20,7 +21,7 @@ use crate::gateway::Gateway;
 use crate::refusal::Refusal;
 use crate::reply::{self, Reply};
 use crate::router::Errand;
-use crate::telemetry::Told;
+use crate::telemetry::{Asked, Told};
 use crate::trail::{Facts, Held, Settlement, Trail};
 
 impl Gateway {
@@ -72,7 +73,7 @@ impl Gateway {
         let route = dialect::route::route(&head.method, head.uri.path(), head.uri.query())?;
 
         // Authenticate: who calls, and who pays.
-        let now = self.clock.now();
+        let now = facts.origin.started;
         let caller = self
             .authenticator
             .authenticate(&snapshot, &head.headers, Some(ip), now)
@@ -121,6 +122,7 @@ impl Gateway {
             context: &context,
             call,
             headers: &head.headers,
+            request_id: &facts.request_id,
         };
         let answer = self.router.forward(&errand, held, &facts.origin).await?;
         Ok(Reply::Answered(Box::new(answer)))
@@ -133,24 +135,29 @@ impl Gateway {
             origin,
             record,
             call,
-            reservation,
-            entry,
+            kept,
             series,
-            sent_at,
         } = facts.into_settlement(metered, now);
-        if let Some((reservation, reserved_tokens)) = reservation {
-            self.telemetry.released(reserved_tokens);
-            self.counters
-                .settle(reservation, metered.usage().total(), now);
-        }
         let Some(record) = record else { return };
-        if let Some(call) = &call {
-            self.estimates.learn(&record, call);
+        let operation = call.as_ref().map(|call| call.operation);
+        let (mut entry, mut asked, mut sent_at) = (None, None, SmallVec::new());
+        if let Some(kept) = kept {
+            self.telemetry.released(kept.reserved_tokens);
+            self.counters
+                .settle(kept.reservation, metered.usage().total(), now);
+            if let Some(call) = &call {
+                self.estimates.learn(kept.precedent, &record, call);
+            }
+            (entry, asked, sent_at) = (Some(kept.entry), kept.asked, kept.sent_at);
         }
         let told = Told {
             record: &record,
             origin: &origin,
-            operation: call.map(|call| call.operation),
+            operation,
+            asked: operation.zip(asked).map(|(operation, provider)| Asked {
+                operation,
+                provider,
+            }),
             series: series.as_deref(),
             sent_at: &sent_at,
         };

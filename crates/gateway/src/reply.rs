@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use config::Snapshot;
 use dialect::StreamMeter;
-use domain::record::{AttemptRecord, Outcome};
+use domain::record::{AttemptRecord, Cost, Outcome};
 use domain::{Metered, ModelName, Usage};
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
@@ -70,8 +70,8 @@ pub fn send(reply: Reply, mut trail: Trail) -> Response<Body> {
     out.insert(ATTEMPTS, HeaderValue::from(held.attempts.len() + 1));
     let status = serving.status;
     let body = match content {
-        Content::Whole(bytes) => {
-            let metered = match dialect::answer::read(call.operation, &bytes).usage {
+        Content::Whole { bytes, answer } => {
+            let metered = match answer.usage {
                 _ if !status.is_success() => Metered::NOTHING,
                 Some(usage) => Metered::Reported(usage),
                 None => Metered::Estimated(Usage {
@@ -90,10 +90,11 @@ pub fn send(reply: Reply, mut trail: Trail) -> Response<Body> {
                 status: status.as_u16(),
                 failure: None,
                 metered,
+                cost: Cost::without_price(metered.usage()),
                 latency: held
                     .first_byte
                     .unwrap_or_default()
-                    .saturating_sub(serving.sent_at.mono.since(facts.origin.started.mono)),
+                    .saturating_sub(serving.sent_at.since(facts.origin.started.mono)),
             });
             facts.end(
                 status,
@@ -151,29 +152,29 @@ fn own(bytes: Bytes, mut trail: Trail) -> Response<Body> {
 }
 
 fn common_headers(facts: &Facts, out: &mut HeaderMap) {
-    if let Ok(id) = HeaderValue::from_str(&facts.origin.id.to_string()) {
-        out.insert(REQUEST_ID, id);
-    }
+    out.insert(REQUEST_ID, facts.request_id.clone());
     if let Some(held) = &facts.held {
         rate_headers(&held.rates, out);
     }
 }
 
+static TOKEN_RATES: [HeaderName; 3] = [
+    HeaderName::from_static("x-ratelimit-limit-tokens"),
+    HeaderName::from_static("x-ratelimit-remaining-tokens"),
+    HeaderName::from_static("x-ratelimit-reset-tokens"),
+];
+static REQUEST_RATES: [HeaderName; 3] = [
+    HeaderName::from_static("x-ratelimit-limit-requests"),
+    HeaderName::from_static("x-ratelimit-remaining-requests"),
+    HeaderName::from_static("x-ratelimit-reset-requests"),
+];
+
 /// The tightest limits that apply, as OpenAI writes them.
 fn rate_headers(rates: &RateLevels, out: &mut HeaderMap) {
-    const TOKENS: [&str; 3] = [
-        "x-ratelimit-limit-tokens",
-        "x-ratelimit-remaining-tokens",
-        "x-ratelimit-reset-tokens",
-    ];
-    const REQUESTS: [&str; 3] = [
-        "x-ratelimit-limit-requests",
-        "x-ratelimit-remaining-requests",
-        "x-ratelimit-reset-requests",
-    ];
-    for (level, [limit_name, remaining_name, reset_name]) in
-        [(rates.tokens, TOKENS), (rates.requests, REQUESTS)]
-    {
+    for (level, [limit_name, remaining_name, reset_name]) in [
+        (rates.tokens, &TOKEN_RATES),
+        (rates.requests, &REQUEST_RATES),
+    ] {
         let Some(RateLevel {
             limit,
             remaining,

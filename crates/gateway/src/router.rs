@@ -13,10 +13,10 @@ use bytes::Bytes;
 use config::snapshot::Snapshot;
 use config::{CallContext, Plan};
 use dialect::Request;
-use domain::Now;
+use domain::Mono;
 use domain::breaker::Verdict;
 use domain::pool;
-use domain::record::{AttemptFailure, AttemptRecord};
+use domain::record::{AttemptFailure, AttemptRecord, Cost};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::clock::{Chance, Clock};
@@ -38,6 +38,7 @@ pub struct Errand<'a> {
     pub context: &'a CallContext<'a>,
     pub call: &'a Request,
     pub headers: &'a HeaderMap,
+    pub request_id: &'a HeaderValue,
 }
 
 /// An answer that has begun.
@@ -49,7 +50,10 @@ pub struct Answered {
 
 pub enum Content {
     /// All of it, held so that its usage is known before its headers leave.
-    Whole(Bytes),
+    Whole {
+        bytes: Bytes,
+        answer: dialect::answer::Answer,
+    },
     /// An SSE stream, with its first piece.
     Stream { first: Bytes, body: AnswerBody },
     /// More than the gateway holds: what was read, and the rest.
@@ -60,14 +64,14 @@ pub enum Content {
 pub struct Serving {
     pub backend: Arc<BackendState>,
     pub status: StatusCode,
-    pub sent_at: Now,
+    pub sent_at: Mono,
     clock: Clock,
 }
 
 impl Serving {
     /// The answer broke off after its first byte.
     pub fn failed(&self) {
-        self.backend.note_cut(self.clock.now().mono);
+        self.backend.note_cut(self.clock.mono());
     }
 }
 
@@ -108,14 +112,14 @@ impl Router {
             model,
             Self::favourite(errand),
             held.reserved_tokens,
-            self.clock.now().mono,
+            self.clock.mono(),
         );
         let mut last: Option<Failure> = None;
         for attempt in 1..=model.pool.retry.attempts {
             let found = match search.next(&self.clock, &self.chance).await {
                 Ok(found) => found,
                 Err(soonest) if last.is_none() => {
-                    let now = self.clock.now().mono;
+                    let now = self.clock.mono();
                     let retry_after = soonest.map(|at| at.since(now));
                     return Err(Refusal::NoHealthyBackend { retry_after });
                 }
@@ -134,7 +138,7 @@ impl Router {
                 Err(failure) => {
                     let retry_after = failure.retry_after;
                     probe.finish(Verdict::Failure { retry_after });
-                    search.note_failed(index, retry_after, self.clock.now().mono);
+                    search.note_failed(index, retry_after, self.clock.mono());
                     tracing::warn!(
                         backend = %backend.id(),
                         failure = failure.kind.as_str(),
@@ -147,7 +151,7 @@ impl Router {
                 }
             }
         }
-        let soonest = search.soonest(self.clock.now().mono);
+        let soonest = search.soonest(self.clock.mono());
         Err(last.map_or(
             Refusal::NoHealthyBackend {
                 retry_after: soonest,
@@ -176,14 +180,13 @@ impl Router {
         held: &mut Held,
         origin: &Origin,
     ) -> Result<Answered, Failure> {
-        let sent_at = self.clock.now();
-        held.sent_at.push(sent_at.mono);
+        let sent_at = self.clock.mono();
+        held.sent_at.push(sent_at);
+        held.asked = Some(backend.definition().dialect);
         let begun = match backend.credential().authorise(&self.clock).await {
             Ok(authorisation) => {
                 held.at_upstream = Some((backend.id().clone(), sent_at));
-                let request_id = HeaderValue::from_str(&origin.id.to_string())
-                    .unwrap_or(HeaderValue::from_static(""));
-                let mut headers = headers::to_upstream(errand.headers, &request_id);
+                let mut headers = headers::to_upstream(errand.headers, errand.request_id);
                 if let Some(trace) = &origin.trace {
                     trace.propagate(held.sent_at.len() - 1, &mut headers);
                 }
@@ -193,11 +196,11 @@ impl Router {
             Err(Missing) => Err(Failure::of(AttemptFailure::Credential)),
         };
         held.at_upstream = None;
-        let now = self.clock.now();
+        let now = self.clock.mono();
         match begun {
             Ok(begun) => {
                 held.answered = Some(backend.id().clone());
-                held.first_byte = Some(now.mono.since(origin.started.mono));
+                held.first_byte = Some(now.since(origin.started.mono));
                 let serving = Serving {
                     backend,
                     status: begun.status,
@@ -217,7 +220,8 @@ impl Router {
                     status: failure.status.map_or(0, |status| status.as_u16()),
                     failure: Some(failure.kind),
                     metered,
-                    latency: now.mono.since(sent_at.mono),
+                    cost: Cost::without_price(metered.usage()),
+                    latency: now.since(sent_at),
                 });
                 Err(failure)
             }

@@ -36,10 +36,11 @@ use bounded::Bounded;
 use otlp::Exporter;
 use sample::{Family, Value};
 use security::SecurityLog;
-use series::{Asked, CallSeries};
+use series::CallSeries;
 use usage::Usage;
 
 pub use otlp::Told;
+pub use series::Asked;
 pub use trace::TraceContext;
 pub use usage::UsageSeries;
 
@@ -138,14 +139,13 @@ impl Telemetry {
 
     /// Once for each call that has a record.
     pub fn tell(&self, told: &Told<'_>, backends: &Backends) {
-        let asked = asked(told, backends);
-        self.calls.count(told.record, asked);
+        self.calls.count(told.record, told.asked);
         if let Some(series) = told.series {
             series.count(&told.record.metered);
         }
-        access::write(told, asked);
+        access::write(told);
         if let Some(trace) = told.origin.trace.as_ref().filter(|trace| trace.is_sampled) {
-            self.exporter.push(told, trace, asked, backends);
+            self.exporter.push(told, trace, backends);
         }
     }
 
@@ -242,16 +242,6 @@ impl Telemetry {
     }
 }
 
-/// By which dialect the last backend that was tried was asked.
-fn asked(told: &Told<'_>, backends: &Backends) -> Option<Asked> {
-    let last = told.record.attempts.last()?;
-    let backend = backends.get(&last.backend)?;
-    Some(Asked {
-        operation: told.operation?,
-        provider: backend.definition().dialect,
-    })
-}
-
 fn backend_families(gateway: &Gateway, now: Now, into: &mut Vec<Family>) {
     let mut open = Family::new(&catalogue::BREAKER_OPEN);
     let mut half_open = Family::new(&catalogue::BREAKER_HALF_OPEN);
@@ -289,12 +279,12 @@ fn backend_families(gateway: &Gateway, now: Now, into: &mut Vec<Family>) {
 fn learned_families(gateway: &Gateway, into: &mut Vec<Family>) {
     let mut answer = Family::new(&catalogue::LEARNED_ANSWER);
     let mut observations = Family::new(&catalogue::LEARNED_OBSERVATIONS);
-    for learned in gateway.estimates.lock().list() {
+    gateway.estimates.for_each(|learned| {
         let application = learned.application.map_or("", |name| name.as_str());
         let labels = [application, learned.model.as_str()];
         answer.add(&labels, Value::Real(learned.answer_tokens as f64));
         observations.add(&labels, Value::Real(learned.observations));
-    }
+    });
     into.extend([answer, observations]);
 }
 

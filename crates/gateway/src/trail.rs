@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use dialect::{Dialect, Encoding, Request};
 use domain::record::{
-    AttemptFailure, AttemptRecord, CacheOutcome, CallRecord, Opening, Outcome, Who,
+    AttemptFailure, AttemptRecord, CacheOutcome, CallRecord, Cost, Opening, Outcome, Who,
 };
-use domain::{BackendId, CallId, Metered, ModelName, Mono, Now, Usage};
-use http::StatusCode;
+use domain::{BackendId, CallId, Metered, ModelName, Mono, Nanos, Now, Usage};
+use http::{HeaderValue, StatusCode};
 use smallvec::SmallVec;
 use store::Ledger;
 use store::counters::Reservation;
 use store::ledger::Entry;
 
 use crate::admission::{Admitted, RateLevels};
+use crate::estimates::Precedent;
 use crate::gateway::Gateway;
 use crate::identity::Caller;
 use crate::overload::Place;
@@ -24,6 +25,8 @@ use crate::telemetry::{TraceContext, UsageSeries};
 /// before any of them is known; code that decides takes them as arguments instead.
 pub struct Facts {
     pub origin: Origin,
+    /// The call's id, as the client and the backends are told it.
+    pub request_id: HeaderValue,
     pub caller: Option<Caller>,
     pub call: Option<Request>,
     pub held: Option<Held>,
@@ -60,12 +63,15 @@ pub struct Held {
     /// The room that a backend must have left for this call.
     pub reserved_tokens: u64,
     pub rates: RateLevels,
+    precedent: Precedent,
     reservation: Reservation,
     opening: Opening,
     entry: Entry,
     pub attempts: Vec<AttemptRecord>,
+    /// The dialect of the backend that was tried last.
+    pub asked: Option<Dialect>,
     /// A backend has the request and has not answered. Still set on drop: the client hung up then.
-    pub at_upstream: Option<(BackendId, Now)>,
+    pub at_upstream: Option<(BackendId, Mono)>,
     /// When each attempt was sent.
     pub sent_at: SmallVec<[Mono; 2]>,
     /// The backend whose answer the client gets, and when its first byte came.
@@ -88,6 +94,7 @@ impl Held {
             prompt_is_exact,
             reserved_tokens,
             rates,
+            precedent,
             reservation,
         } = admitted;
         let opening = Opening {
@@ -102,10 +109,12 @@ impl Held {
             prompt_is_exact,
             reserved_tokens,
             rates,
+            precedent,
             reservation,
             opening,
             entry,
             attempts: Vec::new(),
+            asked: None,
             at_upstream: None,
             sent_at: SmallVec::new(),
             answered: None,
@@ -137,9 +146,10 @@ impl Held {
 }
 
 impl Facts {
-    fn new(origin: Origin) -> Self {
+    fn new(origin: Origin, request_id: HeaderValue) -> Self {
         Self {
             origin,
+            request_id,
             caller: None,
             call: None,
             held: None,
@@ -161,6 +171,7 @@ impl Facts {
     pub fn into_settlement(self, metered: Metered, now: Now) -> Settlement {
         let Self {
             origin,
+            request_id: _,
             caller,
             call,
             held,
@@ -192,49 +203,43 @@ impl Facts {
                 origin,
                 record: None,
                 call: None,
-                reservation: None,
-                entry: None,
+                kept: None,
                 series: None,
-                sent_at: SmallVec::new(),
             };
         };
-        let (opening, reservation, entry, attempts, backend, first_byte, sent_at) = match held {
+        let mut kept = None;
+        let (opening, attempts, backend, first_byte) = match held {
             Some(held) => {
                 let Held {
                     opening,
+                    precedent,
                     reservation,
                     entry,
                     attempts,
+                    asked,
                     answered,
                     first_byte,
                     sent_at,
                     reserved_tokens,
                     ..
                 } = held;
-                (
-                    opening,
-                    Some((reservation, reserved_tokens)),
-                    Some(entry),
-                    attempts,
-                    answered,
-                    first_byte,
+                kept = Some(Kept {
+                    reservation,
+                    reserved_tokens,
+                    entry,
+                    precedent,
+                    asked,
                     sent_at,
-                )
+                });
+                (opening, attempts, answered, first_byte)
             }
             None => {
                 let (model, stream) = call.as_ref().map_or_else(
                     || (ModelName::from(""), false),
                     |call| (call.model.clone(), call.stream),
                 );
-                (
-                    opening(&origin, &caller, model, stream),
-                    None,
-                    None,
-                    Vec::new(),
-                    None,
-                    None,
-                    SmallVec::new(),
-                )
+                let opening = opening(&origin, &caller, model, stream);
+                (opening, Vec::new(), None, None)
             }
         };
         let record = CallRecord {
@@ -245,6 +250,8 @@ impl Facts {
             backend,
             cache: CacheOutcome::Off,
             metered,
+            cost: Cost::without_price(metered.usage()),
+            saved: Nanos::ZERO,
             latency: now.mono.since(origin.started.mono),
             first_byte,
             attempts,
@@ -253,10 +260,8 @@ impl Facts {
             origin,
             record: Some(record),
             call,
-            reservation,
-            entry,
+            kept,
             series,
-            sent_at,
         }
     }
 }
@@ -266,10 +271,17 @@ pub struct Settlement {
     pub origin: Origin,
     pub record: Option<CallRecord>,
     pub call: Option<Request>,
-    /// With the tokens that it held.
-    pub reservation: Option<(Reservation, u64)>,
-    pub entry: Option<Entry>,
+    pub kept: Option<Kept>,
     pub series: Option<Arc<UsageSeries>>,
+}
+
+/// What is left of [`Held`] beside the record.
+pub struct Kept {
+    pub reservation: Reservation,
+    pub reserved_tokens: u64,
+    pub entry: Entry,
+    pub precedent: Precedent,
+    pub asked: Option<Dialect>,
     pub sent_at: SmallVec<[Mono; 2]>,
 }
 
@@ -282,12 +294,14 @@ fn opening(origin: &Origin, caller: &Caller, model: ModelName, stream: bool) -> 
             product: caller.subscription.product.id.clone(),
             application: caller.application.clone(),
             caller: caller.label(),
+            user: None,
         },
         model,
         stream,
         revision: origin.revision,
         prompt_tokens: 0,
         charges: Vec::new(),
+        price: None,
     }
 }
 
@@ -310,10 +324,12 @@ impl Trail {
             revision: 0,
             trace: None,
         };
+        let request_id = HeaderValue::from_bytes(&origin.id.digits());
+        let request_id = request_id.unwrap_or(HeaderValue::from_static(""));
         gateway.telemetry.call_opened();
         Self {
             gateway,
-            facts: Box::new(Facts::new(origin)),
+            facts: Box::new(Facts::new(origin, request_id)),
             settled: false,
             _place: place,
         }
@@ -323,7 +339,7 @@ impl Trail {
         &self.gateway
     }
 
-    /// Empty but for their origin once settled.
+    /// Empty but for their origin and id once settled.
     pub fn facts(&mut self) -> &mut Facts {
         &mut self.facts
     }
@@ -335,8 +351,8 @@ impl Trail {
     /// The first call counts; later ones do nothing.
     pub fn settle(&mut self, metered: Metered) {
         if !std::mem::replace(&mut self.settled, true) {
-            let origin = self.facts.origin;
-            let facts = std::mem::replace(&mut *self.facts, Facts::new(origin));
+            let (origin, request_id) = (self.facts.origin, self.facts.request_id.clone());
+            let facts = std::mem::replace(&mut *self.facts, Facts::new(origin, request_id));
             self.gateway.settle(facts, metered);
         }
     }
@@ -360,7 +376,8 @@ impl Drop for Trail {
                 status: 0,
                 failure: Some(AttemptFailure::HungUp),
                 metered,
-                latency: self.gateway.clock.now().mono.since(since.mono),
+                cost: Cost::without_price(metered.usage()),
+                latency: self.gateway.clock.mono().since(since),
             });
         }
         self.settle(metered);

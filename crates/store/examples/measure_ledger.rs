@@ -6,9 +6,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use domain::record::{
-    AttemptRecord, CacheOutcome, CallRecord, Charge, ChargeUnit, Opening, Outcome, Who,
+    AttemptRecord, CacheOutcome, CallRecord, Charge, ChargeUnit, Cost, Opening, OpeningPrice,
+    Outcome, Who,
 };
-use domain::{CallId, Metered, Mono, Now, Usage, Wall};
+use domain::{CallId, Currency, Metered, Mono, Nanos, Now, Usage, Wall};
 use store::Ledger;
 use store::ledger::{UsageBy, UsageQuery, usage};
 
@@ -119,6 +120,13 @@ fn call(number: u64, calls: u64) -> CallRecord {
         completion: chance % 400,
         ..Usage::default()
     };
+    let price = OpeningPrice {
+        id: "3f9a6c1b2e4d5a70".into(),
+        currency: Currency::USD,
+        prompt_per_million: Nanos(2_500_000_000),
+        completion_per_million: Nanos(10_000_000_000),
+    };
+    let cost: Cost = price.cost(usage.prompt, usage.completion);
     let charge = |limit: &str, unit| Charge {
         limit: limit.into(),
         key: subscription.as_str().into(),
@@ -134,6 +142,7 @@ fn call(number: u64, calls: u64) -> CallRecord {
                 product: "standard".into(),
                 application: Some(format!("application-{}", chance / 16 % 4).as_str().into()),
                 caller: "abcdefghijkl".into(),
+                user: None,
             },
             model: ["gpt-4o", "gpt-4o-mini", "text-embedding-3-small"][(chance / 64 % 3) as usize]
                 .into(),
@@ -148,7 +157,14 @@ fn call(number: u64, calls: u64) -> CallRecord {
                         period_start: START,
                     },
                 ),
+                charge(
+                    "team-month-money",
+                    ChargeUnit::Budget {
+                        period_start: START,
+                    },
+                ),
             ],
+            price: Some(price),
         },
         outcome: if chance % 50 == 7 {
             Outcome::HungUp
@@ -160,6 +176,8 @@ fn call(number: u64, calls: u64) -> CallRecord {
         backend: Some(backend.as_str().into()),
         cache: CacheOutcome::Off,
         metered: Metered::Reported(usage),
+        cost: cost.clone(),
+        saved: Nanos::ZERO,
         latency: Duration::from_millis(chance % 3000),
         first_byte: Some(Duration::from_millis(chance % 500)),
         attempts: vec![AttemptRecord {
@@ -167,6 +185,7 @@ fn call(number: u64, calls: u64) -> CallRecord {
             status: 200,
             failure: None,
             metered: Metered::Reported(usage),
+            cost,
             latency: Duration::from_millis(chance % 3000),
         }],
     }

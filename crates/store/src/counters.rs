@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use domain::limit::{Demand, Limit, LimitRefusal};
 use domain::record::{Charge, ChargeUnit};
-use domain::{Figures, Held, LimitId, Now, Place, Rule, Wall};
+use domain::{Currency, Figures, Held, LimitId, Nanos, Now, Place, Rule, Wall};
 
 use self::map::Entry;
 pub use self::memory::MemoryCounters;
@@ -87,6 +87,18 @@ pub struct Restored {
     pub recent: Vec<(Charge, Wall, u64)>,
     /// Sums of the current calendar periods: limit, key, period start, tokens.
     pub quotas: Vec<(LimitId, Arc<str>, Wall, u64)>,
+    /// The period that was charged last, of each budget, key and currency.
+    pub budgets: Vec<BudgetLevel>,
+}
+
+/// What a budget was charged in a calendar period.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BudgetLevel {
+    pub budget: LimitId,
+    pub key: Arc<str>,
+    pub period_start: Wall,
+    pub currency: Currency,
+    pub spent: Nanos,
 }
 
 impl Counters {
@@ -155,7 +167,14 @@ impl Reservation {
         self.parts.iter().filter_map(Part::charge).collect()
     }
 
-    /// The levels at admission, one per limit, for the response's headers.
+    /// Each limit's figures at admission, for the response's headers.
+    pub fn figures(&self) -> impl Iterator<Item = (&Limit, &Figures)> {
+        self.parts
+            .iter()
+            .map(|part| (part.limit.as_ref(), &part.figures))
+    }
+
+    /// The levels at admission, one per limit.
     pub fn levels(&self) -> Vec<Level> {
         self.parts
             .iter()

@@ -11,11 +11,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use domain::Now;
-use domain::record::{CallRecord, Opening};
+use domain::record::{CallRecord, Opening, PriceId};
 
 use crate::counters::Restored;
 use crate::directory::{Lock, create_private_directory};
 
+mod billed;
 mod codec;
 mod database;
 mod journal;
@@ -36,11 +37,12 @@ mod tests;
 mod usage;
 mod writer;
 
+pub use billed::{BilledQuery, BilledRow, billed};
 use codec::Bounds;
 use database::Database;
 use journal::{Journal, Place, Unwritable};
 use overflow::{Overflow, Waiting};
-pub use query::{find, recent};
+pub use query::{BudgetHour, budget_hours, find, prices, recent};
 use segment::{Frame, Kind, Passed};
 use signal::{Signal, Stop};
 use tail::Tail;
@@ -49,6 +51,9 @@ use writer::Writer;
 
 /// A longer record is written with its texts cut.
 const ENTRY_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Past this they are told to the ledger once more, which knows them.
+const PRICES_REMEMBERED_MAX: usize = 100_000;
 
 /// `Sqlite` for one gateway. Dropping it stops at once and leaves the rest to the next start;
 /// `close` finishes.
@@ -149,7 +154,7 @@ impl Ledger {
                 dir.display()
             ))
         };
-        database.prune_quota_levels(now.wall).map_err(read)?;
+        database.prune_levels(now.wall).map_err(read)?;
         let counters = database.restored(now).map_err(read)?;
         let journal = Journal::create(
             journal_dir(dir),
@@ -183,6 +188,7 @@ impl Ledger {
             writer_signal: Signal::default(),
             keeper_signal: Signal::default(),
             database_fault: Mutex::default(),
+            remembered: papaya::HashSet::new(),
         });
         let mut ledger = Self {
             shared: Arc::clone(&shared),
@@ -236,6 +242,29 @@ impl Ledger {
         }
         self.shared.overflow.push(Waiting { record, opening });
         self.shared.writer_signal.wake();
+    }
+
+    /// Before the first record that names the price. Costs a look-up where it was told before, and
+    /// asks for the text, JSON that holds the complete price, only where it was not.
+    pub fn remember_price(&self, id: &PriceId, text: impl FnOnce() -> String) {
+        let remembered = self.shared.remembered.pin();
+        if remembered.contains(id) {
+            return;
+        }
+        if remembered.len() >= PRICES_REMEMBERED_MAX {
+            remembered.clear();
+        }
+        let text = text();
+        let mut frame = Frame::new(Kind::Price, |bytes| codec::put_price(bytes, id, &text));
+        let is_kept = self.shared.append(&mut frame).is_ok() || {
+            let has_room = self.shared.overflow.push_price(id.clone(), text);
+            self.shared.writer_signal.wake();
+            has_room
+        };
+        // Only now: a call that finds it here may append its record at once.
+        if is_kept {
+            remembered.insert(id.clone());
+        }
     }
 
     pub fn health(&self) -> Health {
@@ -313,6 +342,8 @@ struct Shared {
     writer_signal: Signal,
     keeper_signal: Signal,
     database_fault: Mutex<Option<String>>,
+    /// Prices whose text was written since the start.
+    remembered: papaya::HashSet<PriceId>,
 }
 
 impl Shared {

@@ -16,7 +16,7 @@ fn write(mut to: impl Write, text: &str) -> io::Result<()> {
     to.flush()
 }
 
-fn quiet_when_nobody_reads(written: io::Result<()>) -> io::Result<()> {
+pub fn quiet_when_nobody_reads(written: io::Result<()>) -> io::Result<()> {
     match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other,

@@ -1,6 +1,7 @@
 //! Rows for people as an aligned table, for spreadsheets as CSV. JSON is each command's own.
 
 use clap::ValueEnum;
+use report::writer::push_csv_text;
 
 use crate::print::harmless;
 
@@ -24,9 +25,9 @@ pub struct Table {
     total: Option<Vec<Cell>>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Column {
-    name: &'static str,
+    name: String,
     numeric: bool,
 }
 
@@ -37,17 +38,17 @@ pub enum Cell {
 }
 
 impl Table {
-    pub fn column(mut self, name: &'static str) -> Self {
+    pub fn column(mut self, name: &str) -> Self {
         self.columns.push(Column {
-            name,
+            name: name.to_owned(),
             numeric: false,
         });
         self
     }
 
-    pub fn number(mut self, name: &'static str) -> Self {
+    pub fn number(mut self, name: &str) -> Self {
         self.columns.push(Column {
-            name,
+            name: name.to_owned(),
             numeric: true,
         });
         self
@@ -84,7 +85,7 @@ impl Table {
         let heads: Vec<String> = self
             .columns
             .iter()
-            .map(|column| column.name.to_owned())
+            .map(|column| column.name.clone())
             .collect();
         self.line(&mut text, &heads, &widths);
         for (index, line) in lines.iter().enumerate() {
@@ -117,7 +118,7 @@ impl Table {
 
     pub fn csv(&self) -> String {
         let mut text = String::new();
-        let heads = self.columns.iter().map(|column| column.name.to_owned());
+        let heads = self.columns.iter().map(|column| column.name.clone());
         push_csv_line(&mut text, heads);
         for row in &self.rows {
             push_csv_line(&mut text, row.iter().map(Cell::for_machines));
@@ -127,17 +128,13 @@ impl Table {
 }
 
 fn push_csv_line(text: &mut String, cells: impl Iterator<Item = String>) {
-    let quoted: Vec<String> = cells.map(|cell| csv_quoted(&cell)).collect();
-    text.push_str(&quoted.join(","));
-    text.push_str("\r\n");
-}
-
-fn csv_quoted(cell: &str) -> String {
-    if cell.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", cell.replace('"', "\"\""))
-    } else {
-        cell.to_owned()
+    for (index, cell) in cells.enumerate() {
+        if index > 0 {
+            text.push(',');
+        }
+        push_csv_text(text, &cell);
     }
+    text.push_str("\r\n");
 }
 
 impl Cell {
@@ -206,12 +203,11 @@ mod tests {
     }
 
     #[test]
-    fn csv_quotes_what_needs_it_and_leaves_numbers_plain() {
+    fn csv_quotes_what_needs_it_and_numbers_have_no_separators() {
         assert_eq!(
             table().csv(),
             "team,tokens\r\n\"search, EU\",1234567\r\n,8\r\n"
         );
-        assert_eq!(csv_quoted("a \"b\""), "\"a \"\"b\"\"\"");
     }
 
     #[test]

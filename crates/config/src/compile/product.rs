@@ -52,6 +52,7 @@ pub(super) fn products(
                 "list it once",
             );
         }
+        names.sort_unstable();
         let within_reach: Vec<&Model> = names
             .iter()
             .filter_map(|name| models.get(name))

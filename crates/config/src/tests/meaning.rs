@@ -57,6 +57,37 @@ fn every_example_loads_without_a_warning() {
 }
 
 #[test]
+fn every_model_of_a_product_is_granted_in_whatever_order_they_are_listed() {
+    let listed = ["m-9", "m-1", "m-5", "m-3", "m-7"];
+    let models: String = listed
+        .iter()
+        .chain(&["m-4"])
+        .map(|name| format!("  - {{ name: {name}, backend: b }}\n"))
+        .collect();
+    let snapshot = loaded(&format!(
+        "
+backends: [{{ id: b, dialect: openai, url: 'https://b.example', auth: none }}]
+models:
+{models}
+products: [{{ id: p, models: [{}] }}]
+subscriptions: [{{ id: s, product: p, keys: {{ primary: 0123456789abcdef }} }}]
+",
+        listed.join(", ")
+    ));
+    let subscription = &snapshot.subscriptions["s"];
+    for name in listed {
+        assert!(snapshot.plan(subscription, None, name).is_ok(), "{name}");
+    }
+    assert_eq!(
+        snapshot.plan(subscription, None, "m-4").err(),
+        Some(crate::PlanError::NotGranted)
+    );
+    let granted = snapshot.granted_models(subscription);
+    let granted: Vec<_> = granted.into_iter().map(ModelName::as_str).collect();
+    assert_eq!(granted, ["m-1", "m-3", "m-5", "m-7", "m-9"]);
+}
+
+#[test]
 fn limits_of_every_scope_apply_together() {
     let snapshot = loaded(SELF_HOSTED);
     let support = &snapshot.subscriptions["support"];

@@ -31,6 +31,25 @@ fn a_field_set_twice_is_a_problem() {
 }
 
 #[test]
+fn a_field_set_twice_is_found_in_a_map_of_any_size() {
+    for fields in [2, 15, 16, 17, 40] {
+        for repeated in 0..fields {
+            let mut text = String::from("deployments:\n");
+            for field in 0..fields {
+                text.push_str(&format!("  b{field}: x\n"));
+            }
+            text.push_str(&format!("  b{repeated}: y\n"));
+            let found = problems(&text);
+            let said = format!("first on line {}", repeated + 2);
+            assert!(
+                found.iter().any(|problem| problem.contains(&said)),
+                "{fields}, {repeated}: {found:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn aliases_and_merge_keys_work_and_are_bounded() {
     let text = "
 backends:

@@ -14,6 +14,9 @@ const DEPTH_MAX: usize = 32;
 /// More is refused: 10,000 subscriptions are some 150,000 nodes, and a "billion laughs" is cut short.
 const NODES_MAX: u64 = 2_000_000;
 
+/// Maps of so many names get a table of them; smaller ones, which nearly all are, are searched.
+const TABLE_FROM: usize = 16;
+
 /// An error is reported, and leaves nothing to read.
 pub(crate) fn parse(
     file: u32,
@@ -94,11 +97,39 @@ struct Open {
 enum OpenContent {
     List(Vec<Rc<Node>>),
     Map {
-        entries: Vec<Entry>,
-        index: HashMap<String, Place>,
+        entries: Entries,
         key: Option<(String, Place)>,
         merged: Vec<Rc<Node>>,
     },
+}
+
+/// A map's entries, each name once.
+#[derive(Default)]
+struct Entries {
+    list: Vec<Entry>,
+    /// Empty below `TABLE_FROM` of them.
+    table: HashMap<String, Place>,
+}
+
+impl Entries {
+    fn place_of(&self, name: &str) -> Option<Place> {
+        if self.list.len() >= TABLE_FROM {
+            return self.table.get(name).copied();
+        }
+        let found = self.list.iter().find(|entry| entry.name == name)?;
+        Some(found.place)
+    }
+
+    /// One whose name is not among them.
+    fn push(&mut self, entry: Entry) {
+        self.list.push(entry);
+        let named = |entry: &Entry| (entry.name.clone(), entry.place);
+        if self.list.len() == TABLE_FROM {
+            self.table = self.list.iter().map(named).collect();
+        } else if self.list.len() > TABLE_FROM {
+            self.table.extend(self.list.last().map(named));
+        }
+    }
 }
 
 impl Builder<'_> {
@@ -137,8 +168,7 @@ impl Builder<'_> {
             Event::MappingStart(_, anchor, tag) => {
                 self.refuse_tag(tag.is_some(), here);
                 let map = OpenContent::Map {
-                    entries: Vec::new(),
-                    index: HashMap::new(),
+                    entries: Entries::default(),
                     key: None,
                     merged: Vec::new(),
                 };
@@ -215,11 +245,8 @@ impl Builder<'_> {
         let content = match content {
             OpenContent::List(items) => Content::List(items),
             OpenContent::Map {
-                entries,
-                index,
-                merged,
-                ..
-            } => Content::Map(with_merged(entries, index, &merged, self.problems)),
+                entries, merged, ..
+            } => Content::Map(with_merged(entries, &merged, self.problems)),
         };
         let nodes = self.nodes.saturating_sub(nodes_before);
         self.finish(Node { place, content }, anchor, nodes)
@@ -241,7 +268,6 @@ impl Builder<'_> {
             Some(OpenContent::List(items)) => items.push(node),
             Some(OpenContent::Map {
                 entries,
-                index,
                 key,
                 merged,
             }) => {
@@ -256,7 +282,7 @@ impl Builder<'_> {
                     merged.push(node);
                     return Ok(());
                 }
-                if let Some(first) = index.get(&name) {
+                if let Some(first) = entries.place_of(&name) {
                     let problem = format!(
                         "a field {} is set twice, first on line {}",
                         shown_name(&name),
@@ -265,7 +291,6 @@ impl Builder<'_> {
                     self.problems.error(place, "", problem, "keep one of them");
                     return Ok(());
                 }
-                index.insert(name.clone(), place);
                 entries.push(Entry {
                     name,
                     place,
@@ -310,12 +335,7 @@ impl Builder<'_> {
 }
 
 /// `<<: *defaults`: what the map does not set itself comes from there, the first of several winning.
-fn with_merged(
-    mut entries: Vec<Entry>,
-    mut set: HashMap<String, Place>,
-    merged: &[Rc<Node>],
-    problems: &mut Problems,
-) -> Vec<Entry> {
+fn with_merged(mut entries: Entries, merged: &[Rc<Node>], problems: &mut Problems) -> Vec<Entry> {
     for node in merged {
         let sources: &[Rc<Node>] = match &node.content {
             Content::List(maps) => maps,
@@ -332,13 +352,13 @@ fn with_merged(
                 continue;
             };
             for entry in inherited {
-                if set.insert(entry.name.clone(), entry.place).is_none() {
+                if entries.place_of(&entry.name).is_none() {
                     entries.push(entry.clone());
                 }
             }
         }
     }
-    entries
+    entries.list
 }
 
 fn fatal(place: Place, problem: &str, fix: &str) -> Fatal {

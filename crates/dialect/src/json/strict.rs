@@ -10,7 +10,7 @@ use std::ops::Range;
 use memchr::memchr_iter;
 use serde::de::IgnoredAny;
 
-use super::{Json, scalar_end, string_end};
+use super::scan::{Scan, Text, Token};
 
 /// Deeper documents are refused: no request needs it, and parsers upstream differ past it.
 const DEPTH_MAX: usize = 128;
@@ -40,173 +40,214 @@ pub(crate) struct Member<'a> {
     pub has_parts: bool,
 }
 
-/// Shows each member of the outermost object, in order, to `member`.
-pub(crate) fn check<'a>(body: &'a [u8], mut member: impl FnMut(Member<'a>)) -> Result<(), Fault> {
+/// Shows each member of the outermost object, in order, to `member`: also those before a fault, so
+/// what it made of them counts only once the verdict is known.
+pub(crate) fn check<'a>(body: &'a [u8], member: impl FnMut(Member<'a>)) -> Result<(), Fault> {
+    let walk = Walk {
+        body,
+        scan: Scan::new(body),
+        objects: Vec::with_capacity(8),
+        keys: Vec::with_capacity(16),
+        current: Member::default(),
+    };
+    // One pass says that all is well. Which of several faults is told takes another.
+    walk.run(member)
+        .map_err(|flaw| fault_of_text(body).unwrap_or_else(|| flaw.into_fault(body)))
+}
+
+/// What is wrong with the body as a text, before what it says matters.
+fn fault_of_text(body: &[u8]) -> Option<Fault> {
     let text = match std::str::from_utf8(body) {
         Ok(text) => text,
         Err(fault) => {
-            return Err(fault_at(
-                body,
-                fault.valid_up_to(),
-                "the body is not valid UTF-8",
-            ));
+            let problem = "the body is not valid UTF-8";
+            return Some(fault_at(body, fault.valid_up_to(), problem));
         }
     };
-    if let Err(fault) = serde_json::from_str::<IgnoredAny>(text) {
-        return Err(Fault {
-            message: format!("the body is not valid JSON: {fault}"),
-            key: None,
-        });
+    let fault = serde_json::from_str::<IgnoredAny>(text).err()?;
+    Some(Fault {
+        message: format!("the body is not valid JSON: {fault}"),
+        key: None,
+    })
+}
+
+#[derive(Debug)]
+enum Flaw {
+    /// Of the text itself: [`fault_of_text`] knows more.
+    Text,
+    NoObject,
+    /// The bracket that opens one level too many.
+    TooDeep {
+        at: usize,
+    },
+    /// `end` is behind the object's closing bracket.
+    TooManyKeys {
+        end: usize,
+    },
+    Duplicate {
+        key: String,
+        end: usize,
+    },
+}
+
+impl Flaw {
+    fn into_fault(self, body: &[u8]) -> Fault {
+        match self {
+            Self::Text => Fault {
+                message: "the body is not valid JSON".to_owned(),
+                key: None,
+            },
+            Self::NoObject => Fault {
+                message: "the body must be a JSON object".to_owned(),
+                key: None,
+            },
+            Self::TooDeep { at } => {
+                let problem = format!("the body is nested deeper than {DEPTH_MAX} levels");
+                fault_at(body, at, &problem)
+            }
+            Self::TooManyKeys { end } => {
+                let problem = format!("an object has more than {KEYS_MAX} keys");
+                fault_at(body, end - 1, &problem)
+            }
+            Self::Duplicate { key, end } => {
+                let problem = format!("duplicate key `{key}` in the object that ends");
+                Fault {
+                    key: Some(key),
+                    ..fault_at(body, end - 1, &problem)
+                }
+            }
+        }
     }
-    if !Json::whole(body).is_object() {
-        return Err(Fault {
-            message: "the body must be a JSON object".to_owned(),
-            key: None,
-        });
-    }
-    Walk {
-        body,
-        containers: Vec::with_capacity(8),
-        keys: Vec::with_capacity(16),
-        current: Member::default(),
-    }
-    .run(&mut member)
 }
 
 struct Walk<'a> {
     body: &'a [u8],
-    containers: Vec<Container>,
-    /// The keys of all open objects; each object's start at its `keys_start`.
-    keys: Vec<Cow<'a, str>>,
+    scan: Scan<'a>,
+    /// Of each open object, how deep it is and where its keys start.
+    objects: Vec<Object>,
+    /// The keys of all open objects.
+    keys: Vec<Cow<'a, [u8]>>,
     current: Member<'a>,
 }
 
-struct Container {
-    is_object: bool,
-    expects_key: bool,
+struct Object {
+    depth: usize,
     keys_start: usize,
 }
 
 impl<'a> Walk<'a> {
-    /// The document is known to be JSON here, so only what JSON allows is told apart.
-    fn run(mut self, member: &mut impl FnMut(Member<'a>)) -> Result<(), Fault> {
-        let mut at = 0;
-        while let Some(&byte) = self.body.get(at) {
-            let mut ends_value = false;
-            match byte {
-                b'{' | b'[' => {
-                    self.open(byte == b'{', at)?;
-                    at += 1;
+    fn run(mut self, mut member: impl FnMut(Member<'a>)) -> Result<(), Flaw> {
+        while let Some(token) = self.scan.next().map_err(|_malformed| Flaw::Text)? {
+            let end = match token {
+                Token::Open { is_object, at } => {
+                    self.open(is_object, at)?;
+                    continue;
                 }
-                b'}' | b']' => {
-                    at += 1;
-                    self.close(at)?;
-                    ends_value = true;
+                Token::Key(text) => {
+                    self.key(&text);
+                    continue;
                 }
-                b'"' => {
-                    let start = at;
-                    at = string_end(self.body, start);
-                    ends_value = self.string(start..at);
+                Token::Close { end } => {
+                    self.close(end)?;
+                    end
                 }
-                b',' => {
-                    at += 1;
-                    if let Some(container) = self.containers.last_mut() {
-                        container.expects_key = container.is_object;
-                    }
+                Token::String(text) => {
+                    self.current.string_bytes += text.span.len();
+                    self.begin_value(text.span.start - 1);
+                    text.span.end + 1
                 }
-                b' ' | b'\n' | b'\r' | b'\t' | b':' => at += 1,
-                _ => {
-                    let start = at;
-                    at = scalar_end(self.body, start).max(start + 1);
+                Token::Scalar(span) => {
                     self.current.scalars += 1;
-                    self.current.scalar_bytes += at - start;
-                    self.begin_value(start);
-                    ends_value = true;
+                    self.current.scalar_bytes += span.len();
+                    self.begin_value(span.start);
+                    span.end
                 }
+            };
+            match self.scan.depth() {
+                // Nothing but an object is left open this far.
+                1 => {
+                    let mut whole = std::mem::take(&mut self.current);
+                    whole.value.end = end;
+                    member(whole);
+                }
+                0 if self.body[end - 1] != b'}' => return Err(Flaw::NoObject),
+                _ => {}
             }
-            if ends_value && self.containers.len() == 1 {
-                let mut whole = std::mem::take(&mut self.current);
-                whole.value.end = at;
-                member(whole);
-            }
+        }
+        if self.scan.has_non_ascii() && std::str::from_utf8(self.body).is_err() {
+            return Err(Flaw::Text);
         }
         Ok(())
     }
 
     /// Notes where the value of an outermost member starts.
     fn begin_value(&mut self, start: usize) {
-        if self.containers.len() == 1 {
+        if self.scan.depth() == 1 {
             self.current.value.start = start;
         }
     }
 
-    fn open(&mut self, is_object: bool, at: usize) -> Result<(), Fault> {
-        self.begin_value(at);
-        if self.containers.len() == DEPTH_MAX {
-            let problem = format!("the body is nested deeper than {DEPTH_MAX} levels");
-            return Err(fault_at(self.body, at, &problem));
+    fn open(&mut self, is_object: bool, at: usize) -> Result<(), Flaw> {
+        let depth = self.scan.depth();
+        match depth {
+            1 if !is_object => return Err(Flaw::NoObject),
+            2 => self.current.value.start = at,
+            4 => self.current.has_parts |= !is_object,
+            _ if depth > DEPTH_MAX => return Err(Flaw::TooDeep { at }),
+            _ => {}
         }
-        self.current.has_parts |= !is_object && self.containers.len() == 3;
-        self.containers.push(Container {
-            is_object,
-            expects_key: is_object,
-            keys_start: self.keys.len(),
-        });
+        if is_object {
+            self.objects.push(Object {
+                depth,
+                keys_start: self.keys.len(),
+            });
+        }
         Ok(())
     }
 
-    fn close(&mut self, end: usize) -> Result<(), Fault> {
-        let Some(container) = self.containers.pop() else {
-            return Ok(());
+    fn key(&mut self, text: &Text) {
+        let key = text.bytes(self.body);
+        if self.scan.depth() == 1 {
+            self.current.key = as_text(&key);
+        }
+        // One more than allowed is enough to refuse at the object's end.
+        let start = self.objects.last().map_or(0, |object| object.keys_start);
+        if self.keys.len() - start <= KEYS_MAX {
+            self.keys.push(key);
+        }
+    }
+
+    fn close(&mut self, end: usize) -> Result<(), Flaw> {
+        let closed = self.scan.depth() + 1;
+        let Some(Object { keys_start, .. }) = self.objects.pop_if(|object| object.depth == closed)
+        else {
+            return Ok(()); // An array.
         };
-        let keys = &self.keys[container.keys_start..];
+        let keys = &self.keys[keys_start..];
         if keys.len() > KEYS_MAX {
-            let problem = format!("an object has more than {KEYS_MAX} keys");
-            return Err(fault_at(self.body, end - 1, &problem));
+            return Err(Flaw::TooManyKeys { end });
         }
         if let Some(twice) = duplicate(keys) {
-            let shown: String = twice.chars().take(64).collect();
-            let mut fault = fault_at(
-                self.body,
-                end - 1,
-                &format!("duplicate key `{shown}` in the object that ends"),
-            );
-            fault.key = Some(shown);
-            return Err(fault);
+            let key = as_text(&Cow::Borrowed(twice)).chars().take(64).collect();
+            return Err(Flaw::Duplicate { key, end });
         }
-        self.keys.truncate(container.keys_start);
+        self.keys.truncate(keys_start);
         Ok(())
     }
+}
 
-    /// Whether the string was a value, not a key.
-    fn string(&mut self, span: Range<usize>) -> bool {
-        let depth = self.containers.len();
-        match self.containers.last_mut() {
-            Some(container) if container.expects_key => {
-                container.expects_key = false;
-                let key = Json(&self.body[span]).text().unwrap_or_default();
-                if depth == 1 {
-                    self.current.key = key.clone();
-                }
-                // One more than allowed is enough to refuse at the object's end.
-                if self.keys.len() - container.keys_start <= KEYS_MAX {
-                    self.keys.push(key);
-                }
-                false
-            }
-            _ => {
-                self.current.string_bytes += span.len().saturating_sub(2);
-                self.begin_value(span.start);
-                true
-            }
-        }
+/// Of a key, which is text unless the whole body is not.
+fn as_text<'a>(key: &Cow<'a, [u8]>) -> Cow<'a, str> {
+    match key {
+        Cow::Borrowed(key) => String::from_utf8_lossy(key),
+        Cow::Owned(key) => Cow::Owned(String::from_utf8_lossy(key).into_owned()),
     }
 }
 
 /// The std hasher is keyed at random, so chosen keys cannot make it slow.
-fn duplicate<'k>(keys: &'k [Cow<'_, str>]) -> Option<&'k str> {
+fn duplicate<'k>(keys: &'k [Cow<'_, [u8]>]) -> Option<&'k [u8]> {
     if keys.len() <= COMPARED_KEYS_MAX {
-        let repeats = |&(index, key): &(usize, &Cow<'_, str>)| keys[..index].contains(key);
+        let repeats = |&(index, key): &(usize, &Cow<'_, [u8]>)| keys[..index].contains(key);
         return keys
             .iter()
             .enumerate()

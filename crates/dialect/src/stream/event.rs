@@ -6,9 +6,8 @@ use std::sync::LazyLock;
 use domain::Usage;
 use memchr::memchr;
 use memchr::memmem::Finder;
-use serde::de::IgnoredAny;
 
-use crate::json::Json;
+use crate::json::{Json, scan};
 use crate::{Operation, usage};
 
 pub(super) enum Event<'a> {
@@ -51,10 +50,10 @@ impl<'a> Event<'a> {
         if !may_have_usage(&data) {
             return Self::Delta { data, usage: None };
         }
-        let Some(object) = reported(&data) else {
+        let Some((object, tier)) = reported(&data) else {
             return Self::Delta { data, usage: None };
         };
-        let usage = usage::read(operation, object);
+        let usage = usage::at_tier(operation, object, tier);
         let has_choices =
             member(&data, "choices").is_some_and(|choices| choices.elements().next().is_some());
         if has_choices {
@@ -100,12 +99,11 @@ fn may_have_usage(data: &[u8]) -> bool {
     })
 }
 
-/// The usage object of an event that is JSON to its end; a cut one is not believed.
-fn reported(data: &[u8]) -> Option<Json<'_>> {
-    let object = member(data, "usage").filter(|object| object.is_object())?;
-    serde_json::from_slice::<IgnoredAny>(data)
-        .is_ok()
-        .then_some(object)
+/// The usage object of an event that is JSON to its end, and the tier beside it. A cut event is not
+/// believed.
+fn reported(data: &[u8]) -> Option<(Json<'_>, Option<Json<'_>>)> {
+    let [usage, tier] = scan::members(data, ["usage", "service_tier"]).ok()?;
+    Some((usage.filter(|object| object.is_object())?, tier))
 }
 
 fn member<'a>(data: &'a [u8], key: &str) -> Option<Json<'a>> {

@@ -8,6 +8,8 @@ const AZURE_OPENING: &str = "data: {\"choices\":[],\"created\":0,\"id\":\"\",\"m
 const EXTRA: &str = "data: {\"id\":\"c1\",\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":5,\"total_tokens\":14}}\n\n";
 const DONE: &str = "data: [DONE]\n\n";
 const USAGE: Usage = Usage {
+    tier: domain::ServiceTier::Standard,
+    cache_write_1h: 0,
     prompt: 9,
     completion: 5,
     cached_prompt: 0,

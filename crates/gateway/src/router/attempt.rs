@@ -1,8 +1,10 @@
 //! One try at one backend, up to the first byte of its answer.
 
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use dialect::answer::Answer as Read;
 use dialect::{Operation, Request, rate_limit_headers};
 use domain::Metered;
 use domain::record::AttemptFailure;
@@ -12,6 +14,7 @@ use http::{HeaderMap, StatusCode};
 use super::{BackendState, Content, Errand};
 use crate::clock::Clock;
 use crate::credentials::Authorisation;
+use crate::in_time::in_time;
 use crate::refusal::Refusal;
 use crate::trail::Held;
 use crate::upstream::{self, Answer, AnswerBody};
@@ -96,22 +99,19 @@ pub async fn send(
         .and_then(|uri| upstream::request(uri, headers, errand.call.body_for(deployment)))
         .map_err(|_| Failure::of(AttemptFailure::Connect))?;
 
-    let sent_at = clock.now().mono;
+    let sent_at = clock.mono();
     let (first_byte, late) = if timeouts.total < timeouts.first_byte {
         (timeouts.total, AttemptFailure::TotalTimeout)
     } else {
         (timeouts.first_byte, AttemptFailure::FirstByteTimeout)
     };
-    let answer = within(
-        first_byte,
-        late,
-        upstream::send(backend.connections(), request),
-    )
-    .await?;
-    let now = clock.now();
-    let waited = now.mono.since(sent_at);
-    backend.note_limits(&rate_limit_headers::read(&answer.headers), now.mono);
+    let work = pin!(upstream::send(backend.connections(), request));
+    let answer = within(first_byte, late, work).await?;
+    let now = clock.mono();
+    let waited = now.since(sent_at);
+    backend.note_limits(&rate_limit_headers::read(&answer.headers), now);
     if let Some(kind) = failure_of(answer.status) {
+        let now = clock.now();
         let retry_after = rate_limit_headers::retry_after(&answer.headers, now.wall);
         if answer.status == StatusCode::TOO_MANY_REQUESTS {
             backend.note_throttled(retry_after, now.mono);
@@ -159,19 +159,32 @@ async fn begin(answer: Answer, operation: Operation, limits: Limits) -> Result<B
         mut body,
     } = answer;
     let content = if status.is_success() && is_event_stream(&headers) {
-        match within(limits.first_piece, limits.late, first_piece(&mut body)).await? {
+        let first = {
+            let piece = pin!(first_piece(&mut body));
+            within(limits.first_piece, limits.late, piece).await?
+        };
+        match first {
             Some(first) => Content::Stream { first, body },
             None => return Err(Failure::of(AttemptFailure::Cut)),
         }
     } else {
         let late = AttemptFailure::TotalTimeout;
-        match within(limits.total, late, hold(&mut body, limits.idle)).await? {
-            Hold::Whole(bytes)
-                if status.is_success() && !dialect::answer::read(operation, &bytes).is_whole =>
-            {
-                return Err(Failure::of(AttemptFailure::Cut));
+        let held = {
+            let held = pin!(hold(&mut body, limits.idle));
+            within(limits.total, late, held).await?
+        };
+        match held {
+            Hold::Whole(bytes) => {
+                let answer = if status.is_success() {
+                    dialect::answer::read(operation, &bytes)
+                } else {
+                    Read::default()
+                };
+                if status.is_success() && !answer.is_whole {
+                    return Err(Failure::of(AttemptFailure::Cut));
+                }
+                Content::Whole { bytes, answer }
             }
-            Hold::Whole(bytes) => Content::Whole(bytes),
             Hold::Part(head) => Content::Large { head, body },
         }
     };
@@ -214,9 +227,11 @@ async fn hold(body: &mut AnswerBody, idle: Duration) -> Result<Hold, AttemptFail
     let mut first: Option<Bytes> = None;
     let mut joined = BytesMut::new();
     loop {
-        let piece = tokio::time::timeout(idle, body.data())
-            .await
-            .map_err(|_| AttemptFailure::IdleTimeout)?;
+        let piece = {
+            let next = pin!(body.data());
+            in_time(idle, next).await
+        };
+        let piece = piece.ok_or(AttemptFailure::IdleTimeout)?;
         match (piece.transpose()?, first.take()) {
             (None, Some(only)) => return Ok(Hold::Whole(only)),
             (None, None) => return Ok(Hold::Whole(joined.freeze())),
@@ -237,10 +252,10 @@ async fn hold(body: &mut AnswerBody, idle: Duration) -> Result<Hold, AttemptFail
 async fn within<T>(
     limit: Duration,
     late: AttemptFailure,
-    work: impl Future<Output = Result<T, AttemptFailure>>,
+    work: Pin<&mut impl Future<Output = Result<T, AttemptFailure>>>,
 ) -> Result<T, Failure> {
-    match tokio::time::timeout(limit, work).await {
-        Ok(done) => done.map_err(Failure::of),
-        Err(_) => Err(Failure::of(late)),
+    match in_time(limit, work).await {
+        Some(done) => done.map_err(Failure::of),
+        None => Err(Failure::of(late)),
     }
 }

@@ -12,6 +12,7 @@ use domain::pool::{self, Choice, Member, MemberState, Pool, Rotation, Turn};
 use domain::retry::RetryBudget;
 use domain::saturation::Saturation;
 use domain::{BackendId, Mono, PoolId};
+use foldhash::fast::RandomState;
 
 use crate::clock::Clock;
 use crate::credentials::{Credential, Credentials, Followed, Identities};
@@ -77,7 +78,7 @@ impl BackendState {
     /// Lets a call through. `None`: another call took the half-open breaker's only probe meanwhile.
     pub fn begin(self: &Arc<Self>, tokens: u64, clock: &Clock) -> Option<Probe> {
         let mut health = self.health();
-        let ticket = health.breaker.begin(clock.now().mono)?;
+        let ticket = health.breaker.begin(clock.mono())?;
         health.saturation.spend(tokens);
         drop(health);
         Some(Probe {
@@ -155,7 +156,7 @@ impl Probe {
         let Some(ticket) = self.ticket.take() else {
             return;
         };
-        let now = self.clock.now().mono;
+        let now = self.clock.mono();
         let mut health = self.backend.health();
         let was_tripped = health.breaker.is_tripped();
         health.breaker.finish(ticket, verdict, now);
@@ -227,7 +228,8 @@ impl PoolState {
     }
 }
 
-/// All of them, swapped whole at a reload: a call reads without a lock.
+/// All of them, swapped whole at a reload: a call reads without a lock. Their names come from the
+/// configuration, so they are hashed fast.
 #[derive(Debug, Default)]
 pub struct Backends {
     all: ArcSwap<Table>,
@@ -235,8 +237,8 @@ pub struct Backends {
 
 #[derive(Debug, Default)]
 struct Table {
-    backends: HashMap<BackendId, Arc<BackendState>>,
-    pools: HashMap<PoolId, Arc<PoolState>>,
+    backends: HashMap<BackendId, Arc<BackendState>, RandomState>,
+    pools: HashMap<PoolId, Arc<PoolState>, RandomState>,
 }
 
 impl Backends {

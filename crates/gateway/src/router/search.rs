@@ -82,7 +82,7 @@ impl<'a> Search<'a> {
     /// The next member to ask, after a pause if need be. `Err`: nobody is left, or a retry would
     /// come too late or too often; with when the first of the open ones lets a probe through.
     pub async fn next(&self, clock: &Clock, chance: &Chance) -> Result<Found, Option<Mono>> {
-        let now = clock.now().mono;
+        let now = clock.mono();
         let round = self.round(now, chance.roll()).ok_or(None)?;
         match round {
             Round::First => {}
@@ -142,7 +142,7 @@ impl<'a> Search<'a> {
         // Another call may take a half-open breaker's only probe between choice and start: its
         // member is open then, and the next one is chosen.
         for _ in &self.members {
-            let now = clock.now().mono;
+            let now = clock.mono();
             let states: SmallVec<[MemberState; 8]> = (0..self.members.len())
                 .map(|index| {
                     if self.is_passed_over(index, round, now) {

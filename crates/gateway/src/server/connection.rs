@@ -92,7 +92,6 @@ impl Connection {
 }
 
 /// What answers a connection's requests.
-#[derive(Clone)]
 struct Asked {
     gateway: Arc<Gateway>,
     face: Face,
@@ -108,10 +107,8 @@ impl Asked {
     {
         let (signs, draining, peer) = (self.signs.clone(), self.draining.clone(), self.peer);
         let builder = builder(settings, Tracked(self.gateway.tasks.clone()));
-        let service = service_fn(move |request| {
-            let asked = self.clone();
-            async move { asked.answer(request).await }
-        });
+        let asked = Arc::new(self);
+        let service = service_fn(move |request| asked.clone().answer(request));
         let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
         let mut patience = Patience::of(settings);
         let mut looks = tokio::time::interval(patience.look_every);
@@ -142,20 +139,16 @@ impl Asked {
         }
     }
 
-    async fn answer(self, request: Request<Incoming>) -> Result<Response<WatchedBody>, Infallible> {
-        let Self {
-            gateway,
-            face,
-            peer,
-            signs,
-            draining,
-        } = self;
-        let call = OpenCall::begin(signs, request.version() == Version::HTTP_2);
-        let probe = admin::probe(&request, &gateway, draining.is_cancelled());
-        let response = match (probe, face) {
+    async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> Result<Response<WatchedBody>, Infallible> {
+        let call = OpenCall::begin(self.signs.clone(), request.version() == Version::HTTP_2);
+        let probe = admin::probe(&request, &self.gateway, || self.draining.is_cancelled());
+        let response = match (probe, self.face) {
             (Some(probe), _) => probe,
-            (None, Face::Public) => gateway.handle(request, peer).await,
-            (None, Face::Admin) => admin::answer(&gateway, &request),
+            (None, Face::Public) => self.gateway.handle(request, self.peer).await,
+            (None, Face::Admin) => admin::answer(&self.gateway, &request).await,
         };
         Ok(response.map(|body| call.answered(body)))
     }

@@ -3,10 +3,12 @@
 use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use foldhash::fast::RandomState;
 use papaya::Equivalent;
 
 pub struct Bounded<K, V> {
-    map: papaya::HashMap<K, V>,
+    /// Hashed fast: whoever found keys that collide could slow down no more than the bound's worth.
+    map: papaya::HashMap<K, V, RandomState>,
     max: usize,
     make: fn() -> V,
     /// Takes what comes after the bound; shown under `other`.
@@ -17,7 +19,7 @@ pub struct Bounded<K, V> {
 impl<K: Hash + Eq, V> Bounded<K, V> {
     pub fn new(max: usize, make: fn() -> V) -> Self {
         Self {
-            map: papaya::HashMap::new(),
+            map: papaya::HashMap::default(),
             max,
             make,
             other: make(),

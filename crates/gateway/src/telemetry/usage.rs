@@ -365,6 +365,8 @@ mod tests {
     }
 
     const ONE: Metered = Metered::Reported(domain::Usage {
+        tier: domain::ServiceTier::Standard,
+        cache_write_1h: 0,
         prompt: 1,
         completion: 0,
         cached_prompt: 0,

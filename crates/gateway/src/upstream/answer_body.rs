@@ -16,6 +16,10 @@ use crate::encoding::Decoder;
 /// connection can be used again.
 const DISCARD_BYTES_MAX: usize = 64 * 1024;
 
+/// What one read of a compressed answer may inflate to: forty times the largest read. No answer is
+/// like that, and a backend must not be able to fill the memory with some kilobytes.
+const INFLATED_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 pub struct AnswerBody {
     incoming: Incoming,
     lease: Lease,
@@ -57,7 +61,7 @@ impl AnswerBody {
             };
             let readable = match &mut self.decoder {
                 None => data,
-                Some(decoder) => match decoder.push(&data) {
+                Some(decoder) => match decoder.push(&data, INFLATED_BYTES_MAX) {
                     Ok(readable) => readable,
                     Err(_) => return Poll::Ready(Some(Err(AttemptFailure::Cut))),
                 },

@@ -104,7 +104,8 @@ impl Connections {
                 Err(Unsent { request: None }) => return Err(AttemptFailure::Cut),
             }
         }
-        let mut connection = self.connect().await?;
+        // Seldom, and large: on the heap, so that every other call's future is small.
+        let mut connection = Box::pin(self.connect()).await?;
         match connection.send(request).await {
             Ok(response) => Ok((response, self.lease(connection))),
             Err(_) => Err(AttemptFailure::Cut),
@@ -139,7 +140,7 @@ impl Connections {
 
     /// Closes what has been idle for too long.
     pub fn sweep(&self) {
-        let now = self.pool.clock.now().mono;
+        let now = self.pool.clock.mono();
         self.pool
             .idle()
             .retain(|idle| now.since(idle.since) < IDLE_TIMEOUT);
@@ -157,7 +158,7 @@ impl std::fmt::Debug for Connections {
 impl Pool {
     /// The connection used last, so that the others can grow old and go.
     fn take(&self) -> Option<Box<Connection>> {
-        let now = self.clock.now().mono;
+        let now = self.clock.mono();
         loop {
             let Idle {
                 mut connection,
@@ -170,7 +171,7 @@ impl Pool {
     }
 
     fn give_back(&self, connection: Box<Connection>) {
-        let since = self.clock.now().mono;
+        let since = self.clock.mono();
         let mut idle = self.idle();
         if idle.len() < IDLE_MAX {
             idle.push_back(Idle { connection, since });

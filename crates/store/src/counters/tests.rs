@@ -285,6 +285,7 @@ fn counters_continue_where_an_earlier_process_left_them() {
             (limits[2].id.clone(), "search".into(), at(0).wall, 950),
             ("gone".into(), "search".into(), at(0).wall, 5),
         ],
+        budgets: Vec::new(),
     };
     let counters = MemoryCounters::default();
     counters.restore(&restored, &limits, at(70));

@@ -3,16 +3,19 @@
 //! Decoding never panics and never allocates more than the bytes at hand could describe. Checksums
 //! are the segment's business.
 
+use domain::ServiceTier;
 use domain::record::{AttemptFailure, CacheOutcome, Outcome};
 
 mod read;
 mod write;
 
-pub(super) use read::{charges, opening, record};
-pub(super) use write::{put_charges, put_opening, put_record};
+pub(super) use read::{charges, opening, price, record};
+pub(super) use write::{put_charges, put_opening, put_price, put_record};
 
 /// Written first. A change of layout gets a new number and keeps the old one's reader.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// Knew no user and no money.
+const VERSION_1: u8 = 1;
 
 /// The bytes say something that this version cannot mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,19 +78,29 @@ fn cache_code(cache: CacheOutcome) -> u8 {
     }
 }
 
+fn tier_code(tier: ServiceTier) -> u8 {
+    match tier {
+        ServiceTier::Standard => 0,
+        ServiceTier::Batch => 1,
+        ServiceTier::Priority => 2,
+        ServiceTier::Flex => 3,
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use domain::{Cost, Nanos, PriceId, Wall};
     use proptest::prelude::*;
 
     use super::*;
-    use crate::ledger::samples::any_record;
+    use crate::ledger::samples::{any_record, as_recorded};
 
     proptest! {
         #[test]
         fn a_record_reads_back_as_written(record in any_record()) {
             let mut bytes = Vec::new();
             put_record(&mut bytes, &record, Bounds::FULL);
-            prop_assert_eq!(super::record(&bytes), Ok(record));
+            prop_assert_eq!(super::record(&bytes), Ok(as_recorded(record)));
         }
 
         #[test]
@@ -99,7 +112,7 @@ mod tests {
 
         #[test]
         fn any_bytes_decode_or_are_malformed(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let _ = (record(&bytes), opening(&bytes), charges(&bytes));
+            let _ = (record(&bytes), opening(&bytes), charges(&bytes), price(&bytes));
         }
 
         #[test]
@@ -117,7 +130,66 @@ mod tests {
             let mut bytes = Vec::new();
             put_record(&mut bytes, &record, Bounds::CUT);
             prop_assert!(bytes.len() < 10_000);
-            prop_assert_eq!(super::record(&bytes).map(|read| read.metered), Ok(record.metered));
+            let read = super::record(&bytes).map(|read| (read.metered, read.cost));
+            prop_assert_eq!(read, Ok((record.metered, record.cost)));
         }
+
+        #[test]
+        fn a_price_reads_back_as_written(id in "[a-f0-9]{0,40}", text in ".{0,99}") {
+            let mut bytes = Vec::new();
+            put_price(&mut bytes, &PriceId::from(id.as_str()), &text);
+            prop_assert_eq!(price(&bytes), Ok((PriceId::from(id.as_str()), text.as_str())));
+        }
+    }
+
+    /// Written by the version before money.
+    #[test]
+    fn a_journal_of_version_1_is_read_and_its_tokens_have_no_price() {
+        let text = |text: &str| [&[text.len() as u8], text.as_bytes()].concat();
+        let metered = |prompt: u8, completion: u8| vec![0, prompt, completion, 0, 0, 0, 0, 0, 0];
+        let opening = [
+            vec![1],
+            7_u128.to_be_bytes().to_vec(),
+            vec![20],
+            text("search"),
+            text("standard"),
+            [vec![1], text("chat-ui")].concat(),
+            text("a-key"),
+            text("gpt-4o"),
+            vec![1, 3, 101],
+            vec![1],
+            text("global/tpm"),
+            text("search"),
+            vec![1],
+        ]
+        .concat();
+        let rest = [
+            vec![1, 100],
+            vec![0],
+            [vec![1], text("east")].concat(),
+            vec![0],
+            metered(99, 20),
+            vec![50, 1, 40],
+            vec![2],
+            [text("west"), vec![0, 1], metered(0, 0), vec![5]].concat(),
+            [text("east"), vec![100, 0], metered(99, 20), vec![45]].concat(),
+        ]
+        .concat();
+
+        let opened = super::opening(&opening).unwrap();
+        assert_eq!(
+            (opened.who.user.clone(), opened.price.clone()),
+            (None, None)
+        );
+        assert_eq!((opened.at, opened.prompt_tokens), (Wall(10), 101));
+        let record = super::record(&[opening, rest].concat()).unwrap();
+        assert_eq!(record.opening, opened);
+        assert_eq!((record.cost, record.saved), (Cost::Unpriced, Nanos::ZERO));
+        let costs: Vec<_> = record
+            .attempts
+            .into_iter()
+            .map(|attempt| attempt.cost)
+            .collect();
+        assert_eq!(costs, [Cost::Nothing, Cost::Unpriced]);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::record::{CallRecord, Charge, ChargeUnit};
-use domain::{CallId, LimitId, Now, Wall};
+use domain::{CallId, Currency, LimitId, Nanos, Now, PriceId, Wall};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 
 use super::LedgerError;
@@ -13,7 +13,7 @@ use super::migrations::{self, MigrationError, migrate};
 use super::segment::Position;
 use super::sums::Sums;
 use super::{codec, rows};
-use crate::counters::Restored;
+use crate::counters::{BudgetLevel, Restored};
 use crate::directory::open_private;
 
 const FILE: &str = "ledger.sqlite";
@@ -23,8 +23,8 @@ const RECENT: Duration = Duration::from_secs(61);
 /// Restored charges are this exact in time, which bounds their number.
 const RECENT_SLICE_MS: i64 = 100;
 
-/// Past this a quota's period is over, whichever it is.
-const QUOTA_LEVEL_AGE_MS: i64 = 400 * 86_400_000;
+/// Past this a quota's or budget's period is over, whichever it is.
+const LEVEL_AGE_MS: i64 = 400 * 86_400_000;
 /// A level that a later period has followed is kept this long, for calls that still settle on it.
 const SUPERSEDED_AGE_MS: i64 = 2 * 86_400_000;
 
@@ -52,10 +52,12 @@ impl Database {
         Ok(Self { connection, path })
     }
 
-    /// One transaction. Calls that are there already are left alone, and add to no sum.
+    /// One transaction. Calls that are there already are left alone, and add to no sum; so are
+    /// prices.
     pub(super) fn apply<'a>(
         &mut self,
         records: impl Iterator<Item = &'a CallRecord>,
+        prices: &[(PriceId, String)],
         position: Option<Position>,
     ) -> rusqlite::Result<()> {
         let transaction = self
@@ -68,6 +70,7 @@ impl Database {
             }
         }
         add_sums(&transaction, &sums, false)?;
+        add_prices(&transaction, prices)?;
         if let Some(position) = position {
             set_applied(&transaction, position)?;
         }
@@ -114,6 +117,7 @@ impl Database {
         Ok(Restored {
             recent: self.recent_charges(now.wall)?,
             quotas: self.quota_levels(now.wall)?,
+            budgets: self.budget_levels(now.wall)?,
         })
     }
 
@@ -136,7 +140,7 @@ impl Database {
                 let amount = match charge.unit {
                     ChargeUnit::TokensPerMinute => tokens,
                     ChargeUnit::RequestsPerMinute => calls,
-                    ChargeUnit::Quota { .. } => continue,
+                    ChargeUnit::Quota { .. } | ChargeUnit::Budget { .. } => continue,
                 };
                 if amount > 0 {
                     recent.push((charge, at, amount.cast_unsigned()));
@@ -153,7 +157,7 @@ impl Database {
             "SELECT quota, key, period_start, tokens, max(updated_at) FROM quota_levels
              WHERE period_start > ? GROUP BY quota, key",
         )?;
-        let rows = select.query_map([now.0.saturating_sub(QUOTA_LEVEL_AGE_MS)], |row| {
+        let rows = select.query_map([now.0.saturating_sub(LEVEL_AGE_MS)], |row| {
             let quota: String = row.get(0)?;
             let key: String = row.get(1)?;
             let tokens: i64 = row.get(3)?;
@@ -167,14 +171,47 @@ impl Database {
         rows.collect()
     }
 
+    /// As `quota_levels`, and for each currency: a budget's currency may have been reconfigured too.
+    fn budget_levels(&self, now: Wall) -> rusqlite::Result<Vec<BudgetLevel>> {
+        let mut select = self.connection.prepare(
+            "SELECT budget, key, currency, period_start, nanos, max(updated_at) FROM budget_levels
+             WHERE period_start > ? GROUP BY budget, key, currency",
+        )?;
+        let rows = select.query_map([now.0.saturating_sub(LEVEL_AGE_MS)], |row| {
+            let budget: String = row.get(0)?;
+            let key: String = row.get(1)?;
+            let currency: String = row.get(2)?;
+            Ok(BudgetLevel {
+                budget: LimitId::from(budget.as_str()),
+                key: key.into(),
+                period_start: Wall(row.get(3)?),
+                currency: rows::currency(&currency)?,
+                spent: Nanos(row.get(4)?),
+            })
+        })?;
+        rows.collect()
+    }
+
     /// Levels of periods that are over.
-    pub(super) fn prune_quota_levels(&self, now: Wall) -> rusqlite::Result<()> {
+    pub(super) fn prune_levels(&self, now: Wall) -> rusqlite::Result<()> {
+        let over = [
+            now.0.saturating_sub(LEVEL_AGE_MS),
+            now.0.saturating_sub(SUPERSEDED_AGE_MS),
+        ];
         self.connection.execute(
             "DELETE FROM quota_levels AS old WHERE updated_at < ?1 OR updated_at < ?2 AND EXISTS (
                 SELECT 1 FROM quota_levels AS new
                 WHERE new.quota = old.quota AND new.key = old.key AND new.updated_at > old.updated_at
             )",
-            [now.0.saturating_sub(QUOTA_LEVEL_AGE_MS), now.0.saturating_sub(SUPERSEDED_AGE_MS)],
+            over,
+        )?;
+        self.connection.execute(
+            "DELETE FROM budget_levels AS old WHERE updated_at < ?1 OR updated_at < ?2 AND EXISTS (
+                SELECT 1 FROM budget_levels AS new
+                WHERE new.budget = old.budget AND new.key = old.key AND new.currency = old.currency
+                    AND new.updated_at > old.updated_at
+            )",
+            over,
         )?;
         Ok(())
     }
@@ -239,15 +276,26 @@ fn set_applied(transaction: &Transaction<'_>, position: Position) -> rusqlite::R
 
 fn add_sums(transaction: &Transaction<'_>, sums: &Sums, folded: bool) -> rusqlite::Result<()> {
     let mut upsert = transaction.prepare_cached(
-        "INSERT INTO usage_hourly VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET
+        "INSERT INTO usage_hourly VALUES (
+            ?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?
+        ) ON CONFLICT DO UPDATE SET
             calls = calls + excluded.calls,
             attempts = attempts + excluded.attempts,
             prompt_tokens = prompt_tokens + excluded.prompt_tokens,
             completion_tokens = completion_tokens + excluded.completion_tokens,
             cached_prompt_tokens = cached_prompt_tokens + excluded.cached_prompt_tokens,
+            cache_write_tokens = cache_write_tokens + excluded.cache_write_tokens,
             reasoning_tokens = reasoning_tokens + excluded.reasoning_tokens,
+            audio_prompt_tokens = audio_prompt_tokens + excluded.audio_prompt_tokens,
+            audio_completion_tokens = audio_completion_tokens + excluded.audio_completion_tokens,
+            images = images + excluded.images,
             total_tokens = total_tokens + excluded.total_tokens,
-            estimated_tokens = estimated_tokens + excluded.estimated_tokens",
+            estimated_tokens = estimated_tokens + excluded.estimated_tokens,
+            unpriced_calls = unpriced_calls + excluded.unpriced_calls,
+            unpriced_tokens = unpriced_tokens + excluded.unpriced_tokens,
+            cost = cost + excluded.cost,
+            estimated_cost = estimated_cost + excluded.estimated_cost,
+            saved = saved + excluded.saved",
     )?;
     for (key, sums) in &sums.usage {
         upsert.execute(params![
@@ -259,15 +307,26 @@ fn add_sums(transaction: &Transaction<'_>, sums: &Sums, folded: bool) -> rusqlit
             key.backend.as_ref().map_or("", |backend| backend.as_str()),
             key.outcome.as_str(),
             key.cache.as_str(),
+            key.currency.as_ref().map_or("", Currency::as_str),
+            key.price.as_ref().map_or("", PriceId::as_str),
             folded,
             sums.calls.cast_signed(),
             sums.attempts.cast_signed(),
             sums.prompt.cast_signed(),
             sums.completion.cast_signed(),
             sums.cached_prompt.cast_signed(),
+            sums.cache_write.cast_signed(),
             sums.reasoning.cast_signed(),
+            sums.audio_prompt.cast_signed(),
+            sums.audio_completion.cast_signed(),
+            sums.images.cast_signed(),
             sums.total.cast_signed(),
             sums.estimated.cast_signed(),
+            sums.unpriced_calls.cast_signed(),
+            sums.unpriced.cast_signed(),
+            sums.cost.0,
+            sums.estimated_cost.0,
+            sums.saved.0,
         ])?;
     }
     let mut charge = transaction.prepare_cached(
@@ -283,6 +342,46 @@ fn add_sums(transaction: &Transaction<'_>, sums: &Sums, folded: bool) -> rusqlit
             sum.tokens.cast_signed(),
             sum.updated_at.0
         ])?;
+    }
+    add_budgets(transaction, sums)
+}
+
+fn add_budgets(transaction: &Transaction<'_>, sums: &Sums) -> rusqlite::Result<()> {
+    let mut level = transaction.prepare_cached(
+        "INSERT INTO budget_levels VALUES (?,?,?,?,?,?) ON CONFLICT DO UPDATE SET
+            nanos = nanos + excluded.nanos,
+            updated_at = max(updated_at, excluded.updated_at)",
+    )?;
+    let mut hour = transaction.prepare_cached(
+        "INSERT INTO budget_hourly VALUES (?,?,?,?,?,?) ON CONFLICT DO UPDATE SET
+            nanos = nanos + excluded.nanos",
+    )?;
+    for (key, sum) in &sums.budgets {
+        let (budget, currency) = (key.limit.as_str(), key.currency.as_str());
+        level.execute(params![
+            budget,
+            &*key.key,
+            key.period_start.0,
+            currency,
+            sum.spent.0,
+            sum.updated_at.0
+        ])?;
+        hour.execute(params![
+            budget,
+            &*key.key,
+            key.period_start.0,
+            key.hour.0,
+            currency,
+            sum.spent.0
+        ])?;
+    }
+    Ok(())
+}
+
+fn add_prices(transaction: &Transaction<'_>, prices: &[(PriceId, String)]) -> rusqlite::Result<()> {
+    let mut insert = transaction.prepare_cached("INSERT OR IGNORE INTO prices VALUES (?,?)")?;
+    for (id, text) in prices {
+        insert.execute([id.as_str(), text])?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use domain::CallId;
-use domain::record::CallRecord;
+use domain::record::{CallRecord, PriceId};
 
 use super::journal::Place;
 use super::sums::Sums;
@@ -14,6 +14,9 @@ const FOLDED_KEYS_MAX: usize = 10_000;
 /// Past this, a folded call's opening is marked as settled at once and not when its sums are on
 /// disk: a kill in between loses its tokens.
 const FOLDED_OPENINGS_MAX: usize = 100_000;
+
+/// Past this, what an id stands for is not written down until a later call names it again.
+const PRICES_MAX: usize = 1_000;
 
 #[derive(Debug)]
 pub(super) struct Overflow {
@@ -26,6 +29,7 @@ struct Held {
     records: VecDeque<Waiting>,
     folded: Folded,
     folded_calls: u64,
+    prices: Vec<(PriceId, String)>,
 }
 
 #[derive(Debug)]
@@ -96,9 +100,27 @@ impl Overflow {
         held.folded.openings.extend(folded.openings);
     }
 
+    /// False if there is no room for it.
+    pub(super) fn push_price(&self, id: PriceId, text: String) -> bool {
+        let mut held = self.held();
+        let has_room = held.prices.len() < PRICES_MAX;
+        if has_room {
+            held.prices.push((id, text));
+        }
+        has_room
+    }
+
+    pub(super) fn take_prices(&self) -> Vec<(PriceId, String)> {
+        std::mem::take(&mut self.held().prices)
+    }
+
+    pub(super) fn put_prices_back(&self, prices: Vec<(PriceId, String)>) {
+        self.held().prices.extend(prices);
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         let held = self.held();
-        held.records.is_empty() && held.folded.sums.is_empty()
+        held.records.is_empty() && held.folded.sums.is_empty() && held.prices.is_empty()
     }
 
     pub(super) fn records(&self) -> u64 {

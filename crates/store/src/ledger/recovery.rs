@@ -6,8 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use domain::record::{CacheOutcome, CallRecord, Opening, Outcome};
-use domain::{CallId, Metered, Usage};
+use domain::record::{CacheOutcome, CallRecord, Cost, Opening, Outcome, PriceId};
+use domain::{CallId, Metered, Nanos, Usage};
 
 use super::database::Database;
 use super::segment::{Found, Kind, Passed, Position, Scan, number_of};
@@ -41,6 +41,7 @@ pub(super) fn replay(journal: &Path, database: &mut Database) -> Result<Replay, 
         applied,
         open: HashMap::new(),
         batch: Vec::new(),
+        prices: Vec::new(),
         replay: Replay::default(),
     };
     let mut damaged = Vec::new();
@@ -95,6 +96,7 @@ struct Reading<'a> {
     /// as calls were in flight at once.
     open: HashMap<CallId, (Opening, u32)>,
     batch: Vec<CallRecord>,
+    prices: Vec<(PriceId, String)>,
     replay: Replay,
 }
 
@@ -163,14 +165,20 @@ impl Reading<'_> {
                     }))?;
                 }
             }
+            Kind::Price => match codec::price(found.payload) {
+                Ok((id, text)) => self.prices.push((id, text.to_owned())),
+                Err(codec::Malformed) => self.replay.damaged += 1,
+            },
         }
         Ok(())
     }
 
     fn apply(&mut self, position: Option<Position>) -> rusqlite::Result<()> {
-        self.database.apply(self.batch.iter(), position)?;
+        self.database
+            .apply(self.batch.iter(), &self.prices, position)?;
         self.replay.replayed += self.batch.len() as u64;
         self.batch.clear();
+        self.prices.clear();
         Ok(())
     }
 
@@ -200,11 +208,15 @@ impl Reading<'_> {
 }
 
 /// What a crash left of a call. When it ended is unknown, so its latency is zero.
-fn interrupted(opening: Opening, completion_tokens: u32) -> CallRecord {
+fn interrupted(mut opening: Opening, completion_tokens: u32) -> CallRecord {
     let usage = Usage {
         prompt: opening.prompt_tokens,
         completion: u64::from(completion_tokens),
         ..Usage::default()
+    };
+    let cost = match opening.price.take() {
+        Some(price) if !usage.is_nothing() => price.cost(usage.prompt, usage.completion),
+        Some(_) | None => Cost::without_price(&usage),
     };
     CallRecord {
         opening,
@@ -214,6 +226,8 @@ fn interrupted(opening: Opening, completion_tokens: u32) -> CallRecord {
         backend: None,
         cache: CacheOutcome::Off,
         metered: Metered::Estimated(usage),
+        cost,
+        saved: Nanos::ZERO,
         latency: Duration::ZERO,
         first_byte: None,
         attempts: Vec::new(),

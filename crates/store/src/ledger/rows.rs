@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::record::{
-    AttemptFailure, AttemptRecord, CacheOutcome, CallRecord, Opening, Outcome, Who,
+    AttemptFailure, AttemptRecord, CacheOutcome, CallRecord, Cost, Opening, Outcome, Who,
 };
-use domain::{CallId, Metered, Usage, Wall};
+use domain::{CallId, Currency, Metered, Nanos, PriceId, ServiceTier, Usage, Wall};
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
 use super::codec;
-use super::sums::kept;
+use super::sums::{kept, kept_money};
 
 /// False if the call was there already.
 pub(super) fn insert(connection: &Connection, record: &CallRecord) -> rusqlite::Result<bool> {
@@ -23,6 +23,8 @@ pub(super) fn insert(connection: &Connection, record: &CallRecord) -> rusqlite::
         backend,
         cache,
         metered,
+        cost,
+        saved,
         latency,
         first_byte,
         attempts,
@@ -36,6 +38,8 @@ pub(super) fn insert(connection: &Connection, record: &CallRecord) -> rusqlite::
         revision,
         prompt_tokens,
         charges,
+        // Of use only until there is a cost.
+        price: _,
     } = opening;
     let usage = metered.usage();
     let id = id.0.to_be_bytes();
@@ -47,7 +51,8 @@ pub(super) fn insert(connection: &Connection, record: &CallRecord) -> rusqlite::
                 :id, :at, :subscription, :product, :application, :caller, :model, :stream, :revision,
                 :opening_prompt_tokens, :charges, :outcome, :status, :rule, :backend, :cache, :estimated,
                 :prompt, :completion, :cached_prompt, :cache_write, :reasoning, :audio_prompt,
-                :audio_completion, :images, :latency_us, :first_byte_us, :attempts
+                :audio_completion, :images, :latency_us, :first_byte_us, :attempts,
+                :user, :cost, :currency, :price, :saved, :cache_write_1h, :tier
             ) ON CONFLICT (id) DO NOTHING",
         )?
         .execute(named_params! {
@@ -79,6 +84,13 @@ pub(super) fn insert(connection: &Connection, record: &CallRecord) -> rusqlite::
             ":latency_us": micros(*latency),
             ":first_byte_us": first_byte.map(micros),
             ":attempts": attempts.len() as i64,
+            ":user": who.user.as_deref(),
+            ":cost": amount_owed(cost),
+            ":currency": cost.currency().as_ref().map(Currency::as_str),
+            ":price": cost.price().map(PriceId::as_str),
+            ":saved": kept_money(*saved),
+            ":cache_write_1h": tokens(usage.cache_write_1h),
+            ":tier": usage.tier.as_str(),
         })?;
     if inserted == 0 {
         return Ok(false);
@@ -100,11 +112,12 @@ fn insert_attempt(
         status,
         failure,
         metered,
+        cost,
         latency,
     } = attempt;
     let usage = metered.usage();
-    let mut insert =
-        connection.prepare_cached("INSERT INTO attempts VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")?;
+    let mut insert = connection
+        .prepare_cached("INSERT INTO attempts VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")?;
     insert.execute(params![
         call,
         number,
@@ -121,6 +134,11 @@ fn insert_attempt(
         tokens(usage.audio_completion),
         tokens(usage.images),
         micros(*latency),
+        amount_owed(cost),
+        cost.currency().as_ref().map(Currency::as_str),
+        cost.price().map(PriceId::as_str),
+        tokens(usage.cache_write_1h),
+        usage.tier.as_str(),
     ])?;
     Ok(())
 }
@@ -166,6 +184,7 @@ fn attempts(connection: &Connection, call: CallId) -> rusqlite::Result<Vec<Attem
                 .map(|name| named(&AttemptFailure::ALL, AttemptFailure::as_str, &name))
                 .transpose()?,
             metered: metered(row)?,
+            cost: cost(row)?,
             latency: duration(row.get("latency_us")?),
         })
     })?;
@@ -189,12 +208,14 @@ fn record(row: &Row<'_>) -> rusqlite::Result<CallRecord> {
                 product: text(row, "product")?.as_str().into(),
                 application: application.map(|name| name.as_str().into()),
                 caller: text(row, "caller")?.into(),
+                user: row.get::<_, Option<String>>("user")?.map(Into::into),
             },
             model: text(row, "model")?.as_str().into(),
             stream: row.get("stream")?,
             revision: row.get::<_, i64>("revision")?.cast_unsigned(),
             prompt_tokens: amount(row, "opening_prompt_tokens")?,
             charges: codec::charges(&charge_bytes).map_err(|_| unreadable("charges"))?,
+            price: None,
         },
         outcome: named(&Outcome::ALL, Outcome::as_str, &text(row, "outcome")?)?,
         status: row.get("status")?,
@@ -206,6 +227,8 @@ fn record(row: &Row<'_>) -> rusqlite::Result<CallRecord> {
             &text(row, "cache")?,
         )?,
         metered: metered(row)?,
+        cost: cost(row)?,
+        saved: Nanos(row.get("saved")?),
         latency: duration(row.get("latency_us")?),
         first_byte: first_byte_us.map(duration),
         attempts: Vec::new(),
@@ -222,12 +245,37 @@ fn metered(row: &Row<'_>) -> rusqlite::Result<Metered> {
         audio_prompt: amount(row, "audio_prompt_tokens")?,
         audio_completion: amount(row, "audio_completion_tokens")?,
         images: amount(row, "images")?,
+        cache_write_1h: amount(row, "cache_write_1h_tokens")?,
+        tier: named(&ServiceTier::ALL, ServiceTier::as_str, &text(row, "tier")?)?,
     };
     Ok(if row.get("estimated")? {
         Metered::Estimated(usage)
     } else {
         Metered::Reported(usage)
     })
+}
+
+/// No amount: unpriced. No price: nothing is owed.
+fn cost(row: &Row<'_>) -> rusqlite::Result<Cost> {
+    let amount: Option<i64> = row.get("cost")?;
+    let price: Option<String> = row.get("price")?;
+    Ok(match (amount, price) {
+        (None, _) => Cost::Unpriced,
+        (Some(_), None) => Cost::Nothing,
+        (Some(amount), Some(price)) => Cost::Priced {
+            amount: Nanos(amount),
+            currency: currency(&text(row, "currency")?)?,
+            price: price.as_str().into(),
+        },
+    })
+}
+
+fn amount_owed(cost: &Cost) -> Option<i64> {
+    (!cost.is_unpriced()).then(|| kept_money(cost.amount()))
+}
+
+pub(super) fn currency(code: &str) -> rusqlite::Result<Currency> {
+    code.parse().map_err(|_| unreadable(code))
 }
 
 fn text(row: &Row<'_>, column: &str) -> rusqlite::Result<String> {

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use domain::record::{
-    AttemptFailure, AttemptRecord, CacheOutcome, CallRecord, Charge, ChargeUnit, Opening, Outcome,
-    Who,
+    AttemptFailure, AttemptRecord, CacheOutcome, CallRecord, Charge, ChargeUnit, Cost, Opening,
+    OpeningPrice, Outcome, PriceId, Who,
 };
-use domain::{BackendId, CallId, LimitId, Metered, Mono, Now, Usage, Wall};
+use domain::{
+    BackendId, CallId, Currency, LimitId, Metered, Mono, Nanos, Now, ServiceTier, Usage, Wall,
+};
 use proptest::prelude::*;
 
 /// 2026-11-22 12:00 UTC.
@@ -19,7 +21,18 @@ pub(super) fn now(wall: Wall) -> Now {
     }
 }
 
-/// A call of team `search` that took 100 + 20 tokens, charged to a rate and a monthly quota.
+pub(super) fn euro() -> Currency {
+    "EUR".parse().unwrap()
+}
+
+/// As the ledger gives it back: the price of its opening is of use only until there is a cost.
+pub(super) fn as_recorded(mut record: CallRecord) -> CallRecord {
+    record.opening.price = None;
+    record
+}
+
+/// A call of team `search` that took 100 + 20 tokens and cost 3 billionths of a euro for each,
+/// charged to a rate, a monthly quota and a monthly budget.
 pub(super) fn call(number: u128, at: Wall) -> CallRecord {
     let usage = Usage {
         prompt: 100,
@@ -28,6 +41,12 @@ pub(super) fn call(number: u128, at: Wall) -> CallRecord {
         reasoning: 5,
         ..Usage::default()
     };
+    let cost = Cost::Priced {
+        amount: Nanos(360),
+        currency: euro(),
+        price: "p1".into(),
+    };
+    let month = Wall(1_793_491_200_000);
     let charge = |limit: &str, unit| Charge {
         limit: LimitId::from(limit),
         key: "search".into(),
@@ -42,6 +61,7 @@ pub(super) fn call(number: u128, at: Wall) -> CallRecord {
                 product: "standard".into(),
                 application: Some("chat-ui".into()),
                 caller: "abcdefghijkl".into(),
+                user: Some("ada@example.com".into()),
             },
             model: "gpt-4o".into(),
             stream: true,
@@ -53,10 +73,22 @@ pub(super) fn call(number: u128, at: Wall) -> CallRecord {
                 charge(
                     "product/standard/team-month",
                     ChargeUnit::Quota {
-                        period_start: Wall(1_793_491_200_000),
+                        period_start: month,
+                    },
+                ),
+                charge(
+                    "search-month",
+                    ChargeUnit::Budget {
+                        period_start: month,
                     },
                 ),
             ],
+            price: Some(OpeningPrice {
+                id: "p1".into(),
+                currency: euro(),
+                prompt_per_million: Nanos(3_000_000),
+                completion_per_million: Nanos(3_000_000),
+            }),
         },
         outcome: Outcome::Ok,
         status: 200,
@@ -64,6 +96,8 @@ pub(super) fn call(number: u128, at: Wall) -> CallRecord {
         backend: Some("openai-eastus".into()),
         cache: CacheOutcome::Off,
         metered: Metered::Reported(usage),
+        cost: cost.clone(),
+        saved: Nanos(40),
         latency: Duration::from_millis(840),
         first_byte: Some(Duration::from_millis(210)),
         attempts: vec![AttemptRecord {
@@ -71,6 +105,7 @@ pub(super) fn call(number: u128, at: Wall) -> CallRecord {
             status: 200,
             failure: None,
             metered: Metered::Reported(usage),
+            cost,
             latency: Duration::from_millis(838),
         }],
     }
@@ -83,13 +118,13 @@ pub(super) fn any_record() -> impl Strategy<Value = CallRecord> {
         any_name(),
         any_name(),
         0..3usize,
-        any_metered(),
+        (any_metered(), any_cost(), 0..1_000_000_000i64),
     );
     let times = (any::<u32>(), proptest::option::of(any::<u32>()));
     let attempts = proptest::collection::vec(any_attempt(), 0..3);
     (any_opening(), ends, times, attempts).prop_map(
         |(opening, ends, (latency, first_byte), attempts)| {
-            let (outcome, status, rule, backend, cache, metered) = ends;
+            let (outcome, status, rule, backend, cache, (metered, cost, saved)) = ends;
             CallRecord {
                 opening,
                 outcome,
@@ -98,6 +133,8 @@ pub(super) fn any_record() -> impl Strategy<Value = CallRecord> {
                 backend: backend.map(|name| name.as_str().into()),
                 cache: CacheOutcome::ALL[cache],
                 metered,
+                cost,
+                saved: Nanos(saved),
                 latency: micros(latency),
                 first_byte: first_byte.map(micros),
                 attempts,
@@ -109,7 +146,7 @@ pub(super) fn any_record() -> impl Strategy<Value = CallRecord> {
 fn any_opening() -> impl Strategy<Value = Opening> {
     // Three days, so that hours, days and quota periods differ and meet.
     let at = (0..3 * 86_400_000i64).prop_map(|ms| Wall(NOON.0 + ms));
-    let who = (0..3u8, 0..2u8, any_name(), ".{0,12}");
+    let who = (0..3u8, 0..2u8, any_name(), ".{0,12}", any_name());
     let rest = (0..3u8, any::<bool>(), any::<u64>(), 0..100_000u64);
     (
         any::<u128>(),
@@ -117,14 +154,16 @@ fn any_opening() -> impl Strategy<Value = Opening> {
         who,
         rest,
         proptest::collection::vec(any_charge(), 0..4),
+        proptest::option::of(any_opening_price()),
     )
         .prop_map(
             |(
                 id,
                 at,
-                (subscription, product, application, caller),
+                (subscription, product, application, caller, user),
                 (model, stream, revision, prompt_tokens),
                 charges,
+                price,
             )| Opening {
                 id: CallId::new(at, id),
                 at,
@@ -133,14 +172,47 @@ fn any_opening() -> impl Strategy<Value = Opening> {
                     product: format!("product-{product}").as_str().into(),
                     application: application.map(|name| name.as_str().into()),
                     caller: caller.into(),
+                    user: user.map(Into::into),
                 },
                 model: format!("model-{model}").as_str().into(),
                 stream,
                 revision,
                 prompt_tokens,
                 charges,
+                price,
             },
         )
+}
+
+fn any_opening_price() -> impl Strategy<Value = OpeningPrice> {
+    (0..3u8, any_currency(), any::<u32>(), any::<u32>()).prop_map(
+        |(id, currency, prompt, completion)| OpeningPrice {
+            id: price_id(id),
+            currency,
+            prompt_per_million: Nanos(prompt.into()),
+            completion_per_million: Nanos(completion.into()),
+        },
+    )
+}
+
+fn any_cost() -> impl Strategy<Value = Cost> {
+    let priced =
+        (0..10_000_000_000i64, any_currency(), 0..3u8).prop_map(|(amount, currency, price)| {
+            Cost::Priced {
+                amount: Nanos(amount),
+                currency,
+                price: price_id(price),
+            }
+        });
+    prop_oneof![1 => Just(Cost::Nothing), 1 => Just(Cost::Unpriced), 2 => priced]
+}
+
+fn any_currency() -> impl Strategy<Value = Currency> {
+    prop_oneof![Just(euro()), Just(Currency::USD)]
+}
+
+fn price_id(number: u8) -> PriceId {
+    format!("price-{number}").as_str().into()
 }
 
 fn any_charge() -> impl Strategy<Value = Charge> {
@@ -148,6 +220,9 @@ fn any_charge() -> impl Strategy<Value = Charge> {
         Just(ChargeUnit::TokensPerMinute),
         Just(ChargeUnit::RequestsPerMinute),
         (0..3i64).prop_map(|day| ChargeUnit::Quota {
+            period_start: Wall(NOON.0 + day * 86_400_000)
+        }),
+        (0..3i64).prop_map(|day| ChargeUnit::Budget {
             period_start: Wall(NOON.0 + day * 86_400_000)
         }),
     ];
@@ -164,14 +239,16 @@ fn any_attempt() -> impl Strategy<Value = AttemptRecord> {
         any::<u16>(),
         0..AttemptFailure::ALL.len() + 1,
         any_metered(),
+        any_cost(),
         any::<u32>(),
     )
         .prop_map(
-            |(backend, status, failure, metered, latency)| AttemptRecord {
+            |(backend, status, failure, metered, cost, latency)| AttemptRecord {
                 backend: BackendId::from(format!("backend-{backend}").as_str()),
                 status,
                 failure: AttemptFailure::ALL.get(failure).copied(),
                 metered,
+                cost,
                 latency: micros(latency),
             },
         )
@@ -182,7 +259,9 @@ fn any_outcome() -> impl Strategy<Value = Outcome> {
 }
 
 fn any_metered() -> impl Strategy<Value = Metered> {
-    (any::<bool>(), proptest::array::uniform8(0..1_000_000u64)).prop_map(|(estimated, amounts)| {
+    let tier = (0..ServiceTier::ALL.len()).prop_map(|at| ServiceTier::ALL[at]);
+    let amounts = proptest::array::uniform9(0..1_000_000u64);
+    (any::<bool>(), tier, amounts).prop_map(|(estimated, tier, amounts)| {
         let [
             prompt,
             completion,
@@ -192,8 +271,11 @@ fn any_metered() -> impl Strategy<Value = Metered> {
             audio_prompt,
             audio_completion,
             images,
+            cache_write_1h,
         ] = amounts;
         let usage = Usage {
+            tier,
+            cache_write_1h,
             prompt,
             completion,
             cached_prompt,

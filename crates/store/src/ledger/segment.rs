@@ -22,6 +22,8 @@ const ALIGN: usize = 8;
 pub(super) enum Kind {
     Opening,
     Record,
+    /// What a price's id stands for.
+    Price,
 }
 
 /// Where an entry stands in the journal.
@@ -192,6 +194,7 @@ fn kind_code(kind: Kind) -> u8 {
     match kind {
         Kind::Opening => 1,
         Kind::Record => 2,
+        Kind::Price => 3,
     }
 }
 
@@ -327,6 +330,7 @@ impl<'a> Scan<'a> {
         let kind = match header[12] {
             1 => Kind::Opening,
             2 => Kind::Record,
+            3 => Kind::Price,
             _ => return At::None,
         };
         let mut pair = [0; 8];

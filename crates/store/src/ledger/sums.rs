@@ -1,4 +1,4 @@
-//! What many calls add up to: usage by hour and name, and quotas by period.
+//! What many calls add up to: usage by hour and name, quotas and budgets by period.
 //!
 //! The database keeps these sums next to the calls, and memory keeps them alone for calls that
 //! neither disk nor memory had room for.
@@ -8,7 +8,10 @@ use std::ops::AddAssign;
 use std::sync::Arc;
 
 use domain::record::{CacheOutcome, CallRecord, Charge, ChargeUnit, Outcome};
-use domain::{ApplicationName, BackendId, LimitId, ModelName, ProductId, SubscriptionId, Wall};
+use domain::{
+    ApplicationName, BackendId, Currency, LimitId, ModelName, Nanos, PriceId, ProductId,
+    SubscriptionId, Wall,
+};
 
 pub(super) const HOUR_MS: i64 = 3_600_000;
 
@@ -26,6 +29,9 @@ pub(super) struct UsageKey {
     pub(super) backend: Option<BackendId>,
     pub(super) outcome: Outcome,
     pub(super) cache: CacheOutcome,
+    /// None for calls that are unpriced or owe nothing.
+    pub(super) currency: Option<Currency>,
+    pub(super) price: Option<PriceId>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,9 +41,19 @@ pub(super) struct UsageSums {
     pub(super) prompt: u64,
     pub(super) completion: u64,
     pub(super) cached_prompt: u64,
+    pub(super) cache_write: u64,
     pub(super) reasoning: u64,
+    pub(super) audio_prompt: u64,
+    pub(super) audio_completion: u64,
+    pub(super) images: u64,
     pub(super) total: u64,
     pub(super) estimated: u64,
+    pub(super) unpriced_calls: u64,
+    pub(super) unpriced: u64,
+    pub(super) cost: Nanos,
+    /// The part of `cost` whose tokens are estimated.
+    pub(super) estimated_cost: Nanos,
+    pub(super) saved: Nanos,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -54,51 +70,98 @@ pub(super) struct QuotaSum {
     pub(super) updated_at: Wall,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct BudgetKey {
+    pub(super) limit: LimitId,
+    pub(super) key: Arc<str>,
+    pub(super) period_start: Wall,
+    pub(super) hour: Wall,
+    pub(super) currency: Currency,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct BudgetSum {
+    pub(super) spent: Nanos,
+    /// When the latest of its calls began.
+    pub(super) updated_at: Wall,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Sums {
     pub(super) usage: HashMap<UsageKey, UsageSums>,
     pub(super) quotas: HashMap<QuotaKey, QuotaSum>,
+    pub(super) budgets: HashMap<BudgetKey, BudgetSum>,
 }
 
 impl Sums {
     pub(super) fn add(&mut self, record: &CallRecord) {
         let sums = self.usage.entry(UsageKey::of(record)).or_default();
         *sums += UsageSums::of(record);
-        self.add_quotas(record, usize::MAX);
+        self.add_charges(record, usize::MAX);
     }
 
     /// Past `keys_max` usage keys, the names that clients and the configuration's size multiply
-    /// (application, model, backend) become one; what is left is bounded by subscriptions and
-    /// hours. Past `keys_max` quota keys, further ones are left out: only a restart would read them.
+    /// (application, model, backend, price) become one; what is left is bounded by subscriptions and
+    /// hours. Past `keys_max` keys of quotas or budgets, further ones are left out: only a restart
+    /// would read them.
     pub(super) fn add_within(&mut self, record: &CallRecord, keys_max: usize) {
         let mut key = UsageKey::of(record);
         if self.usage.len() >= keys_max && !self.usage.contains_key(&key) {
             key.application = None;
             key.model = OTHER.into();
             key.backend = None;
+            key.price = None;
         }
         *self.usage.entry(key).or_default() += UsageSums::of(record);
-        self.add_quotas(record, keys_max);
+        self.add_charges(record, keys_max);
     }
 
-    fn add_quotas(&mut self, record: &CallRecord, keys_max: usize) {
-        let tokens = kept(record.metered.usage().total());
-        for Charge { limit, key, unit } in &record.opening.charges {
-            let ChargeUnit::Quota { period_start } = *unit else {
-                continue;
-            };
-            let key = QuotaKey {
-                limit: limit.clone(),
-                key: Arc::clone(key),
-                period_start,
-            };
-            if self.quotas.len() >= keys_max && !self.quotas.contains_key(&key) {
-                continue;
+    fn add_charges(&mut self, record: &CallRecord, keys_max: usize) {
+        for charge in &record.opening.charges {
+            match charge.unit {
+                ChargeUnit::TokensPerMinute | ChargeUnit::RequestsPerMinute => {}
+                ChargeUnit::Quota { period_start } => {
+                    self.add_quota(record, charge, period_start, keys_max);
+                }
+                ChargeUnit::Budget { period_start } => {
+                    self.add_budget(record, charge, period_start, keys_max);
+                }
             }
-            let sum = self.quotas.entry(key).or_default();
-            sum.tokens += tokens;
-            sum.updated_at = sum.updated_at.max(record.opening.at);
         }
+    }
+
+    fn add_quota(&mut self, record: &CallRecord, charge: &Charge, period_start: Wall, max: usize) {
+        let key = QuotaKey {
+            limit: charge.limit.clone(),
+            key: Arc::clone(&charge.key),
+            period_start,
+        };
+        if self.quotas.len() >= max && !self.quotas.contains_key(&key) {
+            return;
+        }
+        let sum = self.quotas.entry(key).or_default();
+        sum.tokens += kept(record.metered.usage().total());
+        sum.updated_at = sum.updated_at.max(record.opening.at);
+    }
+
+    /// What is owed nothing or nobody knows how much takes nothing from a budget.
+    fn add_budget(&mut self, record: &CallRecord, charge: &Charge, period_start: Wall, max: usize) {
+        let Some(currency) = record.cost.currency() else {
+            return;
+        };
+        let key = BudgetKey {
+            limit: charge.limit.clone(),
+            key: Arc::clone(&charge.key),
+            period_start,
+            hour: hour_of(record.opening.at),
+            currency,
+        };
+        if self.budgets.len() >= max && !self.budgets.contains_key(&key) {
+            return;
+        }
+        let sum = self.budgets.entry(key).or_default();
+        sum.spent += Nanos(kept_money(record.cost.amount()));
+        sum.updated_at = sum.updated_at.max(record.opening.at);
     }
 
     /// Puts back what could not be written.
@@ -109,6 +172,11 @@ impl Sums {
         for (key, sum) in other.quotas {
             let into = self.quotas.entry(key).or_default();
             into.tokens += sum.tokens;
+            into.updated_at = into.updated_at.max(sum.updated_at);
+        }
+        for (key, sum) in other.budgets {
+            let into = self.budgets.entry(key).or_default();
+            into.spent += sum.spent;
             into.updated_at = into.updated_at.max(sum.updated_at);
         }
     }
@@ -130,6 +198,8 @@ impl UsageKey {
             backend: record.backend.clone(),
             outcome: record.outcome,
             cache: record.cache,
+            currency: record.cost.currency(),
+            price: record.cost.price().cloned(),
         }
     }
 }
@@ -138,19 +208,27 @@ impl UsageSums {
     pub(super) fn of(record: &CallRecord) -> Self {
         let usage = record.metered.usage();
         let total = kept(usage.prompt) + kept(usage.completion);
+        let cost = Nanos(kept_money(record.cost.amount()));
+        let (is_estimated, is_unpriced) =
+            (record.metered.is_estimated(), record.cost.is_unpriced());
         Self {
             calls: 1,
             attempts: record.attempts.len() as u64,
             prompt: kept(usage.prompt),
             completion: kept(usage.completion),
             cached_prompt: kept(usage.cached_prompt),
+            cache_write: kept(usage.cache_write),
             reasoning: kept(usage.reasoning),
+            audio_prompt: kept(usage.audio_prompt),
+            audio_completion: kept(usage.audio_completion),
+            images: kept(usage.images),
             total,
-            estimated: if record.metered.is_estimated() {
-                total
-            } else {
-                0
-            },
+            estimated: if is_estimated { total } else { 0 },
+            unpriced_calls: u64::from(is_unpriced),
+            unpriced: if is_unpriced { total } else { 0 },
+            cost,
+            estimated_cost: if is_estimated { cost } else { Nanos::ZERO },
+            saved: Nanos(kept_money(record.saved)),
         }
     }
 }
@@ -163,18 +241,36 @@ impl AddAssign for UsageSums {
             prompt,
             completion,
             cached_prompt,
+            cache_write,
             reasoning,
+            audio_prompt,
+            audio_completion,
+            images,
             total,
             estimated,
+            unpriced_calls,
+            unpriced,
+            cost,
+            estimated_cost,
+            saved,
         } = other;
         self.calls += calls;
         self.attempts += attempts;
         self.prompt += prompt;
         self.completion += completion;
         self.cached_prompt += cached_prompt;
+        self.cache_write += cache_write;
         self.reasoning += reasoning;
+        self.audio_prompt += audio_prompt;
+        self.audio_completion += audio_completion;
+        self.images += images;
         self.total += total;
         self.estimated += estimated;
+        self.unpriced_calls += unpriced_calls;
+        self.unpriced += unpriced;
+        self.cost += cost;
+        self.estimated_cost += estimated_cost;
+        self.saved += saved;
     }
 }
 
@@ -186,4 +282,9 @@ pub(super) fn hour_of(at: Wall) -> Wall {
 /// honest calls overflow: four million such calls still fit the database's 63 bits.
 pub(super) fn kept(tokens: u64) -> u64 {
     tokens.min(1 << 40)
+}
+
+/// As `kept`: no call costs nine million units, and a thousand that claim to still fit.
+pub(super) fn kept_money(amount: Nanos) -> i64 {
+    amount.0.clamp(-(1 << 53), 1 << 53)
 }

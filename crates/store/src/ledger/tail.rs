@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use domain::CallId;
-use domain::record::CallRecord;
+use domain::record::{CallRecord, PriceId};
 
 use super::codec;
 use super::journal::Journal;
@@ -23,6 +23,7 @@ pub(super) struct Tail {
 #[derive(Debug)]
 pub(super) struct Batch {
     pub(super) records: Vec<CallRecord>,
+    pub(super) prices: Vec<(PriceId, String)>,
     /// Calls that began, and calls whose record is here, in the journal's order.
     pub(super) events: Vec<(CallId, Event)>,
     /// Bytes of the journal that this covers.
@@ -75,6 +76,7 @@ impl Tail {
     fn read_segment(self, end: u64, records_max: usize) -> io::Result<Batch> {
         let mut batch = Batch {
             records: Vec::new(),
+            prices: Vec::new(),
             events: Vec::new(),
             bytes: 0,
             damaged: 0,
@@ -122,6 +124,10 @@ impl Batch {
                     self.events.push((record.opening.id, Event::Closed));
                     self.records.push(record);
                 }
+                Err(codec::Malformed) => self.damaged += 1,
+            },
+            Kind::Price => match codec::price(found.payload) {
+                Ok((id, text)) => self.prices.push((id, text.to_owned())),
                 Err(codec::Malformed) => self.damaged += 1,
             },
         }

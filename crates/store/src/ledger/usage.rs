@@ -5,13 +5,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use domain::Wall;
+use domain::{Currency, Nanos, Wall};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use rusqlite::{Connection, Row, params_from_iter};
 
 use super::LedgerError;
 use super::query::{open_to_query, unreadable};
+use super::rows::currency;
 use super::sums::{HOUR_MS, UsageSums, hour_of};
 
 #[derive(Clone, Debug)]
@@ -41,6 +42,8 @@ pub enum UsageBy {
     Cache,
 }
 
+/// Where calls of one group cost different currencies, each currency has a row, and so have the
+/// calls without one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UsageRow {
     /// In the query's order. Empty texts for calls without an application or a backend.
@@ -50,10 +53,25 @@ pub struct UsageRow {
     pub prompt_tokens: u64,
     pub completion_tokens: u64,
     pub cached_prompt_tokens: u64,
+    pub cache_write_tokens: u64,
     pub reasoning_tokens: u64,
+    pub audio_prompt_tokens: u64,
+    pub audio_completion_tokens: u64,
+    pub images: u64,
     pub total_tokens: u64,
     /// Those of `total_tokens` that the gateway counted and no provider reported.
     pub estimated_tokens: u64,
+    /// Of calls that answered; what failed attempts before them cost stands on the attempts.
+    pub cost: Nanos,
+    /// None if no call has a price.
+    pub currency: Option<Currency>,
+    /// The part of `cost` whose tokens are estimated.
+    pub estimated_cost: Nanos,
+    /// What caches kept off the bill.
+    pub saved: Nanos,
+    /// Calls that no price is known for, and their tokens.
+    pub unpriced_calls: u64,
+    pub unpriced_tokens: u64,
 }
 
 /// Of a running or a stopped gateway's data directory.
@@ -119,12 +137,9 @@ fn rows(connection: &Connection, query: &UsageQuery) -> rusqlite::Result<Vec<Usa
     let mut tally = Tally {
         connection: &transaction,
         query,
-        sums: BTreeMap::new(),
+        groups: Groups::new(),
     };
     let asked = Span::of(query);
-    if query.by.is_empty() {
-        tally.sums.insert(Vec::new(), UsageSums::default());
-    }
     if !tally.is_timed() {
         tally.add(asked, &Label::default())?;
     } else if let Some(known) = known_hours(&transaction)? {
@@ -137,11 +152,11 @@ fn rows(connection: &Connection, query: &UsageQuery) -> rusqlite::Result<Vec<Usa
             from = to;
         }
     }
-    Ok(tally
-        .sums
-        .into_iter()
-        .map(|(by, sums)| row(by, sums))
-        .collect())
+    let mut groups = tally.groups;
+    if query.by.is_empty() {
+        groups.entry(Vec::new()).or_default();
+    }
+    Ok(usage_rows(groups))
 }
 
 /// From the first to the last hour that has calls.
@@ -189,16 +204,27 @@ fn hour_end(at: i64, time: &Zoned) -> i64 {
     moved.map_or(end, |moved| end.min(moved.timestamp().as_millisecond()))
 }
 
+/// Sums by the names asked for, and by the currency that the calls cost.
+pub(super) type Groups = BTreeMap<Vec<String>, BTreeMap<Option<Currency>, UsageSums>>;
+
 struct Tally<'a> {
     connection: &'a Connection,
     query: &'a UsageQuery,
-    sums: BTreeMap<Vec<String>, UsageSums>,
+    groups: Groups,
 }
 
-const SUMS: &str = "sum(calls), sum(attempts), sum(prompt_tokens), sum(completion_tokens), sum(cached_prompt_tokens), \
-    sum(reasoning_tokens), sum(total_tokens), sum(estimated_tokens)";
-const CALL_SUMS: &str = "count(*), sum(attempts), sum(prompt_tokens), sum(completion_tokens), sum(cached_prompt_tokens), \
-    sum(reasoning_tokens), sum(prompt_tokens + completion_tokens), sum(estimated * (prompt_tokens + completion_tokens))";
+/// As `sums` reads them.
+const SUMS: &str = "ifnull(currency, ''), sum(calls), sum(attempts), sum(prompt_tokens), sum(completion_tokens), \
+    sum(cached_prompt_tokens), sum(cache_write_tokens), sum(reasoning_tokens), sum(audio_prompt_tokens), \
+    sum(audio_completion_tokens), sum(images), sum(total_tokens), sum(estimated_tokens), sum(unpriced_calls), \
+    sum(unpriced_tokens), sum(cost), sum(estimated_cost), sum(saved)";
+const CALL_SUMS: &str = "ifnull(currency, ''), count(*), sum(attempts), sum(prompt_tokens), sum(completion_tokens), \
+    sum(cached_prompt_tokens), sum(cache_write_tokens), sum(reasoning_tokens), sum(audio_prompt_tokens), \
+    sum(audio_completion_tokens), sum(images), sum(prompt_tokens + completion_tokens), \
+    sum(estimated * (prompt_tokens + completion_tokens)), sum(cost IS NULL), \
+    sum((cost IS NULL) * (prompt_tokens + completion_tokens)), sum(ifnull(cost, 0)), \
+    sum(estimated * ifnull(cost, 0)), sum(saved)";
+const SUM_COLUMNS: usize = 18;
 
 impl Tally<'_> {
     /// Hours that lie in the span as a whole by their sums, the rest call by call. Of folded calls
@@ -225,14 +251,19 @@ impl Tally<'_> {
         let mut select = self.connection.prepare_cached(sql)?;
         let mut rows = select.query(params_from_iter(bounds))?;
         while let Some(row) = rows.next()? {
-            *self.sums.entry(self.by(row, label)?).or_default() += sums(row)?;
+            let group = self.groups.entry(self.by(row, label)?).or_default();
+            let code: String = row.get(0)?;
+            let currency = match code.as_str() {
+                "" => None,
+                code => Some(currency(code)?),
+            };
+            *group.entry(currency).or_default() += sums(row)?;
         }
         Ok(())
     }
 
     fn by(&self, row: &Row<'_>, label: &Label) -> rusqlite::Result<Vec<String>> {
-        // After the sums.
-        let mut column = 8;
+        let mut column = SUM_COLUMNS;
         let mut by = Vec::with_capacity(self.query.by.len());
         for one in &self.query.by {
             by.push(match one {
@@ -272,11 +303,7 @@ impl Tally<'_> {
     }
 
     fn group(&self) -> String {
-        match self.names().strip_prefix(", ") {
-            Some(names) => format!("GROUP BY {names}"),
-            // One row, and none if there are no calls.
-            None => "HAVING count(*) > 0".to_owned(),
-        }
+        format!("GROUP BY ifnull(currency, ''){}", self.names())
     }
 
     fn is_timed(&self) -> bool {
@@ -287,28 +314,68 @@ impl Tally<'_> {
 
 fn sums(row: &Row<'_>) -> rusqlite::Result<UsageSums> {
     let sum = |column: usize| row.get::<_, i64>(column).map(i64::cast_unsigned);
+    let money = |column: usize| row.get::<_, i64>(column).map(Nanos);
     Ok(UsageSums {
-        calls: sum(0)?,
-        attempts: sum(1)?,
-        prompt: sum(2)?,
-        completion: sum(3)?,
-        cached_prompt: sum(4)?,
-        reasoning: sum(5)?,
-        total: sum(6)?,
-        estimated: sum(7)?,
+        calls: sum(1)?,
+        attempts: sum(2)?,
+        prompt: sum(3)?,
+        completion: sum(4)?,
+        cached_prompt: sum(5)?,
+        cache_write: sum(6)?,
+        reasoning: sum(7)?,
+        audio_prompt: sum(8)?,
+        audio_completion: sum(9)?,
+        images: sum(10)?,
+        total: sum(11)?,
+        estimated: sum(12)?,
+        unpriced_calls: sum(13)?,
+        unpriced: sum(14)?,
+        cost: money(15)?,
+        estimated_cost: money(16)?,
+        saved: money(17)?,
     })
 }
 
-pub(super) fn row(by: Vec<String>, sums: UsageSums) -> UsageRow {
+/// Calls without a currency stand with those of the only one that their group has.
+pub(super) fn usage_rows(groups: Groups) -> Vec<UsageRow> {
+    let mut rows = Vec::new();
+    for (by, mut currencies) in groups {
+        if let Some(rest) = currencies.remove(&None) {
+            let home = match currencies.len() {
+                1 => currencies.keys().next().copied().flatten(),
+                _ => None,
+            };
+            *currencies.entry(home).or_default() += rest;
+        }
+        if currencies.is_empty() {
+            currencies.insert(None, UsageSums::default());
+        }
+        for (currency, sums) in currencies {
+            rows.push(row(by.clone(), currency, sums));
+        }
+    }
+    rows
+}
+
+fn row(by: Vec<String>, currency: Option<Currency>, sums: UsageSums) -> UsageRow {
     let UsageSums {
         calls,
         attempts,
         prompt,
         completion,
         cached_prompt,
+        cache_write,
         reasoning,
+        audio_prompt,
+        audio_completion,
+        images,
         total,
         estimated,
+        unpriced_calls,
+        unpriced,
+        cost,
+        estimated_cost,
+        saved,
     } = sums;
     UsageRow {
         by,
@@ -317,8 +384,18 @@ pub(super) fn row(by: Vec<String>, sums: UsageSums) -> UsageRow {
         prompt_tokens: prompt,
         completion_tokens: completion,
         cached_prompt_tokens: cached_prompt,
+        cache_write_tokens: cache_write,
         reasoning_tokens: reasoning,
+        audio_prompt_tokens: audio_prompt,
+        audio_completion_tokens: audio_completion,
+        images,
         total_tokens: total,
         estimated_tokens: estimated,
+        cost,
+        currency,
+        estimated_cost,
+        saved,
+        unpriced_calls,
+        unpriced_tokens: unpriced,
     }
 }

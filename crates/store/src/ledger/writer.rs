@@ -99,7 +99,9 @@ impl Writer {
             .map_err(|error| format!("cannot read the journal: {error}"))?
         {
             let position = batch.position();
-            self.write(|database| database.apply(batch.records.iter(), Some(position)))?;
+            self.write(|database| {
+                database.apply(batch.records.iter(), &batch.prices, Some(position))
+            })?;
             if batch.damaged > 0 {
                 tracing::error!(
                     places = batch.damaged,
@@ -119,7 +121,7 @@ impl Writer {
             return Ok(Step::Wrote);
         }
         // Only now, so that a record's opening was seen before the record.
-        if self.write_overflow()? || self.write_folded()? {
+        if self.write_overflow()? || self.write_folded()? || self.write_prices()? {
             return Ok(Step::Wrote);
         }
         Ok(Step::CaughtUp)
@@ -143,7 +145,7 @@ impl Writer {
             return Ok(false);
         }
         let records = || taken.iter().map(|waiting| &waiting.record);
-        if let Err(fault) = self.write(|database| database.apply(records(), None)) {
+        if let Err(fault) = self.write(|database| database.apply(records(), &[], None)) {
             self.shared.overflow.put_back(taken);
             return Err(fault);
         }
@@ -176,6 +178,18 @@ impl Writer {
         Ok(true)
     }
 
+    fn write_prices(&mut self) -> Result<bool, String> {
+        let prices = self.shared.overflow.take_prices();
+        if prices.is_empty() {
+            return Ok(false);
+        }
+        if let Err(fault) = self.write(|database| database.apply([].iter(), &prices, None)) {
+            self.shared.overflow.put_prices_back(prices);
+            return Err(fault);
+        }
+        Ok(true)
+    }
+
     /// Deletes segments that the database has and that hold no open call.
     fn release(&mut self) -> Result<(), String> {
         let reached = self.tail.position().segment;
@@ -186,7 +200,7 @@ impl Writer {
         }
         let latest = self.latest;
         self.write(|database| {
-            database.prune_quota_levels(latest)?;
+            database.prune_levels(latest)?;
             database.make_durable()
         })?;
         let open = &self.open;

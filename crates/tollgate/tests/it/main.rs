@@ -26,6 +26,7 @@ mod operation_tls;
 mod other_limits;
 mod pass_through;
 mod reconciliation;
+mod reports;
 mod routing;
 mod token_limits;
 mod tokens;

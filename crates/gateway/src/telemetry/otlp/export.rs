@@ -26,7 +26,6 @@ use crate::gateway::Gateway;
 use crate::router::Backends;
 use crate::telemetry::catalogue;
 use crate::telemetry::sample::{Family, Value};
-use crate::telemetry::series::Asked;
 use crate::telemetry::trace::TraceContext;
 
 /// Calls whose spans wait to be sent, of about a kilobyte each. Past it, spans are dropped.
@@ -98,19 +97,13 @@ impl Exporter {
         }
     }
 
-    pub fn push(
-        &self,
-        told: &Told<'_>,
-        trace: &TraceContext,
-        asked: Option<Asked>,
-        backends: &Backends,
-    ) {
+    pub fn push(&self, told: &Told<'_>, trace: &TraceContext, backends: &Backends) {
         let count = span::count(told);
         let Ok(place) = self.queue.try_reserve() else {
             self.queue_full.fetch_add(count, Ordering::Relaxed);
             return;
         };
-        let spans = span::encode(told, trace, asked, backends);
+        let spans = span::encode(told, trace, backends);
         place.send(Finished { spans, count });
     }
 
@@ -273,14 +266,19 @@ impl Collector {
         counted.fetch_add(count, Ordering::Relaxed);
     }
 
-    async fn send_metrics(&mut self, gateway: &Gateway) {
+    async fn send_metrics(&mut self, gateway: &Arc<Gateway>) {
         let telemetry = gateway.snapshot.load().settings.telemetry.clone();
         let Some(otlp) = &telemetry.otlp else { return };
         let since = Since {
             started: gateway.telemetry.started(),
             now: gateway.clock.now().wall,
         };
-        let body = metrics::request(&telemetry, &gateway.telemetry.families(gateway), &since);
+        // Off the threads that serve calls: tens of thousands of series take a tenth of a second.
+        let body = gateway.tasks.spawn_blocking({
+            let (gateway, telemetry) = (gateway.clone(), telemetry.clone());
+            move || metrics::request(&telemetry, &gateway.telemetry.families(&gateway), &since)
+        });
+        let Ok(body) = body.await else { return };
         let sent = self.send(otlp, "v1/metrics", body).await;
         let exporter = &gateway.telemetry.exporter;
         exporter.note("metrics", &sent, &exporter.metrics_failed);
@@ -358,8 +356,8 @@ fn spans_request(telemetry: &Telemetry, batch: &[Finished]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use dialect::Dialect;
-    use domain::record::{CacheOutcome, CallRecord, Opening, Outcome, Who};
-    use domain::{CallId, Metered, Mono, Now, Wall};
+    use domain::record::{CacheOutcome, CallRecord, Cost, Opening, Outcome, Who};
+    use domain::{CallId, Metered, Mono, Nanos, Now, Wall};
 
     use super::*;
     use crate::clock::Chance;
@@ -376,12 +374,14 @@ mod tests {
                     product: "standard".into(),
                     application: None,
                     caller: "search/primary".into(),
+                    user: None,
                 },
                 model: "gpt-4o".into(),
                 stream: false,
                 revision: 1,
                 prompt_tokens: 0,
                 charges: Vec::new(),
+                price: None,
             },
             outcome: Outcome::Refused,
             status: 429,
@@ -389,6 +389,8 @@ mod tests {
             backend: None,
             cache: CacheOutcome::Off,
             metered: Metered::NOTHING,
+            cost: Cost::Nothing,
+            saved: Nanos::ZERO,
             latency: Duration::from_millis(1),
             first_byte: None,
             attempts: Vec::new(),
@@ -408,12 +410,13 @@ mod tests {
             record: &record,
             origin: &origin,
             operation: None,
+            asked: None,
             series: None,
             sent_at: &[],
         };
         let exporter = Exporter::default();
         for _ in 0..QUEUE_CALLS_MAX + 7 {
-            exporter.push(&told, &trace, None, &Backends::default());
+            exporter.push(&told, &trace, &Backends::default());
         }
         assert_eq!(exporter.queue_full.load(Ordering::Relaxed), 7);
     }

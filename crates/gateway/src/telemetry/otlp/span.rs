@@ -19,6 +19,8 @@ pub struct Told<'a> {
     pub record: &'a CallRecord,
     pub origin: &'a Origin,
     pub operation: Option<Operation>,
+    /// By which dialect the last backend that was tried was asked.
+    pub asked: Option<Asked>,
     pub series: Option<&'a UsageSeries>,
     /// When each attempt was sent.
     pub sent_at: &'a [Mono],
@@ -30,15 +32,10 @@ const ERROR: u64 = 2;
 const ATTRIBUTES: u32 = 9;
 
 /// All spans of one call, as fields `spans` of a `ScopeSpans`.
-pub fn encode(
-    told: &Told<'_>,
-    trace: &TraceContext,
-    asked: Option<Asked>,
-    backends: &Backends,
-) -> Vec<u8> {
+pub fn encode(told: &Told<'_>, trace: &TraceContext, backends: &Backends) -> Vec<u8> {
     let mut spans = Writer(Vec::with_capacity(1024));
     let times = Times::of(told.origin);
-    spans.message(2, |span| call(span, told, trace, asked, &times));
+    spans.message(2, |span| call(span, told, trace, &times));
     let attempts = told.record.attempts.iter().zip(told.sent_at).enumerate();
     for (number, (record, sent_at)) in attempts {
         spans.message(2, |span| {
@@ -99,13 +96,7 @@ impl Place {
     }
 }
 
-fn call(
-    span: &mut Writer,
-    told: &Told<'_>,
-    trace: &TraceContext,
-    asked: Option<Asked>,
-    times: &Times,
-) {
+fn call(span: &mut Writer, told: &Told<'_>, trace: &TraceContext, times: &Times) {
     let record = told.record;
     let place = Place {
         trace_id: trace.trace_id,
@@ -131,7 +122,7 @@ fn call(
     };
     let who = &record.opening.who;
     text("gen_ai.operation.name", operation.unwrap_or_default());
-    if let Some(asked) = asked {
+    if let Some(asked) = told.asked {
         text("gen_ai.provider.name", provider_name(asked.provider));
     }
     text("gen_ai.request.model", model);

@@ -4,29 +4,39 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::record::{
-    AttemptFailure, AttemptRecord, CacheOutcome, CallRecord, Charge, ChargeUnit, Opening, Outcome,
-    Who,
+    AttemptFailure, AttemptRecord, CacheOutcome, CallRecord, Charge, ChargeUnit, Cost, Opening,
+    OpeningPrice, Outcome, PriceId, Who,
 };
-use domain::{BackendId, CallId, LimitId, Metered, Usage, Wall};
+use domain::{BackendId, CallId, Currency, LimitId, Metered, Nanos, ServiceTier, Usage, Wall};
 
-use super::{Malformed, VERSION, cache_code, failure_code, outcome_code};
+use super::{Malformed, VERSION, VERSION_1, cache_code, failure_code, outcome_code, tier_code};
 
 pub(in crate::ledger) fn opening(bytes: &[u8]) -> Result<Opening, Malformed> {
     let mut input = Input::versioned(bytes)?;
-    let opening = input.opening()?;
+    let mut opening = input.opening()?;
+    opening.price = input.opening_price()?;
     input.end(opening)
 }
 
 pub(in crate::ledger) fn record(bytes: &[u8]) -> Result<CallRecord, Malformed> {
     let mut input = Input::versioned(bytes)?;
+    let opening = input.opening()?;
+    let outcome = input.outcome()?;
+    let status = input.status()?;
+    let rule = input.optional_text()?.map(Arc::from);
+    let backend = input.optional_text()?.map(BackendId::from);
+    let cache = input.cache()?;
+    let metered = input.metered()?;
     let record = CallRecord {
-        opening: input.opening()?,
-        outcome: input.outcome()?,
-        status: input.status()?,
-        rule: input.optional_text()?.map(Arc::from),
-        backend: input.optional_text()?.map(BackendId::from),
-        cache: input.cache()?,
-        metered: input.metered()?,
+        opening,
+        outcome,
+        status,
+        rule,
+        backend,
+        cache,
+        metered,
+        cost: input.cost(&metered)?,
+        saved: input.saved()?,
         latency: input.duration()?,
         first_byte: match input.byte()? {
             0 => None,
@@ -44,16 +54,25 @@ pub(in crate::ledger) fn charges(bytes: &[u8]) -> Result<Vec<Charge>, Malformed>
     input.end(charges)
 }
 
+pub(in crate::ledger) fn price(bytes: &[u8]) -> Result<(PriceId, &str), Malformed> {
+    let mut input = Input::versioned(bytes)?;
+    let price = (PriceId::from(input.text()?), input.text()?);
+    input.end(price)
+}
+
 /// What is left to decode.
 struct Input<'a> {
     bytes: &'a [u8],
+    version: u8,
 }
 
 impl<'a> Input<'a> {
     fn versioned(bytes: &'a [u8]) -> Result<Self, Malformed> {
-        let mut input = Self { bytes };
-        match input.byte()? {
-            VERSION => Ok(input),
+        match bytes {
+            [version @ (VERSION | VERSION_1), bytes @ ..] => Ok(Self {
+                bytes,
+                version: *version,
+            }),
             _ => Err(Malformed),
         }
     }
@@ -100,11 +119,17 @@ impl<'a> Input<'a> {
         Err(Malformed)
     }
 
-    fn wall(&mut self) -> Result<Wall, Malformed> {
+    fn signed(&mut self) -> Result<i64, Malformed> {
         let number = self.number()?;
-        Ok(Wall(
-            (number >> 1).cast_signed() ^ -(number & 1).cast_signed(),
-        ))
+        Ok((number >> 1).cast_signed() ^ -(number & 1).cast_signed())
+    }
+
+    fn wall(&mut self) -> Result<Wall, Malformed> {
+        self.signed().map(Wall)
+    }
+
+    fn nanos(&mut self) -> Result<Nanos, Malformed> {
+        self.signed().map(Nanos)
     }
 
     fn duration(&mut self) -> Result<Duration, Malformed> {
@@ -151,13 +176,30 @@ impl<'a> Input<'a> {
                 product: self.text()?.into(),
                 application: self.optional_text()?.map(Into::into),
                 caller: self.text()?.into(),
+                user: match self.version {
+                    VERSION_1 => None,
+                    _ => self.optional_text()?.map(Into::into),
+                },
             },
             model: self.text()?.into(),
             stream: self.flag()?,
             revision: self.number()?,
             prompt_tokens: self.number()?,
             charges: self.list(Self::charge)?,
+            price: None,
         })
+    }
+
+    fn opening_price(&mut self) -> Result<Option<OpeningPrice>, Malformed> {
+        if self.version == VERSION_1 || !self.flag()? {
+            return Ok(None);
+        }
+        Ok(Some(OpeningPrice {
+            id: self.text()?.into(),
+            currency: self.currency()?,
+            prompt_per_million: self.nanos()?,
+            completion_per_million: self.nanos()?,
+        }))
     }
 
     fn charge(&mut self) -> Result<Charge, Malformed> {
@@ -170,19 +212,55 @@ impl<'a> Input<'a> {
                 3 => ChargeUnit::Quota {
                     period_start: self.wall()?,
                 },
+                4 => ChargeUnit::Budget {
+                    period_start: self.wall()?,
+                },
                 _ => return Err(Malformed),
             },
         })
     }
 
     fn attempt(&mut self) -> Result<AttemptRecord, Malformed> {
+        let backend = self.text()?.into();
+        let status = self.status()?;
+        let failure = self.failure()?;
+        let metered = self.metered()?;
         Ok(AttemptRecord {
-            backend: self.text()?.into(),
-            status: self.status()?,
-            failure: self.failure()?,
-            metered: self.metered()?,
+            backend,
+            status,
+            failure,
+            metered,
+            cost: self.cost(&metered)?,
             latency: self.duration()?,
         })
+    }
+
+    fn cost(&mut self, metered: &Metered) -> Result<Cost, Malformed> {
+        if self.version == VERSION_1 {
+            return Ok(Cost::without_price(metered.usage()));
+        }
+        Ok(match self.byte()? {
+            0 => Cost::Nothing,
+            1 => Cost::Priced {
+                amount: self.nanos()?,
+                currency: self.currency()?,
+                price: self.text()?.into(),
+            },
+            2 => Cost::Unpriced,
+            _ => return Err(Malformed),
+        })
+    }
+
+    fn saved(&mut self) -> Result<Nanos, Malformed> {
+        match self.version {
+            VERSION_1 => Ok(Nanos::ZERO),
+            _ => self.nanos(),
+        }
+    }
+
+    fn currency(&mut self) -> Result<Currency, Malformed> {
+        let code = std::str::from_utf8(self.take(3)?).map_err(|_| Malformed)?;
+        code.parse().map_err(|_| Malformed)
     }
 
     fn metered(&mut self) -> Result<Metered, Malformed> {
@@ -196,12 +274,31 @@ impl<'a> Input<'a> {
             audio_prompt: self.number()?,
             audio_completion: self.number()?,
             images: self.number()?,
+            cache_write_1h: self.unless_version_1(Self::number)?,
+            tier: self.unless_version_1(Self::tier)?,
         };
         Ok(if estimated {
             Metered::Estimated(usage)
         } else {
             Metered::Reported(usage)
         })
+    }
+
+    /// What that version did not know is nothing.
+    fn unless_version_1<T: Default>(
+        &mut self,
+        read: fn(&mut Self) -> Result<T, Malformed>,
+    ) -> Result<T, Malformed> {
+        match self.version {
+            VERSION_1 => Ok(T::default()),
+            _ => read(self),
+        }
+    }
+
+    fn tier(&mut self) -> Result<ServiceTier, Malformed> {
+        let code = self.byte()?;
+        let mut all = ServiceTier::ALL.into_iter();
+        all.find(|tier| tier_code(*tier) == code).ok_or(Malformed)
     }
 
     fn outcome(&mut self) -> Result<Outcome, Malformed> {

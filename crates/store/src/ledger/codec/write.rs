@@ -2,16 +2,20 @@
 
 use std::time::Duration;
 
-use domain::record::{AttemptRecord, CallRecord, Charge, ChargeUnit, Opening, Who};
-use domain::{BackendId, Metered, Usage, Wall};
+use domain::record::{
+    AttemptRecord, CallRecord, Charge, ChargeUnit, Cost, Opening, OpeningPrice, PriceId, Who,
+};
+use domain::{BackendId, Currency, Metered, Nanos, Usage, Wall};
 
-use super::{Bounds, VERSION, cache_code, failure_code, outcome_code};
+use super::{Bounds, VERSION, cache_code, failure_code, outcome_code, tier_code};
 
 pub(in crate::ledger) fn put_opening(out: &mut Vec<u8>, opening: &Opening, bounds: Bounds) {
     out.push(VERSION);
     put_opening_fields(out, opening, bounds);
+    put_opening_price(out, opening.price.as_ref(), bounds);
 }
 
+/// Without the opening's price: the record has a cost instead.
 pub(in crate::ledger) fn put_record(out: &mut Vec<u8>, record: &CallRecord, bounds: Bounds) {
     let CallRecord {
         opening,
@@ -21,6 +25,8 @@ pub(in crate::ledger) fn put_record(out: &mut Vec<u8>, record: &CallRecord, boun
         backend,
         cache,
         metered,
+        cost,
+        saved,
         latency,
         first_byte,
         attempts,
@@ -33,6 +39,8 @@ pub(in crate::ledger) fn put_record(out: &mut Vec<u8>, record: &CallRecord, boun
     put_optional_text(out, backend.as_ref().map(BackendId::as_str), bounds);
     out.push(cache_code(*cache));
     put_metered(out, metered);
+    put_cost(out, cost, bounds);
+    put_nanos(out, *saved);
     put_duration(out, *latency);
     match first_byte {
         None => out.push(0),
@@ -53,6 +61,12 @@ pub(in crate::ledger) fn put_charges(out: &mut Vec<u8>, charges: &[Charge]) {
     put_charge_list(out, charges, Bounds::FULL);
 }
 
+pub(in crate::ledger) fn put_price(out: &mut Vec<u8>, id: &PriceId, text: &str) {
+    out.push(VERSION);
+    put_text(out, id.as_str(), Bounds::FULL);
+    put_text(out, text, Bounds::FULL);
+}
+
 fn put_opening_fields(out: &mut Vec<u8>, opening: &Opening, bounds: Bounds) {
     let Opening {
         id,
@@ -63,12 +77,14 @@ fn put_opening_fields(out: &mut Vec<u8>, opening: &Opening, bounds: Bounds) {
         revision,
         prompt_tokens,
         charges,
+        price: _,
     } = opening;
     let Who {
         subscription,
         product,
         application,
         caller,
+        user,
     } = who;
     out.extend_from_slice(&id.0.to_be_bytes());
     put_wall(out, *at);
@@ -76,6 +92,7 @@ fn put_opening_fields(out: &mut Vec<u8>, opening: &Opening, bounds: Bounds) {
     put_text(out, product.as_str(), bounds);
     put_optional_text(out, application.as_ref().map(|name| name.as_str()), bounds);
     put_text(out, caller, bounds);
+    put_optional_text(out, user.as_deref(), bounds);
     put_text(out, model.as_str(), bounds);
     out.push(u8::from(*stream));
     put_number(out, *revision);
@@ -96,6 +113,10 @@ fn put_charge_list(out: &mut Vec<u8>, charges: &[Charge], bounds: Bounds) {
                 out.push(3);
                 put_wall(out, *period_start);
             }
+            ChargeUnit::Budget { period_start } => {
+                out.push(4);
+                put_wall(out, *period_start);
+            }
         }
     }
 }
@@ -106,21 +127,64 @@ fn put_attempt(out: &mut Vec<u8>, attempt: &AttemptRecord, bounds: Bounds) {
         status,
         failure,
         metered,
+        cost,
         latency,
     } = attempt;
     put_text(out, backend.as_str(), bounds);
     put_number(out, u64::from(*status));
     out.push(failure.map_or(0, failure_code));
     put_metered(out, metered);
+    put_cost(out, cost, bounds);
     put_duration(out, *latency);
+}
+
+fn put_opening_price(out: &mut Vec<u8>, price: Option<&OpeningPrice>, bounds: Bounds) {
+    let Some(price) = price else {
+        out.push(0);
+        return;
+    };
+    let OpeningPrice {
+        id,
+        currency,
+        prompt_per_million,
+        completion_per_million,
+    } = price;
+    out.push(1);
+    put_text(out, id.as_str(), bounds);
+    put_currency(out, *currency);
+    put_nanos(out, *prompt_per_million);
+    put_nanos(out, *completion_per_million);
+}
+
+fn put_cost(out: &mut Vec<u8>, cost: &Cost, bounds: Bounds) {
+    match cost {
+        Cost::Nothing => out.push(0),
+        Cost::Priced {
+            amount,
+            currency,
+            price,
+        } => {
+            out.push(1);
+            put_nanos(out, *amount);
+            put_currency(out, *currency);
+            put_text(out, price.as_str(), bounds);
+        }
+        Cost::Unpriced => out.push(2),
+    }
+}
+
+fn put_currency(out: &mut Vec<u8>, currency: Currency) {
+    out.extend_from_slice(currency.as_str().as_bytes());
 }
 
 fn put_metered(out: &mut Vec<u8>, metered: &Metered) {
     let Usage {
+        tier,
         prompt,
         completion,
         cached_prompt,
         cache_write,
+        cache_write_1h,
         reasoning,
         audio_prompt,
         audio_completion,
@@ -136,9 +200,11 @@ fn put_metered(out: &mut Vec<u8>, metered: &Metered) {
         audio_prompt,
         audio_completion,
         images,
+        cache_write_1h,
     ] {
         put_number(out, amount);
     }
+    out.push(tier_code(tier));
 }
 
 /// Seven bits a byte, the lowest first; the high bit says that more follow.
@@ -150,9 +216,17 @@ fn put_number(out: &mut Vec<u8>, mut number: u64) {
     out.push(number as u8);
 }
 
-/// Zigzag, so that times around the epoch are short too.
 fn put_wall(out: &mut Vec<u8>, wall: Wall) {
-    put_number(out, ((wall.0 << 1) ^ (wall.0 >> 63)).cast_unsigned());
+    put_signed(out, wall.0);
+}
+
+fn put_nanos(out: &mut Vec<u8>, nanos: Nanos) {
+    put_signed(out, nanos.0);
+}
+
+/// Zigzag, so that numbers just below zero are short too.
+fn put_signed(out: &mut Vec<u8>, number: i64) {
+    put_number(out, ((number << 1) ^ (number >> 63)).cast_unsigned());
 }
 
 /// To the microsecond, as the database keeps it.

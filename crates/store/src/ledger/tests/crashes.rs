@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::FileExt;
 
-use domain::Wall;
+use domain::record::PriceId;
+use domain::{Nanos, Wall};
 use proptest::prelude::*;
 
 use super::super::samples::any_record;
 use super::*;
+use crate::counters::BudgetLevel;
 
 #[derive(Clone, Debug)]
 enum Act {
@@ -182,7 +184,7 @@ proptest! {
         for call in &calls {
             let id = call.record.opening.id;
             if call.closing.is_some_and(|closing| closing.survives(place, &bytes)) {
-                expected.insert(id, call.record.clone());
+                expected.insert(id, as_recorded(call.record.clone()));
             } else if call.opening.as_ref().is_some_and(|(_, opening)| opening.survives(place, &bytes)) {
                 expected.insert(id, as_interrupted(&call.record, u64::from(call.passed)));
                 interrupted += 1;
@@ -191,13 +193,13 @@ proptest! {
         prop_assert_eq!(recovered.interrupted, interrupted);
         prop_assert_eq!(recovered.damaged, 0);
         prop_assert_eq!(by_id(dir.path()), expected);
-        prop_assert_eq!(total(dir.path()), total_of_calls(dir.path()));
+        prop_assert_eq!(totals(dir.path()), totals_of_calls(dir.path()));
 
-        let before = total(dir.path());
+        let before = totals(dir.path());
         let (ledger, again) = open(dir.path());
         ledger.close();
         prop_assert_eq!((again.interrupted, again.replayed), (0, 0));
-        prop_assert_eq!(total(dir.path()), before);
+        prop_assert_eq!(totals(dir.path()), before);
     }
 
     #[test]
@@ -219,7 +221,7 @@ proptest! {
         for call in &calls {
             let id = call.record.opening.id;
             match call.closing {
-                Some(closing) if !closing.holds(place) => prop_assert_eq!(found.get(&id), Some(&call.record)),
+                Some(closing) if !closing.holds(place) => prop_assert_eq!(found.get(&id), Some(&as_recorded(call.record.clone()))),
                 // Its record is gone, but not that it began.
                 Some(_) if call.opening.is_some() => prop_assert!(found.contains_key(&id)),
                 Some(_) => {}
@@ -231,7 +233,7 @@ proptest! {
                 }
             }
         }
-        prop_assert_eq!(total(dir.path()), total_of_calls(dir.path()));
+        prop_assert_eq!(totals(dir.path()), totals_of_calls(dir.path()));
     }
 }
 
@@ -273,7 +275,7 @@ fn a_ledger_that_is_dropped_without_closing_applies_nothing_twice() {
     ledger.close();
     assert_eq!(recovered.interrupted, 0);
     assert_eq!(total(dir.path()).calls, 2800);
-    assert_eq!(total(dir.path()), total_of_calls(dir.path()));
+    assert_eq!(totals(dir.path()), totals_of_calls(dir.path()));
 }
 
 #[test]
@@ -316,7 +318,42 @@ fn counters_continue_where_they_were() {
         470,
     );
     assert_eq!(counters.quotas, [month]);
+    let budget = BudgetLevel {
+        budget: "search-month".into(),
+        key: "search".into(),
+        period_start: Wall(1_793_491_200_000),
+        currency: euro(),
+        // Three calls of 120 tokens, and the 101 + 9 of the one that was cut short.
+        spent: Nanos(1410),
+    };
+    assert_eq!(counters.budgets, [budget]);
     ledger.close();
+    let hours: Vec<_> = budget_hours(dir.path(), Wall(NOON.0 - 1))
+        .unwrap()
+        .into_iter()
+        .map(|hour| (hour.hour.0 - NOON.0, hour.spent))
+        .collect();
+    assert_eq!(hours, [(-3_600_000, Nanos(1410))]);
+}
+
+#[test]
+fn what_a_price_stands_for_survives_a_kill_and_is_written_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, _) = open(dir.path());
+    let (first, second) = (PriceId::from("p1"), PriceId::from("p2"));
+    ledger.remember_price(&first, || "{\"input\":1}".to_owned());
+    ledger.remember_price(&first, || unreachable!("it is known"));
+    drop(ledger);
+    let (ledger, recovered) = open(dir.path());
+    assert_eq!((recovered.replayed, recovered.damaged), (0, 0));
+    ledger.remember_price(&first, || "{\"input\":1}".to_owned());
+    ledger.remember_price(&second, || "{\"input\":2}".to_owned());
+    ledger.close();
+    let known = [
+        (first, "{\"input\":1}".to_owned()),
+        (second, "{\"input\":2}".to_owned()),
+    ];
+    assert_eq!(prices(dir.path()).unwrap(), known);
 }
 
 #[test]

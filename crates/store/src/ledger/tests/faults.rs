@@ -50,10 +50,12 @@ fn every_token_of_calls_that_nothing_had_room_for_is_on_the_ledger() {
 
     let all = total(dir.path());
     assert_eq!((all.calls, all.total_tokens), (1000, 120_000));
-    assert_eq!(total_of_calls(dir.path()).calls, 1000 - health.folded);
+    assert_eq!((all.cost, all.saved), (Nanos(360_000), Nanos(40_000)));
+    assert_eq!(totals_of_calls(dir.path())[0].calls, 1000 - health.folded);
     let (ledger, recovered) = open(dir.path());
     assert_eq!((recovered.interrupted, recovered.replayed), (0, 0));
     assert_eq!(recovered.counters.quotas[0].3, 120_000);
+    assert_eq!(recovered.counters.budgets[0].spent, Nanos(360_000));
     ledger.close();
 }
 
@@ -104,7 +106,7 @@ fn a_journal_that_cannot_grow_is_reported_and_the_database_takes_over() {
     fs::remove_file(&journal).unwrap();
 
     assert_eq!(total(dir.path()).calls, 1000);
-    assert_eq!(total(dir.path()), total_of_calls(dir.path()));
+    assert_eq!(totals(dir.path()), totals_of_calls(dir.path()));
 }
 
 #[test]
@@ -278,5 +280,5 @@ fn a_full_disk_keeps_records_in_memory_until_there_is_room_again() {
     fs::remove_file(filler).unwrap();
     ledger.close();
     assert_eq!(total(&dir).calls, 1000);
-    assert_eq!(total(&dir), total_of_calls(&dir));
+    assert_eq!(totals(&dir), totals_of_calls(&dir));
 }

@@ -1,7 +1,5 @@
 //! Usage and single calls, beside a running gateway and without one.
 
-use std::collections::BTreeMap;
-
 use domain::Wall;
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -45,9 +43,9 @@ fn any_query() -> impl Strategy<Value = UsageQuery> {
 
 /// The query, answered call by call.
 fn by_hand(records: &[CallRecord], query: &UsageQuery) -> Vec<UsageRow> {
-    let mut sums = BTreeMap::<Vec<String>, UsageSums>::new();
+    let mut groups = usage::Groups::new();
     if query.by.is_empty() {
-        sums.insert(vec![], UsageSums::default());
+        groups.insert(vec![], Default::default());
     }
     for record in records {
         let opening = &record.opening;
@@ -79,11 +77,12 @@ fn by_hand(records: &[CallRecord], query: &UsageQuery) -> Vec<UsageRow> {
             UsageBy::Outcome => record.outcome.as_str().to_owned(),
             UsageBy::Cache => record.cache.as_str().to_owned(),
         };
-        *sums.entry(query.by.iter().map(name).collect()).or_default() += UsageSums::of(record);
+        let currencies = groups
+            .entry(query.by.iter().map(name).collect())
+            .or_default();
+        *currencies.entry(record.cost.currency()).or_default() += UsageSums::of(record);
     }
-    sums.into_iter()
-        .map(|(by, sums)| usage::row(by, sums))
-        .collect()
+    usage::usage_rows(groups)
 }
 
 proptest! {
@@ -92,7 +91,7 @@ proptest! {
     #[test]
     fn any_window_and_zone_is_exact(records in proptest::collection::vec(any_record(), 0..60), queries in proptest::collection::vec(any_query(), 12)) {
         let dir = tempfile::tempdir().unwrap();
-        Database::open(dir.path()).unwrap().apply(records.iter(), None).unwrap();
+        Database::open(dir.path()).unwrap().apply(records.iter(), &[], None).unwrap();
         for query in queries {
             prop_assert_eq!(usage(dir.path(), &query).unwrap(), by_hand(&records, &query), "{:?}", query);
         }
@@ -101,8 +100,8 @@ proptest! {
     #[test]
     fn a_call_reads_back_from_the_database_as_it_was(record in any_record()) {
         let dir = tempfile::tempdir().unwrap();
-        Database::open(dir.path()).unwrap().apply([&record].into_iter(), None).unwrap();
-        prop_assert_eq!(find(dir.path(), record.opening.id).unwrap(), Some(record));
+        Database::open(dir.path()).unwrap().apply([&record].into_iter(), &[], None).unwrap();
+        prop_assert_eq!(find(dir.path(), record.opening.id).unwrap(), Some(as_recorded(record)));
     }
 }
 
@@ -136,6 +135,52 @@ fn a_running_gateways_usage_can_be_read() {
     }
     ledger.close();
     assert_eq!(total(dir.path()).total_tokens, 12_000);
+}
+
+#[test]
+fn currencies_are_never_added_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, _) = open(dir.path());
+    let costing = |number, subscription: &str, cost| {
+        let mut record = call(number, NOON);
+        record.opening.who.subscription = subscription.into();
+        record.cost = cost;
+        ledger.append(None, record);
+    };
+    let priced = |amount, currency: &str| Cost::Priced {
+        amount: Nanos(amount),
+        currency: currency.parse().unwrap(),
+        price: "p1".into(),
+    };
+    costing(1, "moved", priced(5, "EUR"));
+    costing(2, "moved", priced(7, "USD"));
+    costing(3, "moved", Cost::Unpriced);
+    costing(4, "stayed", priced(11, "EUR"));
+    costing(5, "stayed", Cost::Unpriced);
+    costing(6, "stayed", Cost::Nothing);
+    costing(7, "unpriced", Cost::Unpriced);
+    ledger.close();
+
+    let rows = usage(dir.path(), &by(&[UsageBy::Subscription])).unwrap();
+    let rows: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            let currency = row.currency.map(|currency| currency.to_string());
+            let cost = (row.cost.0, currency.unwrap_or_default());
+            (row.by[0].as_str(), row.calls, cost, row.unpriced_tokens)
+        })
+        .collect();
+    let money = |amount, currency: &str| (amount, currency.to_owned());
+    assert_eq!(
+        rows,
+        [
+            ("moved", 1, money(0, ""), 120),
+            ("moved", 1, money(5, "EUR"), 0),
+            ("moved", 1, money(7, "USD"), 0),
+            ("stayed", 3, money(11, "EUR"), 120),
+            ("unpriced", 1, money(0, ""), 120),
+        ]
+    );
 }
 
 #[test]

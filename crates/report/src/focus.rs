@@ -1,0 +1,13 @@
+//! Charges in the FinOps Open Cost and Usage Specification (FOCUS), for chargeback: what each
+//! subscription used of each model on a day, one row for each kind of token that has a price of its
+//! own. The rules are stated in docs/reports.md.
+//!
+//! Not here: where charges come from. <https://focus.finops.org/focus-specification/>
+
+mod charge;
+mod columns;
+mod provider;
+
+pub use charge::{Charge, Issuer, Meter, Prices, Span};
+pub use columns::{Version, columns, row};
+pub use provider::Provider;

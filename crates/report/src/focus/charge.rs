@@ -1,0 +1,214 @@
+//! One charge: a quantity of one meter, used by one subscription on one day, and what it cost.
+
+use domain::Wall;
+use domain::money::{Currency, Nanos};
+
+use super::Provider;
+use crate::decimal::Decimal;
+
+/// What has a price of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Meter {
+    Input,
+    CachedInput,
+    CacheWrite,
+    CacheWriteHour,
+    AudioInput,
+    CachedAudioInput,
+    Output,
+    Reasoning,
+    AudioOutput,
+    Image,
+    /// All of a call's tokens together, where the ledger has no more than their sum.
+    Tokens,
+}
+
+/// From the start on, before the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span {
+    pub start: Wall,
+    pub end: Wall,
+}
+
+/// Who charges the teams.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issuer {
+    pub name: String,
+    pub billing_account: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Charge {
+    pub billing_period: Span,
+    pub charge_period: Span,
+    pub subscription: String,
+    /// As the configuration has it now; else the id.
+    pub subscription_name: Option<String>,
+    pub product: String,
+    pub application: Option<String>,
+    pub user: Option<String>,
+    pub model: String,
+    pub backend: Option<String>,
+    pub provider: Provider,
+    pub meter: Meter,
+    /// Priced apart, such as `batch` or `long-context`; part of the SKU price's id.
+    pub tier: Option<String>,
+    pub quantity: u64,
+    /// Those of `quantity` that no provider reported.
+    pub estimated: u64,
+    pub currency: Currency,
+    /// What the ledger has for them.
+    pub billed: Nanos,
+    /// What caches kept off the bill.
+    pub saved: Nanos,
+    /// Absent: no price is known.
+    pub prices: Option<Prices>,
+    /// What names the price on the ledger.
+    pub price_id: Option<String>,
+}
+
+/// For a million of the meter's units (for one image), in the charge's currency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Prices {
+    pub list: Nanos,
+    /// After negotiated prices, discounts and mark-ups.
+    pub contracted: Nanos,
+}
+
+impl Meter {
+    pub const ALL: [Self; 11] = [
+        Self::Input,
+        Self::CachedInput,
+        Self::CacheWrite,
+        Self::CacheWriteHour,
+        Self::AudioInput,
+        Self::CachedAudioInput,
+        Self::Output,
+        Self::Reasoning,
+        Self::AudioOutput,
+        Self::Image,
+        Self::Tokens,
+    ];
+
+    /// Part of a SKU's id, so it never changes.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::CachedInput => "cached-input",
+            Self::CacheWrite => "cache-write",
+            Self::CacheWriteHour => "cache-write-1h",
+            Self::AudioInput => "audio-input",
+            Self::CachedAudioInput => "cached-audio-input",
+            Self::Output => "output",
+            Self::Reasoning => "reasoning",
+            Self::AudioOutput => "audio-output",
+            Self::Image => "image",
+            Self::Tokens => "tokens",
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Input => "Input Tokens",
+            Self::CachedInput => "Cached Input Tokens",
+            Self::CacheWrite => "Cache Write Tokens",
+            Self::CacheWriteHour => "Cache Write Tokens (1 Hour)",
+            Self::AudioInput => "Audio Input Tokens",
+            Self::CachedAudioInput => "Cached Audio Input Tokens",
+            Self::Output => "Output Tokens",
+            Self::Reasoning => "Reasoning Tokens",
+            Self::AudioOutput => "Audio Output Tokens",
+            Self::Image => "Images",
+            Self::Tokens => "Tokens",
+        }
+    }
+
+    pub fn consumed_unit(self) -> &'static str {
+        match self {
+            Self::Image => "Images",
+            Self::Input
+            | Self::CachedInput
+            | Self::CacheWrite
+            | Self::CacheWriteHour
+            | Self::AudioInput
+            | Self::CachedAudioInput
+            | Self::Output
+            | Self::Reasoning
+            | Self::AudioOutput
+            | Self::Tokens => "Tokens",
+        }
+    }
+
+    pub fn pricing_unit(self) -> &'static str {
+        match self.units_priced() {
+            1 => "Images",
+            _ => "1000000 Tokens",
+        }
+    }
+
+    /// How many units a unit price is for.
+    pub fn units_priced(self) -> u64 {
+        if self.consumed_unit() == "Images" {
+            1
+        } else {
+            1_000_000
+        }
+    }
+}
+
+impl Charge {
+    /// In the pricing unit: exact, as a millionth has six decimals.
+    pub fn pricing_quantity(&self) -> Decimal {
+        let units = i128::from(self.quantity);
+        let scale = if self.meter.units_priced() == 1 { 0 } else { 6 };
+        Decimal::new(units, scale).unwrap_or_default()
+    }
+
+    /// Unit price times quantity, exactly.
+    pub fn cost_at(&self, unit_price: Nanos) -> Decimal {
+        match self.meter.units_priced() {
+            1 => Decimal::product(unit_price, self.quantity.saturating_mul(1_000_000)),
+            _ => Decimal::product(unit_price, self.quantity),
+        }
+    }
+
+    pub fn sku_id(&self) -> String {
+        format!("{}/{}", self.model, self.meter.id())
+    }
+
+    /// Never the amount, a date or a contract: the id of a price outlives its changes.
+    pub fn sku_price_id(&self) -> String {
+        let tier = self.tier.as_deref().unwrap_or("standard");
+        format!("{}/{tier}", self.sku_id())
+    }
+
+    pub fn description(&self) -> String {
+        let unpriced = if self.prices.is_none() {
+            " (UNPRICED: no price is known, so the cost is missing, not zero)"
+        } else {
+            ""
+        };
+        format!(
+            "{} of {} by {}{unpriced}",
+            self.meter.name(),
+            self.model,
+            self.subscription_name
+                .as_ref()
+                .unwrap_or(&self.subscription)
+        )
+    }
+
+    /// Keys with the prefix are the gateway's; FOCUS wants a provider's own tags to have one.
+    pub fn tags(&self) -> String {
+        let mut tags = serde_json::Map::new();
+        let mut add = |key: &str, value: Option<&str>| {
+            if let Some(value) = value {
+                tags.insert(format!("tollgate:{key}"), value.into());
+            }
+        };
+        add("product", Some(&self.product));
+        add("application", self.application.as_deref());
+        add("user", self.user.as_deref());
+        serde_json::Value::Object(tags).to_string()
+    }
+}
