@@ -11,7 +11,7 @@ need = @command -v $(1) >/dev/null 2>&1 || { echo "make $@: $(1) is missing: $(2
 help:
 	@echo "make demo   build and run everything with simulated providers; no account needed"
 	@echo "            (make demo ARGS='--duration 60s'; options: cargo run -- demo --help)"
-	@echo "make test   every test, with the official SDKs too; fetches what they need"
+	@echo "make test   every test, with the official SDKs and Kafka too; fetches what they need"
 	@echo "make lint   format, clippy"
 	@echo "make bench  CPU time per call beside nginx; writes docs/benchmarks.md"
 	@echo "make sizing what 10,000 subscriptions cost beside 10; writes docs/sizing.md"
@@ -28,11 +28,12 @@ demo:
 test:
 	$(call need,$(CARGO),install Rust from https://rustup.rs)
 	$(call need,cc,install a C compiler: gcc or clang)
-	$(call need,python3,install Python 3.10 or newer: the official SDKs are tested)
+	$(call need,python3,install Python 3.10 or newer: the official SDKs and Kafka are tested)
 	$(call need,node,install Node.js 20 or newer: the official SDKs are tested)
 	$(call need,npm,install npm: it comes with Node.js)
 	$(CARGO) test --workspace --locked
 	.ci/sdk
+	.ci/kafka
 
 lint:
 	$(call need,$(CARGO),install Rust from https://rustup.rs)

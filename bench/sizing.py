@@ -36,6 +36,10 @@ SERVING = "instructions of a call on the threads that serve it"
 RECORDING = "instructions of a call on the ledger's threads"
 # A few comparisons more, longer names, and a table that does not fit into a few cache lines.
 GROWTH_MAX = 1.10
+START = "start to first served call, ms"
+START_MS_MAX = 300
+IDLE = "resident memory idle, MB"
+IDLE_MB_MAX = 40
 
 
 def main():
@@ -122,12 +126,12 @@ def measure(args, work, size, provider):
     for _ in range(args.starts):
         with Gateway(args, work, file, port) as gateway:
             starts.append((gateway.until_served(), cpu_seconds(gateway.pid)))
-    found["start to first served call, ms"], found["processor time of a start, ms"] = (
+    found[START], found["processor time of a start, ms"] = (
         statistics.median(column) * 1e3 for column in zip(*starts))
     with Gateway(args, work, file, port) as gateway:
         gateway.until_served()
         time.sleep(1)
-        found["resident memory idle, MB"] = gateway.resident_mb()
+        found[IDLE] = gateway.resident_mb()
         found["processor time idle, ms a second"] = gateway.idle_ms_per_s()
         script = wrk_script(work, size)
         wrk(port, script, 2)
@@ -290,11 +294,14 @@ def instructions_per_call(args, work, size, file, port):
 
 
 def judge(figures):
-    """What must hold whatever the machine: a call costs what it costs in a small configuration, and a look-up."""
+    """A call costs what it costs in a small configuration, and a look-up; a small one starts at once and is small."""
     small, large = figures["small"], figures["large"]
     failed = []
     if SERVING in large and large[SERVING] > small[SERVING] * GROWTH_MAX:
         failed.append(f"a call takes {large[SERVING] / small[SERVING]:.2f} times the instructions")
+    for what, most in ((START, START_MS_MAX), (IDLE, IDLE_MB_MAX)):
+        if small[what] > most:
+            failed.append(f"{what}: {small[what]:.1f} with the small configuration, at most {most}")
     for text in failed:
         print(f"FAILED: {text}", file=sys.stderr)
     return 1 if failed else 0

@@ -7,7 +7,9 @@ mod identity;
 mod key;
 mod limit;
 mod model;
+pub(crate) mod price;
 mod product;
+mod sink;
 mod telemetry;
 
 use std::collections::HashMap;
@@ -30,6 +32,7 @@ pub(crate) fn compile(
     problems: &mut Problems,
 ) -> Snapshot {
     let mut settings = settings(&file, problems);
+    let prices = price::written(&file, problems);
     let File {
         // Of the process: `settings` has read these.
         listen: _,
@@ -37,6 +40,10 @@ pub(crate) fn compile(
         limits: _,
         data_dir: _,
         time_zone: _,
+        // `price::written` has read these.
+        currency: _,
+        exchange_rates: _,
+        prices: _,
         store: Store,
         counters: Counters,
         identity,
@@ -46,6 +53,7 @@ pub(crate) fn compile(
         products,
         subscriptions,
         applications,
+        sinks,
         metrics,
         telemetry,
         limit_lists,
@@ -90,6 +98,8 @@ pub(crate) fn compile(
             owner,
             state,
             keys,
+            // `price::written` has read these.
+            prices: _,
             limit_lists,
         } = section;
         // A product that is none is reported where it is named.
@@ -111,11 +121,19 @@ pub(crate) fn compile(
         written.push((id, keys));
     }
     let keys = key::keys(&written, registry, &compiled, problems);
+    let sinks = sink::sinks(sinks.items, problems);
     let issuers = identity::issuers(identity.jwt.items, problems);
-    let products = products
+    let products: HashMap<_, _> = products
         .into_iter()
         .map(|(id, product)| (id, product.product))
         .collect();
+    let priced = price::Compiled {
+        models: &models,
+        backends: &backends,
+        products: products.values().map(|product| &**product).collect(),
+        subscriptions: compiled.values().map(|of| &**of).collect(),
+    };
+    let prices = prices.prices(&priced, problems);
     Snapshot {
         revision,
         settings,
@@ -127,6 +145,8 @@ pub(crate) fn compile(
         backends,
         limits: global,
         application_limits,
+        prices,
+        sinks,
     }
 }
 

@@ -3,14 +3,18 @@
 pub(crate) mod auth;
 pub(crate) mod backend;
 pub(crate) mod identity;
+pub(crate) mod kafka;
 pub(crate) mod limit;
 pub(crate) mod listen;
 pub(crate) mod model;
 pub(crate) mod pool;
+pub(crate) mod price;
 pub(crate) mod product;
+pub(crate) mod sink;
 pub(crate) mod subscription;
 pub(crate) mod telemetry;
 
+use domain::Currency;
 use jiff::tz::TimeZone;
 
 use self::backend::Backend;
@@ -19,7 +23,9 @@ use self::limit::LimitLists;
 use self::listen::Listen;
 use self::model::Model;
 use self::pool::Pool;
+use self::price::{ExchangeRate, Prices};
 use self::product::Product;
+use self::sink::SinkOfOneKind;
 use self::subscription::{Application, Subscription};
 use self::telemetry::{Metrics, Telemetry};
 use crate::read::{List, Path, Placed, Size, Span, Whole, section, words};
@@ -47,8 +53,15 @@ section! {
         pub store: Store = "sqlite",
         /// Where limits count.
         pub counters: Counters = "memory",
-        /// The time zone whose midnight starts calendar periods: a name of the IANA database.
+        /// The time zone whose midnight starts calendar periods and prices: a name of the IANA
+        /// database.
         pub time_zone: TimeZone = "UTC",
+        /// What costs are in.
+        pub currency: Currency = "USD",
+        /// For prices in other currencies.
+        pub exchange_rates: Placed<List<ExchangeRate>> = "[]",
+        /// Where list prices come from.
+        pub prices: Prices = "{}",
         /// Who may prove a caller besides subscription keys.
         pub identity: Identity = "{}",
         /// Where models are hosted.
@@ -63,6 +76,8 @@ section! {
         pub subscriptions: List<Subscription> = "[]",
         /// Limits of single applications, whichever subscription calls for them.
         pub applications: List<Application> = "[]",
+        /// Where copies of usage records are sent.
+        pub sinks: List<SinkOfOneKind> = "[]",
         /// Token metrics by dimensions of your own.
         pub metrics: Metrics = "{}",
         /// OpenTelemetry: traces and metrics to a collector. Off until `otlp` is set.

@@ -6,6 +6,7 @@
 //! Text becomes a tree that knows its lines (`tree`), the tree sections (`read`, `file`), sections a
 //! snapshot (`compile`). Each step goes on after a problem, so that one run names them all.
 
+pub mod catalogue;
 mod compile;
 pub mod expression;
 mod file;
@@ -23,6 +24,7 @@ use std::rc::Rc;
 
 use domain::{ApplicationName, SubscriptionId};
 
+pub use compile::price::priced;
 pub use expression::{CallContext, Expression, Fault};
 pub use keys::key_hash;
 pub use plan::{Plan, PlanError};

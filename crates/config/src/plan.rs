@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use domain::price::PriceList;
 use domain::{ApplicationName, Limit, ModelName};
 
 use crate::snapshot::{Issuer, KeyedLimit, Model, Snapshot, Subscription};
@@ -9,6 +10,8 @@ use crate::snapshot::{Issuer, KeyedLimit, Model, Snapshot, Subscription};
 #[derive(Clone, Copy, Debug)]
 pub struct Plan<'s> {
     pub model: &'s Arc<Model>,
+    /// What it costs this subscription, at each backend.
+    pub prices: &'s Arc<PriceList>,
     /// Global, product, subscription, application.
     scopes: [&'s [KeyedLimit]; 4],
 }
@@ -46,7 +49,12 @@ impl Snapshot {
             &*subscription.limits,
             of_application.map_or(&[][..], Vec::as_slice),
         ];
-        Ok(Plan { model, scopes })
+        let prices = self.prices.list(subscription, &model.name);
+        Ok(Plan {
+            model,
+            prices,
+            scopes,
+        })
     }
 
     /// Each declared limit once.

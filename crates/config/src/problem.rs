@@ -159,6 +159,22 @@ impl Problems {
         self.found.len()
     }
 
+    pub fn has_errors(&self) -> bool {
+        let mut found = self.found.iter();
+        found.any(|(_, problem)| problem.severity == Severity::Error)
+    }
+
+    /// Whether something is wrong with a part of this field.
+    pub fn has_within(&self, field: &str) -> bool {
+        let is_within = |found: &str| {
+            found
+                .strip_prefix(field)
+                .is_some_and(|rest| rest.starts_with(['.', '[']))
+        };
+        let mut found = self.found.iter();
+        found.any(|(_, problem)| is_within(&problem.field))
+    }
+
     /// In file order.
     pub fn into_vec(mut self) -> Vec<Problem> {
         self.found.sort_by_key(|(place, _)| *place);

@@ -6,6 +6,7 @@
 
 mod list;
 mod map;
+mod money;
 mod name;
 mod pem;
 mod section;
@@ -21,6 +22,7 @@ use schemars::{Schema, SchemaGenerator};
 
 pub(crate) use list::List;
 pub(crate) use map::{Map, Named};
+pub(crate) use money::{Amount, Discount, Exchange, MarkUp, When};
 pub(crate) use name::{Declared, IssuerName, LimitName, Reference};
 pub(crate) use pem::Pem;
 pub(crate) use section::{Fields, Properties, Section, section, written};

@@ -140,6 +140,9 @@ fn scalar(field: &Value) -> String {
             (Value::Number(least), Value::Number(most)) => format!("{least} to {most}"),
             _ => "whole number".to_owned(),
         },
+        "number" if field.get("title").is_some() => {
+            field["title"].as_str().unwrap_or_default().to_owned()
+        }
         "number" if field.get("exclusiveMinimum").is_some() => "above 0, up to 1".to_owned(),
         "number" => "0 to 1".to_owned(),
         "boolean" => "`true`, `false`".to_owned(),

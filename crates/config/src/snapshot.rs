@@ -1,5 +1,7 @@
 //! The whole compiled configuration at one revision. A call sees one from start to end.
 
+pub(crate) mod prices;
+mod sink;
 mod token_source;
 
 use std::collections::HashMap;
@@ -15,6 +17,11 @@ use domain::{ApplicationName, BackendId, Limit, ModelName, ProductId, Subscripti
 use crate::expression::Expression;
 use crate::problem::Written;
 
+pub use prices::{Prices, Provisioned};
+pub use sink::{
+    Envelope, FileCompression, FileSink, KafkaCompression, KafkaLogin, KafkaSasl, KafkaSink,
+    KafkaTls, OtlpSink, RecordKind, Sink, SinkBatch, SinkKind, SinkStart, WebhookSink,
+};
 pub use token_source::{
     Assigned, ClientCredentials, IdentityService, ManagedIdentity, SecretMethod, TokenSource,
     WorkloadIdentity,
@@ -35,6 +42,8 @@ pub struct Snapshot {
     pub limits: Vec<KeyedLimit>,
     /// Limits of scope application, by name.
     pub application_limits: HashMap<ApplicationName, Vec<KeyedLimit>>,
+    pub prices: Prices,
+    pub sinks: Vec<Arc<Sink>>,
 }
 
 /// Of the process rather than of any call. Those marked need a restart to change.
@@ -213,6 +222,8 @@ pub struct Model {
     /// Bound of an answer when the request sets none, in tokens.
     pub max_output_tokens: Option<u64>,
     pub tokenizer: TokenizerName,
+    /// Its name in the price catalogue, if that is neither the deployment's nor its own.
+    pub catalogue: Option<Arc<str>>,
 }
 
 impl Model {
@@ -248,6 +259,8 @@ pub struct Backend {
     pub auth: BackendAuth,
     pub timeouts: Timeouts,
     pub breaker: BreakerRule,
+    /// Whose prices in the catalogue are paid here.
+    pub catalogue: Option<Arc<str>>,
 }
 
 /// Debug prints no secret.

@@ -5,6 +5,8 @@ mod keys;
 mod listen;
 mod meaning;
 mod mistakes;
+mod prices;
+mod sinks;
 mod yaml;
 
 use super::*;
@@ -12,11 +14,12 @@ use super::*;
 const EXAMPLE: &str = include_str!("../../../examples/tollgate.yaml");
 const SELF_HOSTED: &str = include_str!("../../../examples/self-hosted.yaml");
 const AZURE_IDENTITIES: &str = include_str!("../../../examples/azure-identities.yaml");
+const SINKS: &str = include_str!("../../../examples/sinks.yaml");
 
 /// A gateway with one of everything.
 const SMALL: &str = "
 backends:
-  - { id: eastus, dialect: openai, url: https://api.example.com/v1/, auth: { api_key: 'sk-upstream' } }
+  - { id: eastus, catalogue: openai, dialect: openai, url: https://api.example.com/v1/, auth: { api_key: 'sk-upstream' } }
 models:
   - { name: gpt-4o, backend: eastus, tokenizer: o200k }
 products:

@@ -159,7 +159,7 @@ fn inner_length(inner: &[u8]) -> (usize, bool) {
                 has_escapes = true;
                 at += 2;
             }
-            _ => at += 1 + scan::plain_length(&inner[at + 1..], &mut 0),
+            _ => at += 1 + scan::plain_length(&inner[at + 1..]),
         }
     }
     (inner.len(), has_escapes)

@@ -7,6 +7,7 @@ mod http_date;
 use std::time::Duration;
 
 use http::HeaderMap;
+use smallvec::SmallVec;
 
 /// What an upstream says is left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,37 +105,39 @@ pub fn parse_reset(text: &str) -> Option<Duration> {
 }
 
 /// As OpenAI writes it: `1.5s`, `6m0s`, `250ms`. A part of a millisecond counts as a whole one.
-pub fn format_reset(duration: Duration) -> String {
+pub fn format_reset(duration: Duration) -> SmallVec<[u8; 32]> {
     let ms = u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
     let (total_seconds, ms) = (ms / 1000, ms % 1000);
-    let mut text = String::with_capacity(24);
+    let mut text = SmallVec::new();
     if total_seconds == 0 && ms > 0 {
         push(&mut text, ms, 1);
-        text.push_str("ms");
+        text.extend_from_slice(b"ms");
         return text;
     }
     let (hours, minutes) = (total_seconds / 3600, total_seconds / 60 % 60);
     if hours > 0 {
         push(&mut text, hours, 1);
-        text.push('h');
+        text.push(b'h');
     }
     if hours > 0 || minutes > 0 {
         push(&mut text, minutes, 1);
-        text.push('m');
+        text.push(b'm');
     }
     push(&mut text, total_seconds % 60, 1);
     if ms > 0 {
-        text.push('.');
+        text.push(b'.');
         push(&mut text, ms, 3);
-        text.truncate(text.trim_end_matches('0').len());
+        while text.last() == Some(&b'0') {
+            text.pop();
+        }
     }
-    text.push('s');
+    text.push(b's');
     text
 }
 
 /// In so many digits at least. By hand: this is done for every answer, and the formatter takes ten
 /// times as long.
-fn push(text: &mut String, mut number: u64, digits_min: usize) {
+fn push(text: &mut SmallVec<[u8; 32]>, mut number: u64, digits_min: usize) {
     let mut digits = [b'0'; 20];
     let mut start = digits.len();
     while number > 0 || digits.len() - start < digits_min {
@@ -142,7 +145,7 @@ fn push(text: &mut String, mut number: u64, digits_min: usize) {
         digits[start] += (number % 10) as u8;
         number /= 10;
     }
-    text.extend(digits[start..].iter().copied().map(char::from));
+    text.extend_from_slice(&digits[start..]);
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -161,6 +164,10 @@ mod tests {
     use domain::Wall;
     use http::HeaderValue;
     use proptest::prelude::*;
+
+    fn shown(duration: Duration) -> String {
+        String::from_utf8(format_reset(duration).to_vec()).unwrap()
+    }
 
     const MORNING: Wall = Wall::from_secs(784_111_777); // Sun, 06 Nov 1994 08:49:37 GMT
 
@@ -282,15 +289,15 @@ mod tests {
             (3_723_040, "1h2m3.04s"),
             (3_600_000, "1h0m0s"),
         ] {
-            assert_eq!(format_reset(Duration::from_millis(ms)), text);
+            assert_eq!(shown(Duration::from_millis(ms)), text);
         }
-        assert_eq!(format_reset(Duration::from_micros(1)), "1ms");
+        assert_eq!(shown(Duration::from_micros(1)), "1ms");
     }
 
     proptest! {
         #[test]
         fn a_written_reset_is_read_back(ms in 0u64..100_000_000) {
-            let read = parse_reset(&format_reset(Duration::from_millis(ms))).unwrap();
+            let read = parse_reset(&shown(Duration::from_millis(ms))).unwrap();
             prop_assert!(read.abs_diff(Duration::from_millis(ms)) < Duration::from_micros(1));
         }
 

@@ -57,6 +57,8 @@ id! {
     PoolId
     /// A limit, unique in a configuration and stable across reloads: `product/standard/team-tpm`.
     LimitId
+    /// A place that copies of records are sent to.
+    SinkId
 }
 
 /// One call's id: sorts by time, unique across restarts. Shown as 32 hex digits.

@@ -49,7 +49,8 @@ pub mod price;
 pub use counter::{Counter, Figures, Held, Place, Verdict};
 pub use demand::Amount;
 pub use ids::{
-    ApplicationName, BackendId, CallId, LimitId, ModelName, PoolId, ProductId, SubscriptionId,
+    ApplicationName, BackendId, CallId, LimitId, ModelName, PoolId, ProductId, SinkId,
+    SubscriptionId,
 };
 pub use limit::{Demand, Limit, LimitRefusal, Reserve, Rule, Scope};
 pub use money::{Currency, Nanos};

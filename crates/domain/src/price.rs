@@ -6,6 +6,7 @@
 
 pub mod book;
 mod factor;
+mod kinds;
 mod list;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ mod tests;
 use std::sync::Arc;
 
 pub use factor::{Factor, FactorError};
+pub use kinds::{Kind, kinds};
 pub use list::{Ask, Ceiling, PriceList, Schedule};
 
 use crate::money::{Currency, Nanos};
@@ -23,6 +25,8 @@ use crate::usage::{ServiceTier, Usage};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Price {
     pub id: PriceId,
+    /// All that the id stands for, as JSON, for the ledger.
+    pub text: Arc<str>,
     pub card: Arc<RateCard>,
     /// Discounts, mark-ups and the exchange rate, multiplied.
     pub factor: Factor,
@@ -188,6 +192,34 @@ impl Rates {
             audio_output: self.audio_output.or(other.audio_output),
             image: self.image.or(other.image),
         }
+    }
+
+    /// Those that are known, by name.
+    pub fn kinds(&self) -> impl Iterator<Item = (&'static str, Nanos)> + use<> {
+        let Self {
+            input,
+            cached_input,
+            cache_write,
+            cache_write_1h,
+            output,
+            reasoning,
+            audio_input,
+            audio_output,
+            image,
+        } = *self;
+        [
+            ("input", input),
+            ("cached_input", cached_input),
+            ("cache_write", cache_write),
+            ("cache_write_1h", cache_write_1h),
+            ("output", output),
+            ("reasoning", reasoning),
+            ("audio_input", audio_input),
+            ("audio_output", audio_output),
+            ("image", image),
+        ]
+        .into_iter()
+        .filter_map(|(kind, rate)| Some((kind, rate?)))
     }
 
     fn sum(&self, usage: &Usage) -> Option<Sum> {

@@ -30,7 +30,7 @@ pub fn probe<B>(
     }
 }
 
-/// A ledger in trouble is said but does not take the gateway out of service: calls go on, and
+/// A ledger or a sink in trouble is said but does not take the gateway out of service: calls go on, and
 /// their records wait.
 fn readiness(gateway: &Gateway) -> Response<Body> {
     let health = gateway.ledger.health();
@@ -41,6 +41,15 @@ fn readiness(gateway: &Gateway) -> Response<Body> {
     ] {
         if let Some(fault) = fault {
             lines.push_str(&format!("warning: {part}: {fault}\n"));
+        }
+    }
+    for sink in gateway.sinks.health() {
+        if let Some(failing) = sink.failing {
+            let (id, records) = (sink.id, sink.lag.records);
+            lines.push_str(&format!(
+                "warning: sink {id}: {}; {records} calls wait\n",
+                failing.error
+            ));
         }
     }
     text(StatusCode::OK, TEXT, lines)

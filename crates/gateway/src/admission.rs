@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use config::snapshot::{KeyedLimit, Model, Snapshot, TokenizerName};
@@ -9,6 +10,7 @@ use config::{CallContext, Plan, PlanError};
 use dialect::{Encoding, Request};
 use domain::Now;
 use domain::limit::Rule;
+use domain::price::PriceList;
 use http::HeaderMap;
 use smallvec::SmallVec;
 use store::counters::{Ask, Reservation, ReserveError, Reserved};
@@ -31,6 +33,8 @@ pub struct Admitted {
     pub prompt_is_exact: bool,
     pub reserved_tokens: u64,
     pub rates: RateLevels,
+    /// What each backend that may answer it costs.
+    pub prices: Arc<PriceList>,
     pub precedent: Precedent,
     pub reservation: Reservation,
 }
@@ -135,6 +139,7 @@ pub async fn reserve(
                     prompt_is_exact: demand.prompt_exact.is_some(),
                     reserved_tokens: prompt_tokens.saturating_add(demand.answer_likely),
                     rates: RateLevels::tightest(&reservation),
+                    prices: Arc::clone(plan.prices),
                     precedent,
                     reservation,
                 });

@@ -1,23 +1,27 @@
 //! Bodies: the type that leaves the gateway, and reading a request's within its limits.
 
-use std::convert::Infallible;
-use std::pin::pin;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use config::snapshot::Settings;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
-use http_body_util::combinators::UnsyncBoxBody;
+use http_body::{Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
 
 use crate::encoding::{self, Decoder};
 use crate::in_time::in_time;
+use crate::meter::MeteredBody;
 use crate::overload::BodyRoom;
 use crate::refusal::Refusal;
 
 /// A response body on its way to a client.
-pub type Body = UnsyncBoxBody<Bytes, Cut>;
+pub enum Body {
+    Whole(Full<Bytes>),
+    Metered(Box<MeteredBody>),
+}
 
 /// The answer broke off. Ends the connection, so that it never looks whole.
 #[derive(Debug, thiserror::Error)]
@@ -25,9 +29,38 @@ pub type Body = UnsyncBoxBody<Bytes, Cut>;
 pub struct Cut;
 
 pub fn full(bytes: impl Into<Bytes>) -> Body {
-    Full::new(bytes.into())
-        .map_err(|never: Infallible| match never {})
-        .boxed_unsync()
+    Body::Whole(Full::new(bytes.into()))
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        match &mut *self {
+            Self::Whole(body) => Pin::new(body)
+                .poll_frame(cx)
+                .map_err(|never| match never {}),
+            Self::Metered(body) => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(body) => body.is_end_stream(),
+            Self::Metered(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(body) => body.size_hint(),
+            Self::Metered(body) => body.size_hint(),
+        }
+    }
 }
 
 /// What a request's body may be, decompressed or not.
@@ -69,7 +102,8 @@ where
     }
     room.grow_to(announced.unwrap_or(0))?;
     let gathered = {
-        let gathering = pin!(gather(body, bounds.bytes_max, &mut room));
+        let announced = announced.unwrap_or(0);
+        let gathering = pin!(gather(body, announced, bounds.bytes_max, &mut room));
         in_time(bounds.timeout, gathering).await
     };
     let raw = gathered.ok_or(Refusal::BodyTimeout)??;
@@ -109,7 +143,16 @@ where
     let _ = tokio::time::timeout(DISCARD_TIMEOUT, reading).await;
 }
 
-async fn gather<B>(mut body: B, bytes_max: u64, room: &mut BodyRoom) -> Result<Bytes, Refusal>
+/// What a body is given at once of the memory that it announces: a client that sends nothing of it
+/// holds no more.
+const ANNOUNCED_BYTES_MAX: u64 = 1024 * 1024;
+
+async fn gather<B>(
+    mut body: B,
+    announced: u64,
+    bytes_max: u64,
+    room: &mut BodyRoom,
+) -> Result<Bytes, Refusal>
 where
     B: http_body::Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
@@ -135,7 +178,8 @@ where
             None if joined.is_empty() => first = Some(data),
             None => joined.extend_from_slice(&data),
             Some(earlier) => {
-                joined.reserve(earlier.len() + data.len());
+                let announced = announced.min(ANNOUNCED_BYTES_MAX) as usize;
+                joined.reserve(announced.max(earlier.len() + data.len()));
                 joined.extend_from_slice(&earlier);
                 joined.extend_from_slice(&data);
             }

@@ -137,6 +137,11 @@ impl Credentials {
         }
     }
 
+    /// For what is no backend: its token is its own.
+    pub fn of_source(&self, source: &Arc<TokenSource>) -> Credential {
+        Credential::Token(self.follow(source))
+    }
+
     fn follow(&self, source: &Arc<TokenSource>) -> Followed {
         let identity = Arc::new(Identity::new(source.clone()));
         let stop = self.stop.child_token();

@@ -139,6 +139,8 @@ impl Write for Readable {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const ROOM: usize = 1024 * 1024;
@@ -202,5 +204,30 @@ mod tests {
             Decoder::new(&["compress".to_owned()]).err().as_deref(),
             Some("compress")
         );
+    }
+
+    proptest! {
+        /// A good body, some bytes of it changed, in two pieces cut anywhere.
+        #[test]
+        fn whatever_comes_is_decoded_within_its_room_or_refused(
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..8),
+            cut: prop::sample::Index,
+            room in 0..4096_usize,
+        ) {
+            let text = b"data: {\"choices\":[]}\n\n".repeat(100);
+            let zstd = zstd::encode_all(&text[..], 3).unwrap();
+            for (name, mut packed) in [("gzip", gzip(&text)), ("br", brotli(&text)), ("zstd", zstd)] {
+                for (at, byte) in &changes {
+                    let at = at.index(packed.len());
+                    packed[at] = *byte;
+                }
+                let mut decoder = Decoder::new(&[name.to_owned()]).unwrap();
+                let (first, rest) = packed.split_at(cut.index(packed.len()));
+                for piece in [first, rest] {
+                    let Ok(readable) = decoder.push(piece, room) else { break };
+                    prop_assert!(readable.len() <= room);
+                }
+            }
+        }
     }
 }

@@ -15,7 +15,8 @@ use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use rustls::ClientConfig;
+use rustls::client::WantsClientCert;
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 use serde::de::DeserializeOwned;
 use url::{Host, Url};
 
@@ -138,22 +139,32 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
+/// Trusts `roots`; without them, whom this machine trusts.
+pub(crate) fn trusting(
+    roots: Option<RootCertStore>,
+) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, rustls::Error> {
+    // Named rather than installed for the process: two providers in one binary would panic.
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = || {
+        ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()
+    };
+    if let Some(roots) = roots {
+        return Ok(tls()?.with_root_certificates(roots));
+    }
+    // The machine's roots know a company's own authority; an empty container has none at all.
+    match tls()?.with_native_roots() {
+        Ok(with_roots) => Ok(with_roots),
+        Err(_no_roots) => Ok(tls()?.with_webpki_roots()),
+    }
+}
+
 /// For requests that are seconds apart or more.
 pub(crate) fn new_client<B>() -> Result<Client<HttpsConnector<HttpConnector>, B>, rustls::Error>
 where
     B: http_body::Body + Send,
     B::Data: Send,
 {
-    // Named rather than installed for the process: two providers in one binary would panic.
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let tls = || {
-        ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()
-    };
-    // The machine's roots know a company's own authority; an empty container has none at all.
-    let tls = match tls()?.with_native_roots() {
-        Ok(with_roots) => with_roots.with_no_client_auth(),
-        Err(_no_roots) => tls()?.with_webpki_roots().with_no_client_auth(),
-    };
+    let tls = trusting(None)?.with_no_client_auth();
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);

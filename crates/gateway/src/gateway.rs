@@ -16,6 +16,7 @@ use crate::fetch::Fetch;
 use crate::identity::Authenticator;
 use crate::overload::Overload;
 use crate::router::Router;
+use crate::sinks::{self, Sinks};
 use crate::telemetry::Telemetry;
 use crate::tls::{self, Certificates};
 
@@ -27,6 +28,8 @@ pub struct Gateway {
     pub router: Router,
     credentials: Credentials,
     pub ledger: Ledger,
+    /// Copies of records for other systems.
+    pub sinks: Sinks,
     pub telemetry: Telemetry,
     pub overload: Arc<Overload>,
     /// What the listeners show their clients.
@@ -80,6 +83,7 @@ impl Gateway {
             estimates: Estimates::default(),
             router: Router::new(clock.clone(), chance.clone()),
             ledger,
+            sinks: Sinks::new(snapshot.settings.data_dir.clone()),
             telemetry: Telemetry::new(clock.now()),
             overload: Arc::default(),
             certificates: Certificates::default(),
@@ -113,6 +117,10 @@ impl Gateway {
             .certificates
             .read(&snapshot.settings)
             .map_err(StartError::Certificates)?;
+        let problems = sinks::check(snapshot);
+        if !problems.is_empty() {
+            return Err(StartError::Certificates(problems));
+        }
         self.router.sync(snapshot, &self.credentials)?;
         self.certificates.replace(certificates);
         self.overload.set_bounds(&snapshot.settings);
@@ -120,6 +128,7 @@ impl Gateway {
         self.authenticator
             .sync(snapshot, &self.tasks, &self.stop, spread);
         self.telemetry.sync(snapshot);
+        self.sinks.sync(snapshot, &self.credentials);
         Ok(())
     }
 
@@ -166,9 +175,11 @@ impl Gateway {
             tracing::warn!("something still uses the gateway: the next start completes its ledger");
             return;
         };
-        let closed = tokio::task::spawn_blocking(move || gateway.ledger.close()).await;
+        let Self { ledger, sinks, .. } = gateway;
+        let closed = tokio::task::spawn_blocking(move || ledger.close()).await;
         if closed.is_err() {
             tracing::error!("closing the ledger failed: the next start completes it");
         }
+        sinks.finish().await;
     }
 }

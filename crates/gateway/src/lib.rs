@@ -22,6 +22,7 @@ pub mod refusal;
 pub mod reply;
 pub mod router;
 pub mod server;
+pub mod sinks;
 pub mod telemetry;
 pub mod tls;
 pub mod trail;

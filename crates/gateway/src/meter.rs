@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use dialect::{Encoding, Operation, StreamMeter};
-use domain::record::{AttemptFailure, AttemptRecord, Cost, Outcome};
+use domain::record::{AttemptFailure, AttemptRecord, Outcome};
 use domain::{Metered, Mono, Usage};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Sleep;
@@ -164,7 +164,7 @@ impl MeteredBody {
             status: status.as_u16(),
             failure,
             metered,
-            cost: Cost::without_price(metered.usage()),
+            cost: held.cost(self.serving.backend.id(), &metered),
             latency: now.since(self.serving.sent_at),
         });
         facts.end(status, outcome);

@@ -22,7 +22,7 @@ use crate::refusal::Refusal;
 use crate::reply::{self, Reply};
 use crate::router::Errand;
 use crate::telemetry::{Asked, Told};
-use crate::trail::{Facts, Held, Settlement, Trail};
+use crate::trail::{self, Facts, Held, Settlement, Trail};
 
 impl Gateway {
     /// Answers one request. Never fails: a refusal is an answer too.
@@ -148,6 +148,7 @@ impl Gateway {
             if let Some(call) = &call {
                 self.estimates.learn(kept.precedent, &record, call);
             }
+            trail::remember_prices(&kept.prices, &record, &self.ledger);
             (entry, asked, sent_at) = (Some(kept.entry), kept.asked, kept.sent_at);
         }
         let told = Told {

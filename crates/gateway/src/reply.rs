@@ -7,7 +7,6 @@ use domain::record::{AttemptRecord, Cost, Outcome};
 use domain::{Metered, ModelName, Usage};
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
-use http_body_util::BodyExt;
 
 use crate::admission::{RateLevel, RateLevels};
 use crate::body::{self, Body};
@@ -46,6 +45,7 @@ const BACKEND: HeaderName = HeaderName::from_static("x-tollgate-backend");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-tollgate-attempts");
 const CACHE: HeaderName = HeaderName::from_static("x-tollgate-cache");
 const TOKENS: HeaderName = HeaderName::from_static("x-tollgate-tokens");
+const COST: HeaderName = HeaderName::from_static("x-tollgate-cost");
 
 pub fn send(reply: Reply, mut trail: Trail) -> Response<Body> {
     let answered = match reply {
@@ -59,15 +59,15 @@ pub fn send(reply: Reply, mut trail: Trail) -> Response<Body> {
     } = *answered;
     let mut out = headers::to_client(&upstream_headers);
     out.insert(CACHE, HeaderValue::from_static("off"));
-    if let Ok(name) = HeaderValue::from_str(serving.backend.id().as_str()) {
-        out.insert(BACKEND, name);
+    if let Some(name) = serving.backend.name() {
+        out.insert(BACKEND, name.clone());
     }
     let facts = trail.facts();
     common_headers(facts, &mut out);
     let (Some(held), Some(call)) = (&mut facts.held, &facts.call) else {
         return bare(StatusCode::INTERNAL_SERVER_ERROR);
     };
-    out.insert(ATTEMPTS, HeaderValue::from(held.attempts.len() + 1));
+    out.insert(ATTEMPTS, headers::number(held.attempts.len() as u64 + 1));
     let status = serving.status;
     let body = match content {
         Content::Whole { bytes, answer } => {
@@ -84,13 +84,17 @@ pub fn send(reply: Reply, mut trail: Trail) -> Response<Body> {
                     ..Usage::default()
                 }),
             };
-            out.insert(TOKENS, HeaderValue::from(metered.usage().total()));
+            out.insert(TOKENS, headers::number(metered.usage().total()));
+            let cost = held.cost(serving.backend.id(), &metered);
+            if let Some(shown) = cost_header(&cost) {
+                out.insert(COST, shown);
+            }
             held.attempts.push(AttemptRecord {
                 backend: serving.backend.id().clone(),
                 status: status.as_u16(),
                 failure: None,
                 metered,
-                cost: Cost::without_price(metered.usage()),
+                cost,
                 latency: held
                     .first_byte
                     .unwrap_or_default()
@@ -111,11 +115,15 @@ pub fn send(reply: Reply, mut trail: Trail) -> Response<Body> {
             let tally = Tally::Stream(
                 StreamMeter::new(call.operation, !call.wants_usage).counting(held.encoding),
             );
-            MeteredBody::new(body, first, tally, serving, trail).boxed_unsync()
+            Body::Metered(Box::new(MeteredBody::new(
+                body, first, tally, serving, trail,
+            )))
         }
         Content::Large { head, body } => {
             let tally = Tally::Large(LargeAnswer::new(&head));
-            MeteredBody::new(body, head, tally, serving, trail).boxed_unsync()
+            Body::Metered(Box::new(MeteredBody::new(
+                body, head, tally, serving, trail,
+            )))
         }
     };
     response(status, out, body)
@@ -139,6 +147,18 @@ pub fn refuse(refusal: &Refusal, mut trail: Trail) -> Response<Body> {
     }
     trail.settle(Metered::NOTHING);
     response(row.status, out, body::full(body))
+}
+
+/// Exact: `0.001234 EUR`. What has no price is not free, and where nothing is owed there is nothing to
+/// show.
+fn cost_header(cost: &Cost) -> Option<HeaderValue> {
+    match cost {
+        Cost::Nothing => None,
+        Cost::Priced {
+            amount, currency, ..
+        } => HeaderValue::try_from(format!("{amount} {currency}")).ok(),
+        Cost::Unpriced => Some(HeaderValue::from_static("unpriced")),
+    }
 }
 
 /// A list is not a call of a model: it leaves no record.
@@ -183,10 +203,10 @@ fn rate_headers(rates: &RateLevels, out: &mut HeaderMap) {
         else {
             continue;
         };
-        out.insert(limit_name, HeaderValue::from(limit));
-        out.insert(remaining_name, HeaderValue::from(remaining));
-        if let Ok(reset) = HeaderValue::from_str(&dialect::rate_limit_headers::format_reset(reset))
-        {
+        out.insert(limit_name, headers::number(limit));
+        out.insert(remaining_name, headers::number(remaining));
+        let reset = dialect::rate_limit_headers::format_reset(reset);
+        if let Ok(reset) = HeaderValue::from_bytes(&reset) {
             out.insert(reset_name, reset);
         }
     }

@@ -16,7 +16,7 @@ use dialect::Request;
 use domain::Mono;
 use domain::breaker::Verdict;
 use domain::pool;
-use domain::record::{AttemptFailure, AttemptRecord, Cost};
+use domain::record::{AttemptFailure, AttemptRecord};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::clock::{Chance, Clock};
@@ -220,7 +220,7 @@ impl Router {
                     status: failure.status.map_or(0, |status| status.as_u16()),
                     failure: Some(failure.kind),
                     metered,
-                    cost: Cost::without_price(metered.usage()),
+                    cost: held.cost(backend.id(), &metered),
                     latency: now.since(sent_at),
                 });
                 Err(failure)

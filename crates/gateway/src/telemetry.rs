@@ -9,7 +9,8 @@ mod access;
 mod bounded;
 mod exposition;
 mod histogram;
-mod otlp;
+mod money;
+pub(crate) mod otlp;
 mod process;
 mod sample;
 mod security;
@@ -141,7 +142,7 @@ impl Telemetry {
     pub fn tell(&self, told: &Told<'_>, backends: &Backends) {
         self.calls.count(told.record, told.asked);
         if let Some(series) = told.series {
-            series.count(&told.record.metered);
+            series.count(told.record);
         }
         access::write(told);
         if let Some(trace) = told.origin.trace.as_ref().filter(|trace| trace.is_sampled) {
@@ -219,6 +220,7 @@ impl Telemetry {
         self.usage.families(&mut families);
         learned_families(gateway, &mut families);
         ledger_families(gateway, &mut families);
+        sink_families(gateway, now, &mut families);
         self.configuration_families(gateway, &mut families);
         self.exporter.families(&mut families);
         families.push(
@@ -286,6 +288,29 @@ fn learned_families(gateway: &Gateway, into: &mut Vec<Family>) {
         observations.add(&labels, Value::Real(learned.observations));
     });
     into.extend([answer, observations]);
+}
+
+fn sink_families(gateway: &Gateway, now: Now, into: &mut Vec<Family>) {
+    let mut lag = Family::new(&catalogue::SINK_LAG);
+    let mut lag_time = Family::new(&catalogue::SINK_LAG_TIME);
+    let mut events = Family::new(&catalogue::SINK_EVENTS);
+    let mut failures = Family::new(&catalogue::SINK_FAILURES);
+    let mut success = Family::new(&catalogue::SINK_SUCCESS);
+    let mut failing = Family::new(&catalogue::SINK_FAILING);
+    for health in gateway.sinks.health() {
+        let id = health.id.as_str();
+        lag.add(&[id], Value::Whole(health.lag.records));
+        let waited_s = health.lag_time(now.wall).as_secs_f64();
+        lag_time.add(&[id], Value::Real(waited_s));
+        events.add(&[id, "delivered"], Value::Whole(health.delivered));
+        events.add(&[id, "refused"], Value::Whole(health.refused));
+        failures.add(&[id], Value::Whole(health.failures));
+        let last_s = health.last_success.map_or(0.0, |at| at.0 as f64 / 1e3);
+        success.add(&[id], Value::Real(last_s));
+        let is_failing = u64::from(health.failing.is_some());
+        failing.add(&[id, health.kind], Value::Whole(is_failing));
+    }
+    into.extend([lag, lag_time, events, failures, success, failing]);
 }
 
 fn ledger_families(gateway: &Gateway, into: &mut Vec<Family>) {

@@ -10,9 +10,10 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{InconsistentKeys, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, InconsistentKeys, RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 
+use crate::fetch;
 use crate::server::Face;
 
 /// Of each listener. A handshake takes what is here when it begins.
@@ -106,13 +107,7 @@ fn server_config(text: &TlsText) -> Result<ServerConfig, Box<Problem>> {
         client_ca,
     } = text;
     let chain = certificates(cert)?;
-    let private = PrivateKeyDer::from_pem_slice(key.text.reveal().as_bytes()).map_err(|_| {
-        problem(
-            key,
-            "there is no private key in this PEM text, or it is encrypted",
-            "write the key of `cert` as PKCS #8, PKCS #1 or SEC 1, not encrypted",
-        )
-    })?;
+    let private = private_key(key)?;
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ServerConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
@@ -121,15 +116,10 @@ fn server_config(text: &TlsText) -> Result<ServerConfig, Box<Problem>> {
         None => builder.with_no_client_auth(),
         Some(pem) => {
             let fix = "name the certificates of those who sign your clients' certificates";
-            let mut roots = RootCertStore::empty();
-            for certificate in certificates(pem)? {
-                roots
-                    .add(certificate)
+            let verifier =
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots(pem)?), provider)
+                    .build()
                     .map_err(|error| problem(pem, &error.to_string(), fix))?;
-            }
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-                .build()
-                .map_err(|error| problem(pem, &error.to_string(), fix))?;
             builder.with_client_cert_verifier(verifier)
         }
     };
@@ -158,6 +148,60 @@ fn server_config(text: &TlsText) -> Result<ServerConfig, Box<Problem>> {
         config.ticketer = ticketer;
     }
     Ok(config)
+}
+
+/// Why a connection of the gateway's own cannot be secured.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientTlsError {
+    #[error("{0}")]
+    Written(Box<Problem>),
+    #[error("TLS cannot be set up")]
+    SetUp(#[from] rustls::Error),
+}
+
+impl From<Box<Problem>> for ClientTlsError {
+    fn from(problem: Box<Problem>) -> Self {
+        Self::Written(problem)
+    }
+}
+
+/// For connections of the gateway's own: whom it trusts there, without `authority` those whom this
+/// machine trusts; and the certificate that it shows, with its key.
+pub fn client_config(
+    authority: Option<&PemText>,
+    identity: Option<&(PemText, PemText)>,
+) -> Result<ClientConfig, ClientTlsError> {
+    let builder = fetch::trusting(authority.map(roots).transpose()?)?;
+    let Some((cert, key)) = identity else {
+        return Ok(builder.with_no_client_auth());
+    };
+    let chain = certificates(cert)?;
+    let config = builder.with_client_auth_cert(chain, private_key(key)?);
+    config.map_err(|error| {
+        let fix = "name the pair that was made together";
+        problem(key, &format!("the pair cannot be used: {error}"), fix).into()
+    })
+}
+
+fn roots(pem: &PemText) -> Result<RootCertStore, Box<Problem>> {
+    let fix = "name the certificates of those who sign the other side's certificates";
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(pem)? {
+        roots
+            .add(certificate)
+            .map_err(|error| problem(pem, &error.to_string(), fix))?;
+    }
+    Ok(roots)
+}
+
+fn private_key(key: &PemText) -> Result<PrivateKeyDer<'static>, Box<Problem>> {
+    PrivateKeyDer::from_pem_slice(key.text.reveal().as_bytes()).map_err(|_| {
+        problem(
+            key,
+            "there is no private key in this PEM text, or it is encrypted",
+            "write the key of `cert` as PKCS #8, PKCS #1 or SEC 1, not encrypted",
+        )
+    })
 }
 
 fn certificates(pem: &PemText) -> Result<Vec<CertificateDer<'static>>, Box<Problem>> {

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dialect::{Dialect, Encoding, Request};
+use domain::price::{Ask, Ceiling, PriceList};
 use domain::record::{
     AttemptFailure, AttemptRecord, CacheOutcome, CallRecord, Cost, Opening, Outcome, Who,
 };
-use domain::{BackendId, CallId, Metered, ModelName, Mono, Nanos, Now, Usage};
+use domain::{BackendId, CallId, Metered, ModelName, Mono, Nanos, Now, Price, Usage};
 use http::{HeaderValue, StatusCode};
 use smallvec::SmallVec;
 use store::Ledger;
@@ -63,6 +64,7 @@ pub struct Held {
     /// The room that a backend must have left for this call.
     pub reserved_tokens: u64,
     pub rates: RateLevels,
+    prices: Arc<PriceList>,
     precedent: Precedent,
     reservation: Reservation,
     opening: Opening,
@@ -94,12 +96,22 @@ impl Held {
             prompt_is_exact,
             reserved_tokens,
             rates,
+            prices,
             precedent,
             reservation,
         } = admitted;
+        let ask = Ask {
+            prompt_tokens,
+            ..Ask::default()
+        };
+        let ceiling = prices.ceiling(origin.started.wall, &ask).ok();
+        if let Some(ceiling) = &ceiling {
+            remember(&ceiling.price, ledger);
+        }
         let opening = Opening {
             prompt_tokens,
             charges: reservation.charges(),
+            price: ceiling.as_ref().map(Ceiling::opening),
             ..opening(origin, caller, call.model.clone(), call.stream)
         };
         let entry = ledger.begin(&opening);
@@ -109,6 +121,7 @@ impl Held {
             prompt_is_exact,
             reserved_tokens,
             rates,
+            prices,
             precedent,
             reservation,
             opening,
@@ -137,6 +150,12 @@ impl Held {
             prompt: self.count_prompt(call),
             ..Usage::default()
         })
+    }
+
+    /// What usage at a backend costs. By the price of when the call began, as providers bill.
+    pub fn cost(&self, backend: &BackendId, metered: &Metered) -> Cost {
+        let (cost, _) = self.prices.cost(backend, self.opening.at, metered.usage());
+        cost
     }
 
     /// Tells the journal how much of the answer passed, before it does.
@@ -212,6 +231,7 @@ impl Facts {
             Some(held) => {
                 let Held {
                     opening,
+                    prices,
                     precedent,
                     reservation,
                     entry,
@@ -224,6 +244,7 @@ impl Facts {
                     ..
                 } = held;
                 kept = Some(Kept {
+                    prices,
                     reservation,
                     reserved_tokens,
                     entry,
@@ -242,6 +263,13 @@ impl Facts {
                 (opening, Vec::new(), None, None)
             }
         };
+        // Tokens that the call is charged for are those of the attempt that was last.
+        let (cost, saved) = match (attempts.last(), &kept) {
+            (Some(last), Some(kept)) => {
+                kept.prices.cost(&last.backend, opening.at, metered.usage())
+            }
+            _ => (Cost::without_price(metered.usage()), Nanos::ZERO),
+        };
         let record = CallRecord {
             opening,
             outcome,
@@ -250,8 +278,8 @@ impl Facts {
             backend,
             cache: CacheOutcome::Off,
             metered,
-            cost: Cost::without_price(metered.usage()),
-            saved: Nanos::ZERO,
+            cost,
+            saved,
             latency: now.mono.since(origin.started.mono),
             first_byte,
             attempts,
@@ -277,12 +305,29 @@ pub struct Settlement {
 
 /// What is left of [`Held`] beside the record.
 pub struct Kept {
+    /// By which its attempts were priced.
+    pub prices: Arc<PriceList>,
     pub reservation: Reservation,
     pub reserved_tokens: u64,
     pub entry: Entry,
     pub precedent: Precedent,
     pub asked: Option<Dialect>,
     pub sent_at: SmallVec<[Mono; 2]>,
+}
+
+/// So that the ledger can say for ever what its records were priced by.
+pub fn remember_prices(prices: &PriceList, record: &CallRecord, ledger: &Ledger) {
+    for attempt in &record.attempts {
+        let is_priced = attempt.cost.price().is_some();
+        let price = prices.price(&attempt.backend, record.opening.at);
+        if let Some(price) = price.filter(|_| is_priced) {
+            remember(price, ledger);
+        }
+    }
+}
+
+fn remember(price: &Price, ledger: &Ledger) {
+    ledger.remember_price(&price.id, || price.text.to_string());
 }
 
 fn opening(origin: &Origin, caller: &Caller, model: ModelName, stream: bool) -> Opening {
@@ -372,11 +417,11 @@ impl Drop for Trail {
         {
             metered = held.prompt_only(call);
             held.attempts.push(AttemptRecord {
+                cost: held.cost(&backend, &metered),
                 backend,
                 status: 0,
                 failure: Some(AttemptFailure::HungUp),
                 metered,
-                cost: Cost::without_price(metered.usage()),
                 latency: self.gateway.clock.mono().since(since),
             });
         }

@@ -37,14 +37,18 @@ impl Decimal {
         units.checked_mul(step).map(Self)
     }
 
-    /// What so many units cost at a price for a million of them, exactly.
-    pub fn product(per_million: Nanos, units: u64) -> Self {
-        // A billionth of a millionth of one is 10^-15.
-        Self(
-            i128::from(per_million.0)
-                .saturating_mul(i128::from(units))
-                .saturating_mul(1_000),
-        )
+    /// What one of so many units costs on average, in the price of a million of them; zero of none.
+    pub fn average_per_million(amount: Nanos, units: u64) -> Self {
+        if units == 0 {
+            return Self::ZERO;
+        }
+        let scaled = i128::from(amount.0) * 10_i128.pow(SCALE - 9 + 6);
+        Self(rounded(scaled, i128::from(units)))
+    }
+
+    /// Whole billionths, the rest cut off.
+    pub fn whole_nanos(self) -> Nanos {
+        Nanos::saturated(self.0.div_euclid(10_i128.pow(SCALE - 9)))
     }
 
     /// In units of 10^-`scale`; `None` if it has more decimals.
@@ -300,9 +304,12 @@ mod tests {
     }
 
     #[test]
-    fn a_price_times_a_few_tokens_is_exact() {
-        let per_million = Nanos(37_500_000); // 0.0375
-        assert_eq!(Decimal::product(per_million, 7).to_string(), "0.0000002625");
+    fn an_average_times_the_quantity_is_the_amount_again() {
+        let average = Decimal::average_per_million(Nanos(1_234_567), 3_000);
+        assert_eq!(average.to_string(), "0.411522333333333333");
+        assert_eq!(Decimal::average_per_million(Nanos(5), 0), Decimal::ZERO);
+        assert_eq!(decimal("-0.0000000011").whole_nanos(), Nanos(-2));
+        assert_eq!(decimal("1.0000000019").whole_nanos(), Nanos(1_000_000_001));
     }
 
     #[test]

@@ -4,10 +4,16 @@
 //!
 //! Not here: where charges come from. <https://focus.finops.org/focus-specification/>
 
+mod adjustment;
 mod charge;
 mod columns;
+mod day;
+mod document;
 mod provider;
 
-pub use charge::{Charge, Issuer, Meter, Prices, Span};
+pub use adjustment::Adjustment;
+pub use charge::{Charge, Issuer, Meter, Pair, Prices, Span};
 pub use columns::{Version, columns, row};
+pub use day::{Call, Cost, Day, Directory, Group, TooManyCharges};
+pub use document::{DocumentError, Documents};
 pub use provider::Provider;

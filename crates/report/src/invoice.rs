@@ -5,6 +5,7 @@
 pub mod csv;
 mod date;
 mod layout;
+mod mapping;
 mod meter;
 
 use std::io::BufRead;
@@ -13,7 +14,8 @@ use jiff::civil::Date;
 
 pub use csv::CsvError;
 use layout::Layout;
-pub use layout::{LayoutKind, Mapping, MappingError, Target, target_and_column};
+pub use layout::LayoutKind;
+pub use mapping::{Mapping, MappingError, Target, target_and_column};
 pub use meter::{Names, Rule, RuleError, TokenKind};
 
 use crate::decimal::Decimal;

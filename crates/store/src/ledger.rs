@@ -6,25 +6,32 @@
 //! writable. What neither the journal nor memory has room for loses its detail, never its tokens.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use domain::Now;
 use domain::record::{CallRecord, Opening, PriceId};
+use jiff::tz::TimeZone;
 
 use crate::counters::Restored;
 use crate::directory::{Lock, create_private_directory};
 
+mod adjustments;
 mod billed;
+mod charged;
 mod codec;
 mod database;
+pub mod follow;
 mod journal;
 mod keeper;
+mod levels;
 mod migrations;
 mod overflow;
 mod query;
 mod recovery;
+mod rollup;
 mod rows;
 #[cfg(test)]
 mod samples;
@@ -34,10 +41,13 @@ mod sums;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod totals;
 mod usage;
 mod writer;
 
+pub use adjustments::{Adjustment, adjust, adjustments, each_call};
 pub use billed::{BilledQuery, BilledRow, billed};
+pub use charged::{Charged, ChargedCall, ChargedQuery, PricedCharge, charged};
 use codec::Bounds;
 use database::Database;
 use journal::{Journal, Place, Unwritable};
@@ -88,6 +98,8 @@ pub struct Options {
     pub records_in_memory_max: usize,
     /// How much of the journal a power loss may undo. A kill of the process undoes nothing.
     pub sync_interval: Duration,
+    /// Whose days sums are kept by, so that reports in this zone over many days are quick.
+    pub time_zone: TimeZone,
 }
 
 impl Default for Options {
@@ -97,6 +109,7 @@ impl Default for Options {
             journal_bytes_max: 1024 * 1024 * 1024,
             records_in_memory_max: 10_000,
             sync_interval: Duration::from_secs(1),
+            time_zone: TimeZone::UTC,
         }
     }
 }
@@ -154,6 +167,7 @@ impl Ledger {
                 dir.display()
             ))
         };
+        database.set_time_zone(&options.time_zone).map_err(read)?;
         database.prune_levels(now.wall).map_err(read)?;
         let counters = database.restored(now).map_err(read)?;
         let journal = Journal::create(
@@ -163,7 +177,7 @@ impl Ledger {
             options.journal_bytes_max,
         )
         .map_err(|error| failed("make the journal", error))?;
-        let ledger = Self::start(dir, lock, database, journal, options)
+        let ledger = Self::start(dir, lock, database, journal, now, options)
             .map_err(|error| failed("start the ledger", error))?;
         let recovered = Recovered {
             counters,
@@ -179,6 +193,7 @@ impl Ledger {
         lock: Lock,
         database: Database,
         journal: Journal,
+        now: Now,
         options: &Options,
     ) -> std::io::Result<Self> {
         let tail = Tail::new(journal.current());
@@ -187,6 +202,7 @@ impl Ledger {
             overflow: Overflow::new(options.records_in_memory_max),
             writer_signal: Signal::default(),
             keeper_signal: Signal::default(),
+            has_records: AtomicBool::new(false),
             database_fault: Mutex::default(),
             remembered: papaya::HashSet::new(),
         });
@@ -196,7 +212,13 @@ impl Ledger {
             keeper: None,
             _lock: lock,
         };
-        let writer = Writer::new(Arc::clone(&shared), dir.to_owned(), database, tail);
+        let writer = Writer::new(
+            Arc::clone(&shared),
+            dir.to_owned(),
+            database,
+            tail,
+            now.wall,
+        );
         ledger.writer = Some(
             std::thread::Builder::new()
                 .name("ledger-writer".into())
@@ -256,11 +278,9 @@ impl Ledger {
         }
         let text = text();
         let mut frame = Frame::new(Kind::Price, |bytes| codec::put_price(bytes, id, &text));
-        let is_kept = self.shared.append(&mut frame).is_ok() || {
-            let has_room = self.shared.overflow.push_price(id.clone(), text);
-            self.shared.writer_signal.wake();
-            has_room
-        };
+        let is_kept = self.shared.append(&mut frame).is_ok()
+            || self.shared.overflow.push_price(id.clone(), text);
+        self.shared.wake_writer();
         // Only now: a call that finds it here may append its record at once.
         if is_kept {
             remembered.insert(id.clone());
@@ -341,6 +361,8 @@ struct Shared {
     overflow: Overflow,
     writer_signal: Signal,
     keeper_signal: Signal,
+    /// Something was written that the database wants. That a call began is nothing.
+    has_records: AtomicBool,
     database_fault: Mutex<Option<String>>,
     /// Prices whose text was written since the start.
     remembered: papaya::HashSet<PriceId>,
@@ -352,15 +374,21 @@ impl Shared {
         if self.journal.wants_keeper() {
             self.keeper_signal.wake();
         }
-        self.writer_signal.wake();
         place
+    }
+
+    fn wake_writer(&self) {
+        self.has_records.store(true, Ordering::SeqCst);
+        self.writer_signal.wake();
     }
 
     fn journal_record(&self, record: &CallRecord) -> Result<(), Unwritable> {
         let mut frame = framed(Kind::Record, |bytes, bounds| {
             codec::put_record(bytes, record, bounds);
         });
-        self.append(&mut frame).map(|_| ())
+        self.append(&mut frame)?;
+        self.wake_writer();
+        Ok(())
     }
 
     fn note_passed(&self, opening: &Place, completion_tokens: u64) {

@@ -3,9 +3,11 @@
 mod check;
 mod demo;
 mod keys;
+mod prices;
 mod schema;
 mod serve;
 mod simulate;
+mod sinks;
 mod usage;
 
 use std::future::Future;
@@ -33,7 +35,9 @@ pub enum Command {
     Check(check::Check),
     Schema(schema::Schema),
     Keys(keys::Keys),
+    Prices(prices::Prices),
     Usage(usage::Usage),
+    Sinks(sinks::Sinks),
     Simulate(simulate::Simulate),
 }
 
@@ -45,7 +49,9 @@ impl Command {
             Self::Check(check) => check.run(),
             Self::Schema(schema) => schema.run(),
             Self::Keys(keys) => keys.run(),
+            Self::Prices(prices) => prices.run(),
             Self::Usage(usage) => usage.run(),
+            Self::Sinks(sinks) => sinks.run(),
             Self::Simulate(simulate) => block_on(simulate.run()),
         }
     }

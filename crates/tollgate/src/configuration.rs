@@ -163,6 +163,7 @@ fn compile(
         config::load(sources, &environment, keys, revision).map_err(LoadFailure::Problems)?;
     // What only a look into the certificates shows.
     let mut problems = gateway::tls::check(&snapshot.settings);
+    problems.extend(gateway::sinks::check(&snapshot));
     if problems.is_empty() {
         return Ok(Loaded { snapshot, warnings });
     }

@@ -35,6 +35,8 @@ struct Column {
 pub enum Cell {
     Text(String),
     Number(u64),
+    /// Any other number, as it is to be written.
+    Decimal(String),
 }
 
 impl Table {
@@ -118,21 +120,26 @@ impl Table {
 
     pub fn csv(&self) -> String {
         let mut text = String::new();
-        let heads = self.columns.iter().map(|column| column.name.clone());
-        push_csv_line(&mut text, heads);
+        let heads = self.columns.iter().map(|column| Cell::text(&column.name));
+        push_csv_row(&mut text, &heads.collect::<Vec<_>>());
         for row in &self.rows {
-            push_csv_line(&mut text, row.iter().map(Cell::for_machines));
+            push_csv_row(&mut text, row);
         }
         text
     }
 }
 
-fn push_csv_line(text: &mut String, cells: impl Iterator<Item = String>) {
-    for (index, cell) in cells.enumerate() {
+fn push_csv_row(text: &mut String, row: &[Cell]) {
+    for (index, cell) in row.iter().enumerate() {
         if index > 0 {
             text.push(',');
         }
-        push_csv_text(text, &cell);
+        match cell {
+            Cell::Text(words) => push_csv_text(text, words),
+            Cell::Number(number) => text.push_str(&number.to_string()),
+            // A minus sign makes no formula of a number.
+            Cell::Decimal(number) => text.push_str(number),
+        }
     }
     text.push_str("\r\n");
 }
@@ -147,13 +154,8 @@ impl Cell {
             Self::Text(text) if text.is_empty() => "-".to_owned(),
             Self::Text(text) => harmless(text),
             Self::Number(number) => thousands(*number),
-        }
-    }
-
-    fn for_machines(&self) -> String {
-        match self {
-            Self::Text(text) => text.clone(),
-            Self::Number(number) => number.to_string(),
+            Self::Decimal(number) if number.is_empty() => "-".to_owned(),
+            Self::Decimal(number) => number.clone(),
         }
     }
 }

@@ -7,6 +7,7 @@ use dialect::Dialect;
 use domain::BackendId;
 use domain::breaker::BreakerRule;
 
+use super::price::provider_of;
 use crate::file::backend::{self, Breaker, Timeout};
 use crate::problem::Problems;
 use crate::snapshot::{Backend, Timeouts};
@@ -26,7 +27,12 @@ pub(super) fn backends(
             auth,
             timeout,
             breaker,
+            catalogue,
+            // `price::written` has read these.
+            prices: _,
+            provisioned: _,
         } = section;
+        let catalogue = catalogue.as_ref().map(|provider| provider.text.as_str());
         let Timeout {
             connect,
             first_byte,
@@ -42,6 +48,7 @@ pub(super) fn backends(
         } = breaker;
         let backend = Backend {
             id: id.id.clone(),
+            catalogue: provider_of(catalogue, dialect, &url.0),
             dialect,
             url: url.0,
             api_version: api_version.map(|version| version.text),

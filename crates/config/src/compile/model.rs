@@ -153,6 +153,10 @@ fn compile_model(section: model::Model, pooled: &Pooled, problems: &mut Problems
         deployment,
         max_output_tokens,
         tokenizer,
+        // `price::written` has read these.
+        price: _,
+        prices: _,
+        catalogue,
     } = section;
     let name = name.id;
     let deployment = match deployment {
@@ -168,6 +172,7 @@ fn compile_model(section: model::Model, pooled: &Pooled, problems: &mut Problems
         deployment,
         max_output_tokens: max_output_tokens.map(|tokens| tokens.0),
         tokenizer: tokenizer.unwrap_or_else(|| tokenizer_of(&name)),
+        catalogue: catalogue.map(|name| name.text.into()),
         name,
     }
 }

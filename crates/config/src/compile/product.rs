@@ -33,6 +33,8 @@ pub(super) fn products(
             require,
             application,
             metrics,
+            // `price::written` has read these.
+            prices: _,
             limit_lists,
         } = section;
         let id = id.id;

@@ -12,7 +12,7 @@ use crate::snapshot::{Dimension, Dimensions, Otlp, Secret, Telemetry};
 const DIMENSIONS_MAX: usize = 16;
 
 /// Labels that the metrics themselves or Prometheus use.
-const RESERVED: [&str; 5] = ["kind", "le", "quantile", "job", "instance"];
+const RESERVED: [&str; 6] = ["kind", "currency", "le", "quantile", "job", "instance"];
 
 /// `None` where none are written: the wider scope's apply.
 pub(super) fn dimensions(
@@ -72,29 +72,28 @@ pub(super) fn telemetry(section: telemetry::Telemetry, problems: &mut Problems) 
         resource,
         otlp: otlp.map(|otlp| Otlp {
             endpoint: otlp.endpoint.0,
-            headers: headers(otlp.headers, problems),
+            headers: headers("telemetry.otlp.headers", otlp.headers, problems),
             sample_ratio: otlp.sample_ratio.0,
             interval: otlp.interval.0,
         }),
     }
 }
 
-fn headers(written: Map<HeaderText>, problems: &mut Problems) -> Vec<(http::HeaderName, Secret)> {
+pub(super) fn headers(
+    field: &str,
+    written: Map<HeaderText>,
+    problems: &mut Problems,
+) -> Vec<(http::HeaderName, Secret)> {
     let mut headers = Vec::with_capacity(written.entries.len());
     let mut seen = HashSet::new();
     for Named { name, place, value } in written.entries {
         match name.parse::<http::HeaderName>() {
             Ok(parsed) if seen.insert(parsed.clone()) => headers.push((parsed, value.0)),
-            Ok(_) => problems.error(
-                place,
-                "telemetry.otlp.headers",
-                "a header is written twice",
-                "write it once",
-            ),
+            Ok(_) => problems.error(place, field, "a header is written twice", "write it once"),
             // Not quoted: it may be a value that lost its name.
             Err(_) => problems.error(
                 place,
-                "telemetry.otlp.headers",
+                field,
                 "not a header's name",
                 "write it as `authorization`",
             ),

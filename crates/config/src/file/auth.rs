@@ -17,7 +17,7 @@ const AUTHORITY: &str = "https://login.microsoftonline.com";
 /// The same address on every virtual machine of Azure.
 const METADATA_SERVICE: &str = "http://169.254.169.254";
 /// What Azure OpenAI and the other AI services ask for.
-const AI_SERVICES: &str = "https://cognitiveservices.azure.com/.default";
+const AI_SERVICES: &str = "https://cognitiveservices.azure.com";
 
 /// One way to prove the gateway to a backend.
 #[derive(Debug)]
@@ -52,8 +52,8 @@ section! {
         pub object_id: Option<Text>,
         /// Instead of `client_id`, the identity's resource id: `/subscriptions/…`.
         pub resource_id: Option<ResourceId>,
-        /// What the token is for.
-        pub resource: Text = "https://cognitiveservices.azure.com",
+        /// What the token is for. Without it, for backends, `https://cognitiveservices.azure.com`.
+        pub resource: Option<Text>,
         /// The base URL of a metadata service, asked whatever the environment says.
         pub endpoint: Option<Placed<WebUrl>>,
     }
@@ -71,8 +71,9 @@ section! {
         pub token_file: Option<Path>,
         /// Without it, `AZURE_AUTHORITY_HOST`, else `https://login.microsoftonline.com`.
         pub authority: Option<Placed<WebUrl>>,
-        /// What the token is for.
-        pub scope: Text = "https://cognitiveservices.azure.com/.default",
+        /// What the token is for. Without it, for backends,
+        /// `https://cognitiveservices.azure.com/.default`.
+        pub scope: Option<Text>,
     }
 }
 
@@ -87,8 +88,8 @@ section! {
         pub client_id: Text,
         /// The client's secret.
         pub client_secret: SecretText,
-        /// What the token is for. Without it, Azure's AI services if `tenant_id` names the issuer, else
-        /// nothing is asked for.
+        /// What the token is for. Without it, for backends, Azure's AI services if `tenant_id` names the
+        /// issuer, else nothing is asked for.
         pub scope: Option<Text>,
         /// How the secret is sent.
         pub token_endpoint_auth_method: SecretMethod = "client_secret_post",
@@ -143,16 +144,16 @@ impl Field for Auth {
             return Some(Self(BackendAuth::Bearer(token.0)));
         } else if let Some(section) = managed_identity {
             reader.within(Step::Field("managed_identity"), |reader| {
-                section.value.source(section.place, reader)
+                section.value.source(section.place, AI_SERVICES, reader)
             })
         } else if let Some(section) = workload_identity {
             reader.within(Step::Field("workload_identity"), |reader| {
-                section.value.source(section.place, reader)
+                section.value.source(section.place, AI_SERVICES, reader)
             })
         } else {
             let section = client_credentials?;
             reader.within(Step::Field("client_credentials"), |reader| {
-                section.value.source(section.place, reader)
+                section.value.source(section.place, AI_SERVICES, reader)
             })
         };
         source.map(|source| Self(BackendAuth::Token(Arc::new(source))))
@@ -165,7 +166,13 @@ impl Field for Auth {
 }
 
 impl ManagedIdentity {
-    fn source(self, place: Place, reader: &mut Reader<'_>) -> Option<TokenSource> {
+    /// `audience` is what the token is for where nothing is written.
+    pub fn source(
+        self,
+        place: Place,
+        audience: &str,
+        reader: &mut Reader<'_>,
+    ) -> Option<TokenSource> {
         let Self {
             client_id,
             object_id,
@@ -196,7 +203,7 @@ impl ManagedIdentity {
         Some(TokenSource::ManagedIdentity(snapshot::ManagedIdentity {
             service,
             assigned,
-            resource: resource.text,
+            resource: resource.map_or_else(|| audience.to_owned(), |resource| resource.text),
         }))
     }
 }
@@ -234,7 +241,13 @@ fn identity_service(place: Place, reader: &mut Reader<'_>) -> Option<IdentitySer
 }
 
 impl WorkloadIdentity {
-    fn source(self, place: Place, reader: &mut Reader<'_>) -> Option<TokenSource> {
+    /// `audience` is what the token is for where nothing is written.
+    pub fn source(
+        self,
+        place: Place,
+        audience: &str,
+        reader: &mut Reader<'_>,
+    ) -> Option<TokenSource> {
         let Self {
             tenant_id,
             client_id,
@@ -277,7 +290,7 @@ impl WorkloadIdentity {
             token_url: token_endpoint(authority, &tenant)?,
             client_id,
             token_file,
-            scope: scope.text,
+            scope: scope.map_or_else(|| format!("{audience}/.default"), |scope| scope.text),
         }))
     }
 }
@@ -300,7 +313,13 @@ fn authority_host(place: Place, reader: &mut Reader<'_>) -> Option<url::Url> {
 }
 
 impl ClientCredentials {
-    fn source(self, place: Place, reader: &mut Reader<'_>) -> Option<TokenSource> {
+    /// `audience` is what the token is for where nothing is written.
+    pub fn source(
+        self,
+        place: Place,
+        audience: &str,
+        reader: &mut Reader<'_>,
+    ) -> Option<TokenSource> {
         let Self {
             token_url,
             tenant_id,
@@ -313,7 +332,7 @@ impl ClientCredentials {
         let token_url = match (token_url, tenant_id) {
             (Some(url), None) => private(url, "token_url", is_confidential, reader)?,
             (None, Some(tenant)) => {
-                scope.get_or_insert_with(|| AI_SERVICES.to_owned());
+                scope.get_or_insert_with(|| format!("{audience}/.default"));
                 token_endpoint(url::Url::parse(AUTHORITY).ok()?, &tenant.text)?
             }
             (None, None) | (Some(_), Some(_)) => {

@@ -4,7 +4,10 @@ use domain::BackendId;
 use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::auth::Auth;
-use crate::read::{Declared, Field, Reader, Share, Span, Text, Whole, section, words};
+use super::price::{Provisioned, ScopedPrice};
+use crate::read::{
+    Declared, Field, List, Placed, Reader, Share, Span, Text, Whole, section, words,
+};
 use crate::tree::Node;
 
 section! {
@@ -25,6 +28,13 @@ section! {
         pub timeout: Timeout = "{}",
         /// When it is taken out of its pools, and for how long.
         pub breaker: Breaker = "{}",
+        /// Whose prices in the catalogue are paid here, such as `openai`, `azure` or, for data zones,
+        /// `azure/eu`. Without it, by the dialect and the host; `none` for none.
+        pub catalogue: Option<Text>,
+        /// Prices and percentages agreed on for this backend.
+        pub prices: List<Placed<ScopedPrice>> = "[]",
+        /// Throughput that is paid by the hour.
+        pub provisioned: List<Placed<Provisioned>> = "[]",
     }
 }
 
@@ -106,7 +116,7 @@ impl Field for WebUrl {
 }
 
 /// Loopback, private and link-local addresses, and names that no public resolver answers.
-fn is_near(url: &url::Url) -> bool {
+pub(crate) fn is_near(url: &url::Url) -> bool {
     match url.host() {
         Some(url::Host::Ipv4(ip)) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
         Some(url::Host::Ipv6(ip)) => {

@@ -3,8 +3,11 @@
 use domain::{BackendId, ModelName, PoolId};
 use schemars::{Schema, SchemaGenerator, json_schema};
 
+use super::price::Price;
 use crate::problem::Place;
-use crate::read::{Declared, Field, Reader, Reference, Step, Text, Whole, section, words};
+use crate::read::{
+    Declared, Field, List, Placed, Reader, Reference, Step, Text, Whole, section, words,
+};
 use crate::snapshot::TokenizerName;
 use crate::tree::{Content, Node};
 
@@ -25,6 +28,12 @@ section! {
         pub max_output_tokens: Option<Whole<0, 1_000_000_000>>,
         /// Counts its tokens. Without it, that of the model's family, else `o200k`.
         pub tokenizer: Option<TokenizerName>,
+        /// What it costs. Without it, the catalogue says.
+        pub price: Option<Placed<Price>>,
+        /// What it costs from several dates on.
+        pub prices: List<Placed<Price>> = "[]",
+        /// Its name in the catalogue, if that is neither the deployment's nor its own.
+        pub catalogue: Option<Text>,
     }
 }
 

@@ -3,6 +3,7 @@
 use domain::{ModelName, ProductId};
 
 use super::limit::LimitLists;
+use super::price::ScopedPrice;
 use super::telemetry::ProductMetrics;
 use crate::read::{Declared, List, Placed, Reference, Text, section, words};
 
@@ -21,6 +22,8 @@ section! {
         pub application: Option<ApplicationSource>,
         /// Token metrics by dimensions of this product's own.
         pub metrics: ProductMetrics = "{}",
+        /// Prices and percentages for its subscriptions.
+        pub prices: List<Placed<ScopedPrice>> = "[]",
         ..limit_lists: LimitLists,
     }
 }

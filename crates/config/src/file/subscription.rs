@@ -3,7 +3,8 @@
 use domain::{ApplicationName, ProductId, SubscriptionId};
 
 use super::limit::LimitLists;
-use crate::read::{Declared, KeyText, Reference, Text, section, words};
+use super::price::ScopedPrice;
+use crate::read::{Declared, KeyText, List, Placed, Reference, Text, section, words};
 use crate::snapshot::SubscriptionState;
 
 section! {
@@ -21,6 +22,8 @@ section! {
         pub state: SubscriptionState = "active",
         /// Its keys. `tollgate keys create` makes keys outside the file.
         pub keys: Keys = "{}",
+        /// Prices and percentages agreed on with it.
+        pub prices: List<Placed<ScopedPrice>> = "[]",
         ..limit_lists: LimitLists,
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use domain::{ApplicationName, BackendId, ModelName, PoolId, ProductId, SubscriptionId};
+use domain::{ApplicationName, BackendId, ModelName, PoolId, ProductId, SinkId, SubscriptionId};
 use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::suggest::nearest;
@@ -249,6 +249,7 @@ named! {
     SubscriptionId: "subscription" in "subscriptions", Id;
     ApplicationName: "application" in "applications", Printable;
     IssuerName: "issuer" in "identity.jwt", Id;
+    SinkId: "sink" in "sinks", Id;
 }
 
 /// The name of a token issuer.

@@ -194,12 +194,12 @@ impl Field for TimeZone {
 }
 
 /// A scalar that must not be quoted: `"5"` is text, `5` a number. What came from outside is either.
-struct Plain<'n> {
+pub(super) struct Plain<'n> {
     node: &'n Node,
-    filled: crate::interpolate::Filled<'n>,
+    pub(super) filled: crate::interpolate::Filled<'n>,
 }
 
-fn plain<'n>(
+pub(super) fn plain<'n>(
     node: &'n Node,
     reader: &mut Reader<'_>,
     wanted: &str,
@@ -218,7 +218,7 @@ fn plain<'n>(
 }
 
 impl Plain<'_> {
-    fn checked<T>(
+    pub(super) fn checked<T>(
         &self,
         value: Option<T>,
         wanted: &str,

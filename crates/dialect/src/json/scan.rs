@@ -7,6 +7,9 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use smallvec::SmallVec;
+use wide::u8x16;
+
 use super::{Json, is_whitespace, unescape};
 
 /// The document is not JSON. Where and why is serde's to say, of the few that are not.
@@ -53,9 +56,9 @@ pub(crate) struct Scan<'a> {
     at: usize,
     expects: Expects,
     /// Of each open container, whether it is an object.
-    open: Vec<bool>,
-    /// All bytes of strings, or-ed, in eight columns.
-    seen: u64,
+    open: SmallVec<[bool; 32]>,
+    /// All bytes of strings, or-ed, in sixteen columns.
+    seen: u8x16,
 }
 
 #[derive(Clone, Copy)]
@@ -74,8 +77,8 @@ impl<'a> Scan<'a> {
             document,
             at: 0,
             expects: Expects::Value,
-            open: Vec::with_capacity(16),
-            seen: 0,
+            open: SmallVec::new(),
+            seen: u8x16::ZERO,
         }
     }
 
@@ -86,7 +89,7 @@ impl<'a> Scan<'a> {
 
     /// Of what was read. Outside of strings no document has such a byte.
     pub fn has_non_ascii(&self) -> bool {
-        self.seen & u64::from_ne_bytes([0x80; 8]) != 0
+        !self.seen.to_array().is_ascii()
     }
 
     /// `None` after the document's end, where nothing but whitespace may follow its value.
@@ -198,21 +201,36 @@ impl<'a> Scan<'a> {
         let mut has_escapes = false;
         let mut at = start;
         loop {
-            at += plain_length(&self.document[at..], &mut self.seen);
-            match *self.document.get(at).ok_or(Malformed)? {
-                b'"' => break,
-                b'\\' => {
-                    has_escapes = true;
-                    at += escape(&self.document[at + 1..])? + 1;
+            let chunk = chunk(&self.document[at..]);
+            self.seen |= chunk;
+            let mut stops = stops(chunk);
+            let mut next = at + LANES;
+            // All of a chunk's escapes in one look: text that was code or JSON itself is full of them.
+            while stops != 0 {
+                let stop = at + stops.trailing_zeros() as usize;
+                match self.document.get(stop) {
+                    Some(b'"') => {
+                        self.at = stop + 1;
+                        return Ok(Text {
+                            span: start..stop,
+                            has_escapes,
+                        });
+                    }
+                    Some(b'\\') => {
+                        has_escapes = true;
+                        let end = stop + 1 + escape(&self.document[stop + 1..])?;
+                        if end >= next {
+                            next = end;
+                            break;
+                        }
+                        stops &= u32::MAX << (end - at);
+                    }
+                    // A control character, or the document's end.
+                    _ => return Err(Malformed),
                 }
-                _ => return Err(Malformed),
             }
+            at = next;
         }
-        self.at = at + 1;
-        Ok(Text {
-            span: start..at,
-            has_escapes,
-        })
     }
 }
 
@@ -251,71 +269,39 @@ pub(crate) fn members<'a, const N: usize>(
     Ok(found)
 }
 
-/// How many bytes come before a quote, a backslash or a control character. Bytes up to there are
-/// or-ed into `seen`, and maybe some behind.
+/// Bytes of text that are looked at together.
+const LANES: usize = 16;
+
+/// The next bytes of text, made up with quotes where it ends.
 #[inline]
-pub(super) fn plain_length(text: &[u8], seen: &mut u64) -> usize {
+fn chunk(text: &[u8]) -> u8x16 {
+    if let Some(chunk) = text.first_chunk::<LANES>() {
+        return u8x16::new(*chunk);
+    }
+    let mut last = [b'"'; LANES];
+    last[..text.len()].copy_from_slice(text);
+    u8x16::new(last)
+}
+
+/// How many bytes come before a quote, a backslash or a control character.
+pub(super) fn plain_length(text: &[u8]) -> usize {
     let mut at = 0;
-    // Most names and numbers end here; longer text is worth the wider look.
-    if let Some(word) = text.first_chunk::<8>() {
-        *seen |= u64::from_ne_bytes(*word);
-        if let Some(length) = first_stop(*word) {
-            return length;
+    loop {
+        let stops = stops(chunk(&text[at..]));
+        if stops != 0 {
+            return at + stops.trailing_zeros() as usize;
         }
-        at = 8;
-        while let Some(chunk) = text[at..].first_chunk::<16>()
-            && !any_stop(chunk)
-        {
-            let chunk = u128::from_ne_bytes(*chunk);
-            *seen |= chunk as u64 | (chunk >> 64) as u64;
-            at += 16;
-        }
-        while let Some(word) = text[at..].first_chunk::<8>() {
-            *seen |= u64::from_ne_bytes(*word);
-            if let Some(length) = first_stop(*word) {
-                return at + length;
-            }
-            at += 8;
-        }
+        at += LANES;
     }
-    for &byte in &text[at..] {
-        if is_stop(byte) {
-            break;
-        }
-        *seen |= u64::from(byte);
-        at += 1;
-    }
-    at
 }
 
+/// One bit for each byte that ends a run of plain text.
 #[inline]
-fn is_stop(byte: u8) -> bool {
-    byte == b'"' || byte == b'\\' || byte < 0x20
-}
-
-/// In a form that the compiler makes a few vector instructions of.
-#[inline]
-fn any_stop(chunk: &[u8; 16]) -> bool {
-    let mut any = 0;
-    for &byte in chunk {
-        any |= u8::from(byte == b'"') | u8::from(byte == b'\\') | u8::from(byte < 0x20);
-    }
-    any != 0
-}
-
-/// All eight bytes in one register. Subtracting sets a byte's high bit where it was smaller, and may
-/// borrow from those behind it: so the first that is set is right, whatever those behind it say.
-#[inline]
-fn first_stop(word: [u8; 8]) -> Option<usize> {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    let word = u64::from_le_bytes(word);
-    let quote = word ^ (ONES * b'"' as u64);
-    let backslash = word ^ (ONES * b'\\' as u64);
-    let stops = (quote.wrapping_sub(ONES) & !quote)
-        | (backslash.wrapping_sub(ONES) & !backslash)
-        | (word.wrapping_sub(ONES * 0x20) & !word);
-    let stops = stops & (ONES * 0x80);
-    (stops != 0).then(|| stops.trailing_zeros() as usize / 8)
+fn stops(text: u8x16) -> u32 {
+    let is_control = text.min(u8x16::splat(0x1f)).simd_eq(text);
+    let is_quote = text.simd_eq(u8x16::splat(b'"'));
+    let is_backslash = text.simd_eq(u8x16::splat(b'\\'));
+    (is_control | is_quote | is_backslash).to_bitmask()
 }
 
 /// The length of the escape whose backslash came before.
@@ -564,8 +550,9 @@ mod tests {
 
         #[test]
         fn a_plain_run_ends_where_a_search_says(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
-            let expected = bytes.iter().position(|&byte| is_stop(byte)).unwrap_or(bytes.len());
-            prop_assert_eq!(plain_length(&bytes, &mut 0), expected);
+            let is_stop = |&byte: &u8| byte == b'"' || byte == b'\\' || byte < 0x20;
+            let expected = bytes.iter().position(is_stop).unwrap_or(bytes.len());
+            prop_assert_eq!(plain_length(&bytes), expected);
         }
     }
 }

@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use memchr::memchr_iter;
 use serde::de::IgnoredAny;
+use smallvec::SmallVec;
 
 use super::scan::{Scan, Text, Token};
 
@@ -46,8 +47,8 @@ pub(crate) fn check<'a>(body: &'a [u8], member: impl FnMut(Member<'a>)) -> Resul
     let walk = Walk {
         body,
         scan: Scan::new(body),
-        objects: Vec::with_capacity(8),
-        keys: Vec::with_capacity(16),
+        objects: SmallVec::new(),
+        keys: SmallVec::new(),
         current: Member::default(),
     };
     // One pass says that all is well. Which of several faults is told takes another.
@@ -124,9 +125,9 @@ struct Walk<'a> {
     body: &'a [u8],
     scan: Scan<'a>,
     /// Of each open object, how deep it is and where its keys start.
-    objects: Vec<Object>,
+    objects: SmallVec<[Object; 8]>,
     /// The keys of all open objects.
-    keys: Vec<Cow<'a, [u8]>>,
+    keys: SmallVec<[Cow<'a, [u8]>; 16]>,
     current: Member<'a>,
 }
 
@@ -219,10 +220,11 @@ impl<'a> Walk<'a> {
 
     fn close(&mut self, end: usize) -> Result<(), Flaw> {
         let closed = self.scan.depth() + 1;
-        let Some(Object { keys_start, .. }) = self.objects.pop_if(|object| object.depth == closed)
-        else {
+        let is_closed = |object: &&Object| object.depth == closed;
+        let Some(&Object { keys_start, .. }) = self.objects.last().filter(is_closed) else {
             return Ok(()); // An array.
         };
+        self.objects.pop();
         let keys = &self.keys[keys_start..];
         if keys.len() > KEYS_MAX {
             return Err(Flaw::TooManyKeys { end });

@@ -28,8 +28,10 @@ pub struct Book {
 /// One line of the book.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Where it stands, for people: `backends[eastus].prices[0] (tollgate.yaml:12)`.
+    /// What it is: `backends[eastus].prices[0]`. A part of a price's identity.
     pub origin: Arc<str>,
+    /// Where it was read: `tollgate.yaml:12`.
+    pub written: Arc<str>,
     /// Absent: every model.
     pub models: Option<Vec<ModelName>>,
     pub since: Option<Wall>,
@@ -54,7 +56,8 @@ pub enum Term {
 /// How many `to` one `from` is worth.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExchangeRate {
-    pub origin: Arc<str>,
+    /// Where it was read: `tollgate.yaml:12`.
+    pub written: Arc<str>,
     pub from: Currency,
     pub to: Currency,
     pub rate: Factor,
@@ -90,7 +93,8 @@ pub struct Answer<'b> {
     pub adjustments: Vec<(Level, &'b Entry)>,
     pub exchange: Exchange<'b>,
     pub passed_over: Vec<(Level, &'b Entry, PassedOver)>,
-    currency: Currency,
+    /// What amounts are in.
+    pub currency: Currency,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,16 +177,14 @@ impl Book {
         }
     }
 
-    /// The prices of all times. `id` names a price by all that made it.
+    /// The prices of all times, each made of its answer by `price`: see [`Answer::price`].
     pub fn schedule(
         &self,
         question: &Question<'_>,
-        id: &mut dyn FnMut(&Answer<'_>) -> PriceId,
+        price: &mut dyn FnMut(&Answer<'_>) -> Option<Arc<Price>>,
     ) -> Schedule {
-        Schedule::new(self.changes(question).into_iter().map(|since| {
-            let answer = self.answer(question, since);
-            (since, answer.price(id).map(Arc::new))
-        }))
+        let changes = self.changes(question).into_iter();
+        Schedule::new(changes.map(|since| (since, price(&self.answer(question, since)))))
     }
 
     /// Whether anything at these two scopes could change what the model costs by itself.
@@ -284,8 +286,9 @@ fn best<'b>(entries: &[&'b Entry], at: Wall) -> Option<&'b Entry> {
 }
 
 impl Answer<'_> {
-    /// `None`: there is none, or no exchange rate for it.
-    pub fn price(&self, id: &mut dyn FnMut(&Self) -> PriceId) -> Option<Price> {
+    /// `None`: there is none, or no exchange rate for it. `text` says all that made it, and `id`
+    /// is made of that.
+    pub fn price(&self, name: impl FnOnce(&Self) -> (PriceId, Arc<str>)) -> Option<Price> {
         let (_, entry) = self.chosen?;
         let card = match &entry.term {
             Term::Rates { card, .. } => Arc::clone(card),
@@ -295,8 +298,10 @@ impl Answer<'_> {
         if let Exchange::Missing { .. } = self.exchange {
             return None;
         }
+        let (id, text) = name(self);
         Some(Price {
-            id: id(self),
+            id,
+            text,
             card,
             factor: self.factor(),
             currency: self.currency,

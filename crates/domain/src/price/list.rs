@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Price, Rates};
 use crate::ids::BackendId;
 use crate::money::{Currency, Nanos};
-use crate::record::{Cost, OpeningPrice, PriceId};
+use crate::record::{Cost, OpeningPrice};
 use crate::time::Wall;
 use crate::usage::{ServiceTier, Usage};
 
@@ -41,7 +41,7 @@ pub struct Ceiling {
     pub completion_per_million: Nanos,
     pub currency: Currency,
     /// Of the dearest prompt.
-    pub price: PriceId,
+    pub price: Arc<Price>,
 }
 
 impl PriceList {
@@ -62,7 +62,7 @@ impl PriceList {
     pub fn ceiling(&self, at: Wall, ask: &Ask) -> Result<Ceiling, BackendId> {
         let mut ceiling: Option<Ceiling> = None;
         for (backend, schedule) in &self.members {
-            let bound = schedule.at(at).and_then(|price| price.ceiling(ask));
+            let bound = schedule.at(at).and_then(|price| Price::ceiling(price, ask));
             let Some(bound) = bound else {
                 return Err(backend.clone());
             };
@@ -106,6 +106,11 @@ impl Schedule {
         self.spans.iter().find(gap).map(|(since, _)| *since)
     }
 
+    /// By when each begins.
+    pub fn spans(&self) -> &[(Wall, Option<Arc<Price>>)] {
+        &self.spans
+    }
+
     pub fn prices(&self) -> impl Iterator<Item = &Arc<Price>> {
         self.spans.iter().filter_map(|(_, price)| price.as_ref())
     }
@@ -113,7 +118,7 @@ impl Schedule {
 
 impl Price {
     /// `None` if there is no rate for what the call may use.
-    pub fn ceiling(&self, ask: &Ask) -> Option<Ceiling> {
+    pub fn ceiling(self: &Arc<Self>, ask: &Ask) -> Option<Ceiling> {
         let standard = self.card.rates(ServiceTier::Standard, ask.prompt_tokens);
         let asked = self.card.rates(ask.tier, ask.prompt_tokens);
         let bound = |of: fn(&Rates, &Ask) -> Option<Nanos>| {
@@ -127,7 +132,7 @@ impl Price {
             prompt_per_million: self.factor.rate_bound(prompt),
             completion_per_million: self.factor.rate_bound(completion),
             currency: self.currency,
-            price: self.id.clone(),
+            price: Arc::clone(self),
         })
     }
 }
@@ -170,9 +175,9 @@ impl Ceiling {
     }
 
     /// What an interrupted call is charged.
-    pub fn into_opening(self) -> OpeningPrice {
+    pub fn opening(&self) -> OpeningPrice {
         OpeningPrice {
-            id: self.price,
+            id: self.price.id.clone(),
             currency: self.currency,
             prompt_per_million: self.prompt_per_million,
             completion_per_million: self.completion_per_million,

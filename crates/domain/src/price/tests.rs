@@ -32,6 +32,7 @@ fn gpt_4o() -> Rates {
 fn price(card: RateCard) -> Price {
     Price {
         id: PriceId::from("p"),
+        text: "{}".into(),
         card: Arc::new(card),
         factor: Factor::ONE,
         currency: Currency::USD,
@@ -239,6 +240,7 @@ fn rates_entry(origin: &str, models: Option<&[&str]>, input: &str) -> Entry {
     };
     Entry {
         origin: origin.into(),
+        written: "tollgate.yaml:1".into(),
         models: models.map(|models| models.iter().map(|model| ModelName::from(*model)).collect()),
         since: None,
         until: None,
@@ -282,6 +284,15 @@ impl Asked {
             currency: currency.parse().expect("a currency"),
         }
     }
+}
+
+/// By what was chosen and what it is multiplied by.
+fn named(answer: &book::Answer<'_>) -> Option<Arc<Price>> {
+    let name = |answer: &book::Answer<'_>| {
+        let id = format!("{:?} x {}", answer.chosen, answer.factor());
+        (PriceId(id.into()), "{}".into())
+    };
+    answer.price(name).map(Arc::new)
 }
 
 /// A catalogue's price, and nothing else.
@@ -386,7 +397,7 @@ fn within_a_scope_the_entry_that_names_the_model_wins_then_the_latest() {
 fn without_an_exchange_rate_in_effect_there_is_no_price() {
     let mut book = book();
     let rate = |rate: &str, since| ExchangeRate {
-        origin: "exchange_rates[0]".into(),
+        written: "tollgate.yaml:1".into(),
         from: Currency::USD,
         to: EUR.parse().unwrap(),
         rate: Factor::exchange_rate(rate).unwrap(),
@@ -395,9 +406,7 @@ fn without_an_exchange_rate_in_effect_there_is_no_price() {
     book.exchange_rates = vec![rate("0.92", 100), rate("0.95", 200)];
     let asked = asked();
     let question = asked.of(EUR);
-    let schedule = book.schedule(&question, &mut |answer| {
-        PriceId(answer.factor().to_string().into())
-    });
+    let schedule = book.schedule(&question, &mut named);
     assert_eq!(schedule.at(Wall(99)), None);
     let factor = |at| schedule.at(Wall(at)).unwrap().factor.to_string();
     assert_eq!(
@@ -420,9 +429,7 @@ fn a_provisioned_deployment_costs_nothing_by_the_call() {
     book.backends.insert("eastus".into(), vec![provisioned]);
     let asked = asked();
     let answer = book.answer(&asked.of(EUR), Wall(0));
-    let price = answer
-        .price(&mut |_| PriceId::from("p"))
-        .expect("no rate is needed for nothing");
+    let price = named(&answer).expect("no rate is needed for nothing");
     let usage = Usage {
         tier: ServiceTier::Priority,
         audio_prompt: 5,
@@ -454,7 +461,7 @@ fn a_ceiling_is_that_of_the_dearest_member_and_a_member_without_price_is_named()
     let ceiling = list.ceiling(Wall(0), &Ask::default()).unwrap();
     assert_eq!(ceiling.prompt_per_million, "25".parse().unwrap());
     assert_eq!(ceiling.completion_per_million, "100".parse().unwrap());
-    assert_eq!(ceiling.price, PriceId::from("dear"));
+    assert_eq!(ceiling.price.id, PriceId::from("dear"));
     list.members.push(("c".into(), Schedule::default()));
     assert_eq!(list.ceiling(Wall(0), &Ask::default()), Err("c".into()));
 }
@@ -494,9 +501,10 @@ proptest! {
             ..price(RateCard { tiers: vec![TierRates { tier: ServiceTier::Standard, base, steps }] })
         };
         let ask = Ask { prompt_tokens: usage.prompt, writes_cache: true, has_audio: true, ..Ask::default() };
-        let ceiling = price.ceiling(&ask).unwrap();
+        let price = Arc::new(price);
+            let ceiling = price.ceiling(&ask).unwrap();
         if let Some(bill) = price.bill(&usage) {
-            let bound = ceiling.into_opening().cost(usage.prompt, usage.completion).amount();
+            let bound = ceiling.opening().cost(usage.prompt, usage.completion).amount();
             prop_assert!(bill.amount <= bound, "{:?} > {:?}", bill.amount, bound);
             prop_assert!(bill.saved >= Nanos::ZERO);
         }
@@ -516,10 +524,9 @@ proptest! {
         book.models.insert(MODEL.into(), entries.collect());
         let asked = asked();
         let question = asked.of("USD");
-        let mut id = |answer: &book::Answer<'_>| PriceId(format!("{:?}", answer.chosen).into());
-        let schedule = book.schedule(&question, &mut id);
-        let answer = book.answer(&question, Wall(at)).price(&mut id);
-        prop_assert_eq!(schedule.at(Wall(at)).map(|price| &**price), answer.as_ref());
+        let schedule = book.schedule(&question, &mut named);
+        let answer = named(&book.answer(&question, Wall(at)));
+        prop_assert_eq!(schedule.at(Wall(at)), answer.as_ref());
     }
 }
 

@@ -1,5 +1,7 @@
 //! The application's name: cleaned and bounded, because clients choose it.
 
+use std::borrow::Cow;
+
 use domain::ApplicationName;
 use http::{HeaderMap, HeaderName};
 
@@ -17,11 +19,15 @@ pub(super) fn application(text: &str) -> Option<ApplicationName> {
     if text.is_empty() {
         None
     } else {
-        Some(ApplicationName(text.into()))
+        Some(ApplicationName::from(&*text))
     }
 }
 
-pub(super) fn bounded(text: &str) -> String {
+pub(super) fn bounded(text: &str) -> Cow<'_, str> {
+    let is_plain = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
+    if text.len() <= NAME_BYTES_MAX && text.bytes().all(is_plain) {
+        return Cow::Borrowed(text.trim());
+    }
     let mut name: String = text
         .chars()
         .filter(|c| !c.is_control())
@@ -30,7 +36,7 @@ pub(super) fn bounded(text: &str) -> String {
     name = name.trim().to_owned();
     name.truncate(name.floor_char_boundary(NAME_BYTES_MAX));
     name.truncate(name.trim_end().len());
-    name
+    Cow::Owned(name)
 }
 
 #[cfg(test)]

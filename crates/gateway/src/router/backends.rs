@@ -13,6 +13,7 @@ use domain::retry::RetryBudget;
 use domain::saturation::Saturation;
 use domain::{BackendId, Mono, PoolId};
 use foldhash::fast::RandomState;
+use http::HeaderValue;
 
 use crate::clock::Clock;
 use crate::credentials::{Credential, Credentials, Followed, Identities};
@@ -23,6 +24,8 @@ use crate::upstream::{self, Connections};
 #[derive(Debug)]
 pub struct BackendState {
     definition: Arc<Backend>,
+    /// Its id, as answers name it; `None` if no header can.
+    name: Option<HeaderValue>,
     connections: Connections,
     credential: Credential,
     /// Shared with the state that a reload replaced, so that a breaker stays open across it.
@@ -38,6 +41,10 @@ struct Health {
 impl BackendState {
     pub fn id(&self) -> &BackendId {
         &self.definition.id
+    }
+
+    pub fn name(&self) -> Option<&HeaderValue> {
+        self.name.as_ref()
     }
 
     pub fn definition(&self) -> &Arc<Backend> {
@@ -272,6 +279,7 @@ impl Backends {
             };
             let state = BackendState {
                 definition: definition.clone(),
+                name: HeaderValue::from_str(id.as_str()).ok(),
                 connections,
                 credential: credentials.of(definition, &mut identities),
                 health,

@@ -24,6 +24,8 @@ pub fn write(told: &Told<'_>) {
             "gen_ai.usage.input_tokens" = usage.prompt,
             "gen_ai.usage.output_tokens" = usage.completion,
             "tollgate.usage.estimated" = record.metered.is_estimated(),
+            "tollgate.cost" = record.cost.price().map(|_| record.cost.amount().to_string()),
+            "tollgate.currency" = record.cost.currency().map(|currency| currency.to_string()),
             "http.response.status_code" = record.status,
             "tollgate.outcome" = record.outcome.as_str(),
             "tollgate.rule" = record.rule.as_deref(),

@@ -72,6 +72,12 @@ metrics! {
         "Calls in flight, refused and unauthenticated ones too while they last.";
     TOKENS = Counter "tollgate_tokens" ("tollgate.tokens", "{token}") ["subscription", "model", "kind"]:
         "Tokens metered. `prompt` includes `cached_prompt` and `cache_write`, `completion` includes `reasoning`; `estimated` are those of the total that no provider reported.";
+    COST = Counter "tollgate_cost" ("tollgate.cost", "{currency}") ["subscription", "model", "currency"]:
+        "What calls cost, in units of the currency.";
+    SAVED = Counter "tollgate_saved" ("tollgate.saved", "{currency}") ["subscription", "model", "currency"]:
+        "What caches kept off the cost, in units of the currency.";
+    UNPRICED = Counter "tollgate_unpriced_calls" ("tollgate.unpriced_calls", "{call}") ["subscription", "model"]:
+        "Calls that used tokens for which no price is known. Their cost is in no sum.";
     REFUSALS = Counter "tollgate_refusals" ("tollgate.refusals", "{call}") ["rule"]:
         "Calls of authenticated callers that got an error of the gateway: the limit's id, else the error's code.";
     SHED = Counter "tollgate_shed" ("tollgate.shed", "{call}") ["reason"]:
@@ -114,6 +120,12 @@ metrics! {
         "Calls that reached their limits, by the configured dimensions.";
     USAGE_TOKENS = Counter "tollgate_usage_tokens" ("tollgate.usage.tokens", "{token}") ["kind"]:
         "Tokens metered, by kind and the configured dimensions.";
+    USAGE_COST = Counter "tollgate_usage_cost" ("tollgate.usage.cost", "{currency}") ["currency"]:
+        "What calls cost, in units of the currency, by the configured dimensions.";
+    USAGE_SAVED = Counter "tollgate_usage_saved" ("tollgate.usage.saved", "{currency}") ["currency"]:
+        "What caches kept off the cost, in units of the currency, by the configured dimensions.";
+    USAGE_UNPRICED = Counter "tollgate_usage_unpriced_calls" ("tollgate.usage.unpriced_calls", "{call}") []:
+        "Calls that used tokens for which no price is known, by the configured dimensions.";
     DIMENSION_FAULTS = Counter "tollgate_dimension_faults" ("tollgate.dimension.faults", "{call}") ["dimension"]:
         "Calls whose dimension could not be evaluated and stands as `unknown`.";
     DIMENSION_FOLDED = Counter "tollgate_dimension_folded" ("tollgate.dimension.folded", "{call}") ["dimension"]:
@@ -138,6 +150,19 @@ metrics! {
         "Calls whose detail was folded into sums, because memory was full too.";
     LEDGER_FAULT = Gauge "tollgate_ledger_fault" ("tollgate.ledger.fault", "1") ["part"]:
         "1 while this part of the ledger fails: `journal`, `database`. /readyz says why.";
+
+    SINK_LAG = Gauge "tollgate_sink_lag_records" ("tollgate.sink.lag", "{record}") ["sink"]:
+        "Calls on the ledger that the sink has not taken yet.";
+    SINK_LAG_TIME = Gauge "tollgate_sink_lag_seconds" ("tollgate.sink.lag.time", "s") ["sink"]:
+        "How long the oldest of them has been waiting.";
+    SINK_EVENTS = Counter "tollgate_sink_events" ("tollgate.sink.events", "{event}") ["sink", "result"]:
+        "Events of this process that the sink took (`delivered`) or will never take (`refused`: set aside in `data_dir/sinks`).";
+    SINK_FAILURES = Counter "tollgate_sink_failures" ("tollgate.sink.failures", "{delivery}") ["sink"]:
+        "Deliveries that failed; each is tried again.";
+    SINK_SUCCESS = Gauge "tollgate_sink_last_success_timestamp_seconds" ("tollgate.sink.last_success", "s") ["sink"]:
+        "When the sink last took an event, in seconds since 1970; 0 if it has not since the start.";
+    SINK_FAILING = Gauge "tollgate_sink_failing" ("tollgate.sink.failing", "1") ["sink", "kind"]:
+        "1 while the sink's latest delivery failed. /readyz says why.";
 
     CONFIG_REVISION = Gauge "tollgate_config_revision" ("tollgate.config.revision", "1") []:
         "Revision of the configuration in force, from 1 in each process.";

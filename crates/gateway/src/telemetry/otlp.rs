@@ -5,8 +5,8 @@
 
 mod export;
 mod metrics;
-mod protobuf;
-mod resource;
+pub(crate) mod protobuf;
+pub(crate) mod resource;
 mod span;
 
 pub use export::{Exporter, export};

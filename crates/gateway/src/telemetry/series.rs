@@ -13,6 +13,7 @@ use papaya::Equivalent;
 use super::bounded::Bounded;
 use super::catalogue;
 use super::histogram::{CALL_TIME, FIRST_TIME, Histogram, OVERHEAD, TOKENS};
+use super::money::{Money, units};
 use super::sample::{Family, Value};
 
 /// Past these, what is new is counted under `other`. A pair takes some 250 bytes, a model's
@@ -173,6 +174,9 @@ impl CallSeries {
         let mut calls = Family::new(&catalogue::CALLS);
         let mut tokens = Family::new(&catalogue::TOKENS);
         let mut retries = Family::new(&catalogue::RETRIES);
+        let mut cost = Family::new(&catalogue::COST);
+        let mut saved = Family::new(&catalogue::SAVED);
+        let mut unpriced = Family::new(&catalogue::UNPRICED);
         let mut say = |subscription: &str, model: &str, series: &PairSeries| {
             for (outcome, count) in Outcome::ALL.iter().zip(&series.outcomes) {
                 let count = count.load(Ordering::Relaxed);
@@ -186,6 +190,15 @@ impl CallSeries {
             for (kind, sum) in series.tokens.read() {
                 tokens.add(&[subscription, model, kind], Value::Whole(sum));
             }
+            for sum in series.money.sums() {
+                let labels = [subscription, model, sum.currency.as_str()];
+                cost.add(&labels, Value::Real(units(sum.cost)));
+                saved.add(&labels, Value::Real(units(sum.saved)));
+            }
+            let calls = series.money.unpriced();
+            if calls > 0 {
+                unpriced.add(&[subscription, model], Value::Whole(calls));
+            }
             let retried = series.retries.load(Ordering::Relaxed);
             if retried > 0 {
                 retries.add(&[subscription, model], Value::Whole(retried));
@@ -196,7 +209,7 @@ impl CallSeries {
         if let Some(series) = self.pairs.other() {
             say(OTHER, OTHER, series);
         }
-        into.extend([calls, tokens, retries]);
+        into.extend([calls, tokens, retries, cost, saved, unpriced]);
 
         let mut refusals = Family::new(&catalogue::REFUSALS);
         let mut say = |rule: &str, count: &AtomicU64| {
@@ -344,6 +357,7 @@ struct PairSeries {
     /// In the order of [`Outcome::ALL`].
     outcomes: [AtomicU64; Outcome::ALL.len()],
     tokens: Tokens,
+    money: Money,
     retries: AtomicU64,
 }
 
@@ -353,6 +367,7 @@ impl PairSeries {
             count.fetch_add(1, Ordering::Relaxed);
         }
         self.tokens.add(&record.metered);
+        self.money.add(record);
         if let Some(retries @ 1..) = record.attempts.len().checked_sub(1) {
             self.retries.fetch_add(retries as u64, Ordering::Relaxed);
         }

@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use config::snapshot::Dimensions;
 use config::{CallContext, Snapshot};
-use domain::Metered;
+use domain::record::CallRecord;
 use smallvec::SmallVec;
 
 use super::bounded::Bounded;
 use super::catalogue;
+use super::money::{Money, units};
 use super::sample::{Family, Label, Sample, Value};
 use super::series::Tokens;
 
@@ -45,6 +46,7 @@ pub struct UsageSeries {
     names: Key,
     calls: AtomicU64,
     tokens: Tokens,
+    money: Money,
 }
 
 /// The distinct values of each dimension, as far as they have a series.
@@ -67,9 +69,10 @@ impl Default for Usage {
 }
 
 impl UsageSeries {
-    pub fn count(&self, metered: &Metered) {
+    pub fn count(&self, record: &CallRecord) {
         self.calls.fetch_add(1, Ordering::Relaxed);
-        self.tokens.add(metered);
+        self.tokens.add(&record.metered);
+        self.money.add(record);
     }
 }
 
@@ -180,24 +183,36 @@ impl Usage {
     pub fn families(&self, into: &mut Vec<Family>) {
         let mut calls = Family::new(&catalogue::USAGE_CALLS);
         let mut tokens = Family::new(&catalogue::USAGE_TOKENS);
+        let mut cost = Family::new(&catalogue::USAGE_COST);
+        let mut saved = Family::new(&catalogue::USAGE_SAVED);
+        let mut unpriced = Family::new(&catalogue::USAGE_UNPRICED);
         for series in self.series.pin().values() {
             calls.samples.push(Sample {
                 labels: series.labels(),
                 value: Value::Whole(series.calls.load(Ordering::Relaxed)),
             });
             for (kind, sum) in series.tokens.read() {
-                let mut labels = series.labels();
-                labels.push(Label {
-                    name: Cow::Borrowed("kind"),
-                    value: Cow::Borrowed(kind),
-                });
                 tokens.samples.push(Sample {
-                    labels,
+                    labels: series.labels_and("kind", Cow::Borrowed(kind)),
                     value: Value::Whole(sum),
                 });
             }
+            for sum in series.money.sums() {
+                for (family, amount) in [(&mut cost, sum.cost), (&mut saved, sum.saved)] {
+                    family.samples.push(Sample {
+                        labels: series.labels_and("currency", sum.currency.to_string().into()),
+                        value: Value::Real(units(amount)),
+                    });
+                }
+            }
+            if series.money.unpriced() > 0 {
+                unpriced.samples.push(Sample {
+                    labels: series.labels(),
+                    value: Value::Whole(series.money.unpriced()),
+                });
+            }
         }
-        into.extend([calls, tokens]);
+        into.extend([calls, tokens, cost, saved, unpriced]);
         let counts = [
             (&catalogue::DIMENSION_FAULTS, &self.faults),
             (&catalogue::DIMENSION_FOLDED, &self.folded),
@@ -223,7 +238,17 @@ impl UsageSeries {
             names: names.clone(),
             calls: AtomicU64::new(0),
             tokens: Tokens::default(),
+            money: Money::default(),
         })
+    }
+
+    fn labels_and(&self, name: &'static str, value: Cow<'static, str>) -> Vec<Label> {
+        let mut labels = self.labels();
+        labels.push(Label {
+            name: Cow::Borrowed(name),
+            value,
+        });
+        labels
     }
 
     fn labels(&self) -> Vec<Label> {
@@ -310,9 +335,11 @@ fn cut(value: Cow<'_, str>) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use config::Expression;
     use config::snapshot::Dimension;
-    use domain::ModelName;
+    use domain::{Cost, ModelName};
     use http::{HeaderMap, HeaderValue};
 
     use super::*;
@@ -364,18 +391,8 @@ mod tests {
         crate::telemetry::exposition::text(&families)
     }
 
-    const ONE: Metered = Metered::Reported(domain::Usage {
-        tier: domain::ServiceTier::Standard,
-        cache_write_1h: 0,
-        prompt: 1,
-        completion: 0,
-        cached_prompt: 0,
-        cache_write: 0,
-        reasoning: 0,
-        audio_prompt: 0,
-        audio_completion: 0,
-        images: 0,
-    });
+    static ONE: LazyLock<CallRecord> =
+        LazyLock::new(|| crate::telemetry::money::tests::record(Cost::Nothing));
 
     #[test]
     fn a_million_users_stay_within_the_bound_and_models_stay_apart() {

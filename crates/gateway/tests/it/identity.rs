@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::snapshot::{
-    Algorithm, Issuer, KeyGrant, KeyHash, Match, Product, Require, RequiredClaim, Settings,
+    Algorithm, Issuer, KeyGrant, KeyHash, Match, Prices, Product, Require, RequiredClaim, Settings,
     Subscription, SubscriptionState,
 };
 use config::{Expression, Snapshot};
@@ -223,5 +223,7 @@ fn snapshot() -> Snapshot {
         backends: HashMap::new(),
         limits: Vec::new(),
         application_limits: HashMap::new(),
+        prices: Prices::none(domain::Currency::USD),
+        sinks: Vec::new(),
     }
 }

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod sinks;
+#[cfg(test)]
 mod telemetry;
 
 // The data path against backends that fail as they are told.
@@ -15,6 +17,8 @@ mod stage;
 mod breakers;
 #[cfg(test)]
 mod budget;
+#[cfg(test)]
+mod costs;
 #[cfg(test)]
 mod fault_matrix;
 #[cfg(test)]

@@ -9,7 +9,7 @@ use config::{Environment, Snapshot, Source};
 use dialect::{Encoding, Operation};
 use domain::pool::MemberState;
 use domain::record::CallRecord;
-use domain::{BackendId, Metered, Usage, Wall};
+use domain::{BackendId, Metered, PriceId, Usage, Wall};
 use gateway::body::Body;
 use gateway::{Clock, Gateway};
 use http::{HeaderMap, Request, Response, StatusCode};
@@ -36,6 +36,10 @@ pub struct Rules {
     pub retry: String,
     /// Lists of limits of the product, a line each.
     pub limits: String,
+    /// Of the whole configuration, a line each: the currency and its rates.
+    pub money: String,
+    /// Of the backends by their id, such as their prices; empty for none.
+    pub of_backends: Vec<(char, String)>,
 }
 
 impl Default for Rules {
@@ -52,6 +56,8 @@ impl Default for Rules {
     concurrency_limits: [ { name: open, max_concurrent: 10 } ]
     quotas: [ { name: day, tokens: 1000000, period: day } ]"
                 .into(),
+            money: String::new(),
+            of_backends: Vec::new(),
         }
     }
 }
@@ -64,19 +70,27 @@ impl Rules {
             timeout,
             retry,
             limits,
+            money,
+            of_backends,
         } = self;
+        let more = |id: char| {
+            let more = of_backends.iter().find(|(of, _)| *of == id);
+            more.map_or(String::new(), |(_, more)| format!(", {more}"))
+        };
         let mut backends = String::new();
         let mut members = String::new();
         for ((id, address), priority) in ('a'..).zip(addresses).zip(priorities) {
             backends.push_str(&format!(
-                "\n  - {{ id: {id}, dialect: openai, url: \"{address}\", auth: {{ bearer: the-gateway-s-own }}, timeout: {timeout}, breaker: {breaker} }}"
+                "\n  - {{ id: {id}, dialect: openai, url: \"{address}\", auth: {{ bearer: the-gateway-s-own }}, timeout: {timeout}, breaker: {breaker}{} }}",
+                more(id)
             ));
             members.push_str(&format!(
                 "\n      - {{ backend: {id}, priority: {priority} }}"
             ));
         }
         let text = format!(
-            "backends:{backends}
+            "{money}
+backends:{backends}
 pools:
   - id: all
     retry: {retry}
@@ -208,6 +222,16 @@ impl Stage {
         let mut records = store::ledger::recent(self.directory.path(), 1_000).unwrap();
         records.reverse();
         records
+    }
+
+    /// Ends the gateway. The call that it left, and what the ids of prices stand for.
+    pub async fn record_and_prices(self) -> (CallRecord, Vec<(PriceId, String)>) {
+        let folder = self.directory.path().to_owned();
+        self.gateway.close().await;
+        let prices = store::ledger::prices(&folder).unwrap();
+        let mut records = store::ledger::recent(&folder, 1_000).unwrap();
+        assert_eq!(records.len(), 1, "{records:#?}");
+        (records.remove(0), prices)
     }
 
     /// Of the only call.

@@ -30,10 +30,11 @@ pub struct Span {
     pub end: Wall,
 }
 
-/// Who charges the teams.
+/// Whose bill it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Issuer {
-    pub name: String,
+    /// Who charges the teams, if not the models' providers themselves.
+    pub name: Option<String>,
     pub billing_account: String,
 }
 
@@ -46,7 +47,6 @@ pub struct Charge {
     pub subscription_name: Option<String>,
     pub product: String,
     pub application: Option<String>,
-    pub user: Option<String>,
     pub model: String,
     pub backend: Option<String>,
     pub provider: Provider,
@@ -67,12 +67,21 @@ pub struct Charge {
     pub price_id: Option<String>,
 }
 
-/// For a million of the meter's units (for one image), in the charge's currency.
+/// For a million of the meter's units, or for one image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Prices {
-    pub list: Nanos,
-    /// After negotiated prices, discounts and mark-ups.
-    pub contracted: Nanos,
+    /// In the charge's currency.
+    pub billing: Pair,
+    /// In that of the price list.
+    pub pricing: Pair,
+    pub pricing_currency: Currency,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pair {
+    pub list: Decimal,
+    /// After discounts and mark-ups.
+    pub contracted: Decimal,
 }
 
 impl Meter {
@@ -146,6 +155,12 @@ impl Meter {
         }
     }
 
+    /// In the pricing unit: exact, as a millionth has six decimals.
+    pub fn pricing_quantity(self, units: u64) -> Decimal {
+        let scale = if self.units_priced() == 1 { 0 } else { 6 };
+        Decimal::new(i128::from(units), scale).unwrap_or_default()
+    }
+
     /// How many units a unit price is for.
     pub fn units_priced(self) -> u64 {
         if self.consumed_unit() == "Images" {
@@ -157,21 +172,6 @@ impl Meter {
 }
 
 impl Charge {
-    /// In the pricing unit: exact, as a millionth has six decimals.
-    pub fn pricing_quantity(&self) -> Decimal {
-        let units = i128::from(self.quantity);
-        let scale = if self.meter.units_priced() == 1 { 0 } else { 6 };
-        Decimal::new(units, scale).unwrap_or_default()
-    }
-
-    /// Unit price times quantity, exactly.
-    pub fn cost_at(&self, unit_price: Nanos) -> Decimal {
-        match self.meter.units_priced() {
-            1 => Decimal::product(unit_price, self.quantity.saturating_mul(1_000_000)),
-            _ => Decimal::product(unit_price, self.quantity),
-        }
-    }
-
     pub fn sku_id(&self) -> String {
         format!("{}/{}", self.model, self.meter.id())
     }
@@ -198,17 +198,18 @@ impl Charge {
         )
     }
 
-    /// Keys with the prefix are the gateway's; FOCUS wants a provider's own tags to have one.
     pub fn tags(&self) -> String {
-        let mut tags = serde_json::Map::new();
-        let mut add = |key: &str, value: Option<&str>| {
-            if let Some(value) = value {
-                tags.insert(format!("tollgate:{key}"), value.into());
-            }
-        };
-        add("product", Some(&self.product));
-        add("application", self.application.as_deref());
-        add("user", self.user.as_deref());
-        serde_json::Value::Object(tags).to_string()
+        tags(&self.product, self.application.as_deref())
     }
+}
+
+/// Keys with the prefix are the gateway's; FOCUS wants a provider's own tags to have one.
+pub(super) fn tags(product: &str, application: Option<&str>) -> String {
+    // By name, whether or not maps are kept so.
+    let mut tags = serde_json::Map::new();
+    if let Some(application) = application {
+        tags.insert("tollgate:application".to_owned(), application.into());
+    }
+    tags.insert("tollgate:product".to_owned(), product.into());
+    serde_json::Value::Object(tags).to_string()
 }

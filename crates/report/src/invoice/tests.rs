@@ -116,19 +116,18 @@ fn openai_usage_has_cached_tokens_within_the_input() {
 #[test]
 fn openai_costs_are_line_items() {
     let (lines, currency, _) = read(
-        "start_time,end_time,amount_value,amount_currency,line_item,project_id\n\
-         1793577600,1793664000,0.0125000000000000006938893903907228377647697925567626953125,usd,\"gpt-4o-2024-08-06, cached input\",proj_1\n",
+        "start_time,end_time,amount_value,amount_currency,line_item,quantity\n\
+         1793577600,1793664000,0.0125000000000000006938893903907228377647697925567626953125,usd,\"gpt-4o-2024-08-06, cached input\",10000\n\
+         1793577600,1793664000,0.03,usd,code interpreter,0.5\n",
     );
     let item = "gpt-4o-2024-08-06, cached input";
+    let cost = Some("0.012500000000000001");
     assert_eq!(
         lines,
-        [line(
-            2,
-            item,
-            TokenKind::CachedInput,
-            None,
-            Some("0.012500000000000001")
-        )]
+        [
+            line(2, item, TokenKind::CachedInput, Some(10_000), cost),
+            line(2, "code interpreter", TokenKind::Other, None, Some("0.03")),
+        ]
     );
     assert_eq!(currency.as_deref(), Some("USD"));
 }

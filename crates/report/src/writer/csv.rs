@@ -4,11 +4,13 @@
 use std::io::{self, Write};
 
 use super::rfc3339;
-use crate::sheet::{Cell, Column};
+use crate::decimal::Decimal;
+use crate::sheet::{Cell, Column, Kind};
 
 #[derive(Debug)]
 pub struct Writer<W: Write> {
     to: W,
+    kinds: Vec<Kind>,
     line: String,
 }
 
@@ -16,6 +18,7 @@ impl<W: Write> Writer<W> {
     pub fn new(to: W, columns: &[Column]) -> io::Result<Self> {
         let mut writer = Self {
             to,
+            kinds: columns.iter().map(|column| column.kind).collect(),
             line: String::new(),
         };
         let names: Vec<Cell> = columns
@@ -28,7 +31,7 @@ impl<W: Write> Writer<W> {
 
     pub fn row(&mut self, cells: &[Cell]) -> io::Result<()> {
         self.line.clear();
-        for (index, cell) in cells.iter().enumerate() {
+        for (index, (cell, kind)) in cells.iter().zip(&self.kinds).enumerate() {
             if index > 0 {
                 self.line.push(',');
             }
@@ -36,7 +39,7 @@ impl<W: Write> Writer<W> {
                 Cell::Null => {}
                 Cell::Text(text) => push_text(&mut self.line, text),
                 Cell::Count(count) => self.line.push_str(&count.to_string()),
-                Cell::Decimal(decimal) => self.line.push_str(&decimal.to_string()),
+                Cell::Decimal(decimal) => push_decimal(&mut self.line, *decimal, *kind),
                 Cell::Time(at) => self.line.push_str(&rfc3339::text(*at)),
             }
         }
@@ -46,6 +49,15 @@ impl<W: Write> Writer<W> {
 
     pub fn finish(self) -> W {
         self.to
+    }
+}
+
+/// Readers tell a column's type by what stands in it: amounts have a point even when they are whole.
+fn push_decimal(line: &mut String, decimal: Decimal, kind: Kind) {
+    let text = decimal.to_string();
+    line.push_str(&text);
+    if kind != (Kind::Decimal { scale: 0 }) && !text.contains('.') {
+        line.push_str(".0");
     }
 }
 
@@ -103,9 +115,9 @@ mod tests {
             [
                 "application,cost",
                 "\"'=HYPERLINK(\"\"http://evil\"\",\"\"x\"\")\",-1.5",
-                "'@SUM(A1),0",
-                "' +1,2",
-                "night-batch,3",
+                "'@SUM(A1),0.0",
+                "' +1,2.0",
+                "night-batch,3.0",
                 ""
             ]
         );

@@ -62,6 +62,11 @@ const WITHOUT_DETAIL: &str = "
         sum(unpriced_tokens), sum(cost)
     FROM usage_hourly WHERE folded AND backend <> '' AND hour >= ?1 AND hour < ?2 GROUP BY 1, 2, 3";
 
+/// What was worked out anew of calls: money alone.
+const ADJUSTMENTS: &str = "
+    SELECT model, backend, currency, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, sum(nanos)
+    FROM adjustments WHERE hour >= ?1 AND hour < ?2 GROUP BY 1, 2, 3";
+
 fn rows(connection: &Connection, query: &BilledQuery) -> rusqlite::Result<Vec<BilledRow>> {
     // One view of the database, though calls are being added.
     let transaction = connection.unchecked_transaction()?;
@@ -77,7 +82,7 @@ fn rows(connection: &Connection, query: &BilledQuery) -> rusqlite::Result<Vec<Bi
         };
         if let Some((from, to)) = midnight(day, query).zip(midnight(next, query)) {
             let mut sums = Sums::new();
-            for sql in [ATTEMPTS, WITHOUT_DETAIL] {
+            for sql in [ATTEMPTS, WITHOUT_DETAIL, ADJUSTMENTS] {
                 let mut select = transaction.prepare_cached(sql)?;
                 let mut found = select.query([from, to])?;
                 while let Some(row) = found.next()? {

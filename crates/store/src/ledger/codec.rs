@@ -9,7 +9,7 @@ use domain::record::{AttemptFailure, CacheOutcome, Outcome};
 mod read;
 mod write;
 
-pub(super) use read::{charges, opening, price, record};
+pub(super) use read::{charges, opening, opening_id, price, record};
 pub(super) use write::{put_charges, put_opening, put_price, put_record};
 
 /// Written first. A change of layout gets a new number and keeps the old one's reader.
@@ -107,6 +107,7 @@ mod tests {
         fn an_opening_reads_back_as_written(record in any_record()) {
             let mut bytes = Vec::new();
             put_opening(&mut bytes, &record.opening, Bounds::FULL);
+            prop_assert_eq!(opening_id(&bytes), Ok(record.opening.id));
             prop_assert_eq!(opening(&bytes), Ok(record.opening));
         }
 

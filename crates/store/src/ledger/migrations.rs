@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 6] = [
     "
     -- One per call. Times in ms (`at`) and µs (durations), UTC.
     CREATE TABLE calls (
@@ -192,6 +192,98 @@ const STEPS: [&str; 3] = [
     ALTER TABLE calls ADD COLUMN tier TEXT NOT NULL DEFAULT 'standard';
     ALTER TABLE attempts ADD COLUMN cache_write_1h_tokens INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE attempts ADD COLUMN tier TEXT NOT NULL DEFAULT 'standard';
+    ",
+    "
+    -- How far each sink has come: behind `call`, which stood in row `row` of `calls`.
+    CREATE TABLE sink_cursors (
+        sink TEXT PRIMARY KEY,
+        row INTEGER NOT NULL,
+        call BLOB,
+        at INTEGER NOT NULL,
+        generation INTEGER NOT NULL,
+        moved_at INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    ",
+    "
+    -- Beside calls, which are never edited: in their hour and under their names.
+    CREATE TABLE adjustments (
+        made_at INTEGER NOT NULL,
+        reason TEXT NOT NULL,
+        hour INTEGER NOT NULL,
+        subscription TEXT NOT NULL,
+        product TEXT NOT NULL,
+        application TEXT NOT NULL,
+        model TEXT NOT NULL,
+        backend TEXT NOT NULL,
+        calls INTEGER NOT NULL,
+        currency TEXT NOT NULL,
+        nanos INTEGER NOT NULL
+    );
+    CREATE INDEX adjustments_hour ON adjustments (hour);
+    ",
+    "
+    -- Sums of calls by day, of hours before `until`. `day` is when it starts, in the zone; only days
+    -- that hours of UTC add up to are here.
+    CREATE TABLE usage_daily (
+        day INTEGER NOT NULL,
+        subscription TEXT NOT NULL,
+        product TEXT NOT NULL,
+        application TEXT NOT NULL,
+        model TEXT NOT NULL,
+        backend TEXT NOT NULL,
+        outcome TEXT NOT NULL,
+        cache TEXT NOT NULL,
+        currency TEXT NOT NULL,
+        price TEXT NOT NULL,
+        calls INTEGER NOT NULL,
+        attempts INTEGER NOT NULL,
+        prompt_tokens INTEGER NOT NULL,
+        completion_tokens INTEGER NOT NULL,
+        cached_prompt_tokens INTEGER NOT NULL,
+        cache_write_tokens INTEGER NOT NULL,
+        reasoning_tokens INTEGER NOT NULL,
+        audio_prompt_tokens INTEGER NOT NULL,
+        audio_completion_tokens INTEGER NOT NULL,
+        images INTEGER NOT NULL,
+        total_tokens INTEGER NOT NULL,
+        estimated_tokens INTEGER NOT NULL,
+        unpriced_calls INTEGER NOT NULL,
+        unpriced_tokens INTEGER NOT NULL,
+        cost INTEGER NOT NULL,
+        estimated_cost INTEGER NOT NULL,
+        saved INTEGER NOT NULL,
+        PRIMARY KEY (day, subscription, product, application, model, backend, outcome, cache,
+            currency, price)
+    ) WITHOUT ROWID;
+    CREATE TABLE usage_daily_by_user (
+        day INTEGER NOT NULL,
+        user TEXT NOT NULL,
+        subscription TEXT NOT NULL,
+        product TEXT NOT NULL,
+        application TEXT NOT NULL,
+        model TEXT NOT NULL,
+        currency TEXT NOT NULL,
+        calls INTEGER NOT NULL,
+        attempts INTEGER NOT NULL,
+        prompt_tokens INTEGER NOT NULL,
+        completion_tokens INTEGER NOT NULL,
+        cached_prompt_tokens INTEGER NOT NULL,
+        cache_write_tokens INTEGER NOT NULL,
+        reasoning_tokens INTEGER NOT NULL,
+        audio_prompt_tokens INTEGER NOT NULL,
+        audio_completion_tokens INTEGER NOT NULL,
+        images INTEGER NOT NULL,
+        total_tokens INTEGER NOT NULL,
+        estimated_tokens INTEGER NOT NULL,
+        unpriced_calls INTEGER NOT NULL,
+        unpriced_tokens INTEGER NOT NULL,
+        cost INTEGER NOT NULL,
+        estimated_cost INTEGER NOT NULL,
+        saved INTEGER NOT NULL,
+        PRIMARY KEY (day, user, subscription, product, application, model, currency)
+    ) WITHOUT ROWID;
+    CREATE TABLE rollup (zone TEXT NOT NULL, until INTEGER NOT NULL);
+    INSERT INTO rollup VALUES ('UTC', 0);
     ",
 ];
 

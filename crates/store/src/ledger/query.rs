@@ -74,7 +74,7 @@ pub fn budget_hours(dir: &Path, since: Wall) -> Result<Vec<BudgetHour>, LedgerEr
     read().map_err(|error| unreadable(dir, &error))
 }
 
-/// Beside a running gateway the database may lag by a tenth of a second. After one that was killed,
+/// Beside a running gateway the database may lag by a quarter of a second. After one that was killed,
 /// the journal is replayed first.
 pub(super) fn open_to_query(dir: &Path) -> Result<Connection, LedgerError> {
     let left = recovery::segments(&journal_dir(dir)).is_ok_and(|segments| !segments.is_empty());

@@ -3,7 +3,6 @@
 //! The database keeps these sums next to the calls, and memory keeps them alone for calls that
 //! neither disk nor memory had room for.
 
-use std::collections::HashMap;
 use std::ops::AddAssign;
 use std::sync::Arc;
 
@@ -12,6 +11,7 @@ use domain::{
     ApplicationName, BackendId, Currency, LimitId, ModelName, Nanos, PriceId, ProductId,
     SubscriptionId, Wall,
 };
+use foldhash::HashMap;
 
 pub(super) const HOUR_MS: i64 = 3_600_000;
 
@@ -86,17 +86,62 @@ pub(super) struct BudgetSum {
     pub(super) updated_at: Wall,
 }
 
+/// The amounts that sums of usage have, and what a row of `calls` adds to each.
+pub(super) const AMOUNTS: [(&str, &str); 17] = [
+    ("calls", "1"),
+    ("attempts", "attempts"),
+    ("prompt_tokens", "prompt_tokens"),
+    ("completion_tokens", "completion_tokens"),
+    ("cached_prompt_tokens", "cached_prompt_tokens"),
+    ("cache_write_tokens", "cache_write_tokens"),
+    ("reasoning_tokens", "reasoning_tokens"),
+    ("audio_prompt_tokens", "audio_prompt_tokens"),
+    ("audio_completion_tokens", "audio_completion_tokens"),
+    ("images", "images"),
+    ("total_tokens", "prompt_tokens + completion_tokens"),
+    (
+        "estimated_tokens",
+        "estimated * (prompt_tokens + completion_tokens)",
+    ),
+    ("unpriced_calls", "cost IS NULL"),
+    (
+        "unpriced_tokens",
+        "(cost IS NULL) * (prompt_tokens + completion_tokens)",
+    ),
+    ("cost", "ifnull(cost, 0)"),
+    ("estimated_cost", "estimated * ifnull(cost, 0)"),
+    ("saved", "saved"),
+];
+
 #[derive(Debug, Default)]
 pub(super) struct Sums {
     pub(super) usage: HashMap<UsageKey, UsageSums>,
+    /// Only of calls that began before `by_user_before`.
+    pub(super) by_user: HashMap<Option<Arc<str>>, HashMap<UsageKey, UsageSums>>,
+    by_user_before: Wall,
     pub(super) quotas: HashMap<QuotaKey, QuotaSum>,
     pub(super) budgets: HashMap<BudgetKey, BudgetSum>,
 }
 
 impl Sums {
+    /// For a batch, whose users are few.
+    pub(super) fn by_user_before(time: Wall) -> Self {
+        Self {
+            by_user_before: time,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn add(&mut self, record: &CallRecord) {
-        let sums = self.usage.entry(UsageKey::of(record)).or_default();
-        *sums += UsageSums::of(record);
+        let (key, of_call) = (UsageKey::of(record), UsageSums::of(record));
+        if record.opening.at < self.by_user_before {
+            let of_user = self
+                .by_user
+                .entry(record.opening.who.user.clone())
+                .or_default();
+            *of_user.entry(key.clone()).or_default() += of_call;
+        }
+        *self.usage.entry(key).or_default() += of_call;
         self.add_charges(record, usize::MAX);
     }
 
@@ -229,6 +274,89 @@ impl UsageSums {
             cost,
             estimated_cost: if is_estimated { cost } else { Nanos::ZERO },
             saved: Nanos(kept_money(record.saved)),
+        }
+    }
+
+    /// In the order of `AMOUNTS`.
+    pub(super) fn amounts(&self) -> [i64; AMOUNTS.len()] {
+        let Self {
+            calls,
+            attempts,
+            prompt,
+            completion,
+            cached_prompt,
+            cache_write,
+            reasoning,
+            audio_prompt,
+            audio_completion,
+            images,
+            total,
+            estimated,
+            unpriced_calls,
+            unpriced,
+            cost,
+            estimated_cost,
+            saved,
+        } = *self;
+        [
+            calls.cast_signed(),
+            attempts.cast_signed(),
+            prompt.cast_signed(),
+            completion.cast_signed(),
+            cached_prompt.cast_signed(),
+            cache_write.cast_signed(),
+            reasoning.cast_signed(),
+            audio_prompt.cast_signed(),
+            audio_completion.cast_signed(),
+            images.cast_signed(),
+            total.cast_signed(),
+            estimated.cast_signed(),
+            unpriced_calls.cast_signed(),
+            unpriced.cast_signed(),
+            cost.0,
+            estimated_cost.0,
+            saved.0,
+        ]
+    }
+
+    pub(super) fn from_amounts(amounts: [i64; AMOUNTS.len()]) -> Self {
+        let [
+            calls,
+            attempts,
+            prompt,
+            completion,
+            cached_prompt,
+            cache_write,
+            reasoning,
+            audio_prompt,
+            audio_completion,
+            images,
+            total,
+            estimated,
+            unpriced_calls,
+            unpriced,
+            cost,
+            estimated_cost,
+            saved,
+        ] = amounts;
+        Self {
+            calls: calls.cast_unsigned(),
+            attempts: attempts.cast_unsigned(),
+            prompt: prompt.cast_unsigned(),
+            completion: completion.cast_unsigned(),
+            cached_prompt: cached_prompt.cast_unsigned(),
+            cache_write: cache_write.cast_unsigned(),
+            reasoning: reasoning.cast_unsigned(),
+            audio_prompt: audio_prompt.cast_unsigned(),
+            audio_completion: audio_completion.cast_unsigned(),
+            images: images.cast_unsigned(),
+            total: total.cast_unsigned(),
+            estimated: estimated.cast_unsigned(),
+            unpriced_calls: unpriced_calls.cast_unsigned(),
+            unpriced: unpriced.cast_unsigned(),
+            cost: Nanos(cost),
+            estimated_cost: Nanos(estimated_cost),
+            saved: Nanos(saved),
         }
     }
 }

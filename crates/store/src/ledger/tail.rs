@@ -108,11 +108,16 @@ impl Batch {
         self.end.position()
     }
 
+    /// Only that calls began.
+    pub(super) fn has_nothing_to_write(&self) -> bool {
+        self.records.is_empty() && self.prices.is_empty()
+    }
+
     fn take(&mut self, found: &Found<'_>) {
         match found.kind {
-            Kind::Opening => match codec::opening(found.payload) {
-                Ok(opening) => self.events.push((
-                    opening.id,
+            Kind::Opening => match codec::opening_id(found.payload) {
+                Ok(id) => self.events.push((
+                    id,
                     Event::Opened {
                         segment: found.position.segment,
                     },

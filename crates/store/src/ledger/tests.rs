@@ -9,8 +9,10 @@ use jiff::tz::TimeZone;
 use super::samples::{NOON, as_recorded, call, euro, now};
 use super::*;
 
+mod adjustments;
 mod crashes;
 mod faults;
+mod followers;
 mod queries;
 
 /// 64 KiB segments: a few hundred entries each.
@@ -36,6 +38,7 @@ fn total(dir: &Path) -> UsageRow {
 fn totals(dir: &Path) -> Vec<UsageRow> {
     let query = UsageQuery {
         by: vec![],
+        only: vec![],
         since: None,
         until: None,
         time_zone: TimeZone::UTC,

@@ -1,4 +1,5 @@
-//! Usage by name and time: hourly sums where they are exact, single calls where they are not.
+//! Usage by name and time: sums of days where they are there, sums of hours where they are exact,
+//! single calls where they are not.
 //!
 //! Zones that are not whole hours off UTC have hours of UTC that belong to two of their days.
 
@@ -8,17 +9,22 @@ use std::path::Path;
 use domain::{Currency, Nanos, Wall};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
+use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 
 use super::LedgerError;
+use super::adjustments;
 use super::query::{open_to_query, unreadable};
+use super::rollup::{Day, Rollup};
 use super::rows::currency;
-use super::sums::{HOUR_MS, UsageSums, hour_of};
+use super::sums::{AMOUNTS, HOUR_MS, UsageSums, hour_of};
 
 #[derive(Clone, Debug)]
 pub struct UsageQuery {
     /// In the order in which rows are sorted. Empty: one row for all.
     pub by: Vec<UsageBy>,
+    /// Only calls of which these have these names, `''` for calls without one. Not for times.
+    pub only: Vec<(UsageBy, String)>,
     /// Calls that began at this time or later.
     pub since: Option<Wall>,
     /// Calls that began before this time.
@@ -40,6 +46,8 @@ pub enum UsageBy {
     Hour,
     Outcome,
     Cache,
+    /// The person behind the call, where a claim says who it is.
+    User,
 }
 
 /// Where calls of one group cost different currencies, each currency has a row, and so have the
@@ -74,10 +82,17 @@ pub struct UsageRow {
     pub unpriced_tokens: u64,
 }
 
-/// Of a running or a stopped gateway's data directory.
+/// Of a running or a stopped gateway's data directory. Adjustments have rows of their own, without
+/// calls, after those of the calls under the same names.
 pub fn usage(dir: &Path, query: &UsageQuery) -> Result<Vec<UsageRow>, LedgerError> {
     let connection = open_to_query(dir)?;
-    rows(&connection, query).map_err(|error| unreadable(dir, &error))
+    let read = || {
+        let mut rows = rows(&connection, query)?;
+        rows.extend(adjustments::usage_rows(&connection, query)?);
+        rows.sort_by(|one, other| one.by.cmp(&other.by));
+        Ok(rows)
+    };
+    read().map_err(|error| unreadable(dir, &error))
 }
 
 /// Times of calls, `from` and later, before `to`.
@@ -134,19 +149,30 @@ impl Span {
 fn rows(connection: &Connection, query: &UsageQuery) -> rusqlite::Result<Vec<UsageRow>> {
     // One view of the database, though calls are being added.
     let transaction = connection.unchecked_transaction()?;
+    let rollup = Rollup::read(&transaction)?;
     let mut tally = Tally {
         connection: &transaction,
         query,
+        // Only days of its zone are days of the query, unless it asks for none.
+        zone: if query.is_timed() {
+            query.time_zone.clone()
+        } else {
+            rollup.time_zone().clone()
+        },
+        rollup,
         groups: Groups::new(),
     };
     let asked = Span::of(query);
-    if !tally.is_timed() {
-        tally.add(asked, &Label::default())?;
-    } else if let Some(known) = known_hours(&transaction)? {
+    if let Some(known) = known_hours(&transaction)? {
+        // Whole days, so that what is summed by day can be taken.
+        let known = Span {
+            from: Day::of(known.from, &tally.zone).from,
+            to: Day::of(known.to - 1, &tally.zone).to,
+        };
         let mut from = asked.from.max(known.from);
         let end = asked.to.min(known.to);
         while from < end {
-            let (label, label_end) = label(from, query);
+            let (label, label_end) = tally.label(from);
             let to = label_end.min(end);
             tally.add(Span { from, to }, &label)?;
             from = to;
@@ -161,7 +187,8 @@ fn rows(connection: &Connection, query: &UsageQuery) -> rusqlite::Result<Vec<Usa
 
 /// From the first to the last hour that has calls.
 fn known_hours(connection: &Connection) -> rusqlite::Result<Option<Span>> {
-    let sql = "SELECT min(hour), max(hour) FROM usage_hourly";
+    // Two look-ups: asked for together, SQLite reads every row.
+    let sql = "SELECT (SELECT min(hour) FROM usage_hourly), (SELECT max(hour) FROM usage_hourly)";
     connection.query_row(sql, [], |row| {
         let first: Option<i64> = row.get(0)?;
         let last: Option<i64> = row.get(1)?;
@@ -172,36 +199,81 @@ fn known_hours(connection: &Connection) -> rusqlite::Result<Option<Span>> {
     })
 }
 
+impl UsageQuery {
+    fn is_timed(&self) -> bool {
+        let is_time = |by: &UsageBy| matches!(by, UsageBy::Day | UsageBy::Hour);
+        self.by.iter().any(is_time)
+    }
+
+    fn names_users(&self) -> bool {
+        !self.every(|by| by != UsageBy::User)
+    }
+
+    /// Of what it sums by or selects.
+    fn every(&self, is: impl Fn(UsageBy) -> bool) -> bool {
+        let only = self.only.iter().map(|(by, _)| *by);
+        self.by.iter().copied().chain(only).all(is)
+    }
+}
+
 /// What the query calls the day and hour of a time.
-#[derive(Default)]
 struct Label {
     day: String,
     hour: String,
 }
 
-/// The label of a time, and when the next one starts.
-fn label(at: i64, query: &UsageQuery) -> (Label, i64) {
-    let time = Timestamp::from_millisecond(at)
-        .unwrap_or_default()
-        .to_zoned(query.time_zone.clone());
-    let day = time.strftime("%Y-%m-%d").to_string();
-    if query.by.contains(&UsageBy::Hour) {
-        let hour = time.strftime("%Y-%m-%dT%H:00%:z").to_string();
-        return (Label { day, hour }, hour_end(at, &time));
-    }
-    let tomorrow = time.tomorrow().and_then(|time| time.start_of_day());
-    // Only at the end of the calendar is there no tomorrow.
-    let end = tomorrow.map_or(FOREVER.to, |start| start.timestamp().as_millisecond());
-    let hour = String::new();
-    (Label { day, hour }, end.max(at + 1))
+/// Where sums are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Daily,
+    DailyByUser,
+    Hourly,
+    Calls,
 }
 
-/// Where the clock on the wall shows the next full hour, or is moved.
-fn hour_end(at: i64, time: &Zoned) -> i64 {
-    let offset = i64::from(time.offset().seconds()) * 1000;
-    let end = hour_of(Wall(at + offset)).0 + HOUR_MS - offset;
-    let moved = time.time_zone().following(time.timestamp()).next();
-    moved.map_or(end, |moved| end.min(moved.timestamp().as_millisecond()))
+impl Source {
+    fn table(self) -> &'static str {
+        match self {
+            Self::Daily => "usage_daily",
+            Self::DailyByUser => "usage_daily_by_user",
+            Self::Hourly => "usage_hourly",
+            Self::Calls => "calls",
+        }
+    }
+
+    /// Sums by user have fewer names, or there would be as many of them as calls.
+    fn tells(self, by: UsageBy) -> bool {
+        let is_left_out = matches!(by, UsageBy::Backend | UsageBy::Outcome | UsageBy::Cache);
+        self != Self::DailyByUser || !is_left_out
+    }
+
+    /// Constants, never a caller's text. `None`: a time, which is no column.
+    fn column(self, by: UsageBy) -> Option<&'static str> {
+        Some(match (by, self) {
+            (UsageBy::Subscription, _) => "subscription",
+            (UsageBy::Application, Self::Calls) => "ifnull(application, '')",
+            (UsageBy::Application, _) => "application",
+            (UsageBy::Product, _) => "product",
+            (UsageBy::Model, _) => "model",
+            (UsageBy::Backend, Self::Calls) => "ifnull(backend, '')",
+            (UsageBy::Backend, _) => "backend",
+            (UsageBy::Outcome, _) => "outcome",
+            (UsageBy::Cache, _) => "cache",
+            (UsageBy::User, Self::Calls) => "ifnull(user, '')",
+            (UsageBy::User, Self::DailyByUser) => "user",
+            // Only calls without detail are looked for there: nobody knows whose they were.
+            (UsageBy::User, Self::Hourly | Self::Daily) => "''",
+            (UsageBy::Day | UsageBy::Hour, _) => return None,
+        })
+    }
+
+    fn sums(self) -> String {
+        let sum = |(name, of_call): (&str, &str)| match self {
+            Self::Calls => format!(", sum({of_call})"),
+            Self::Daily | Self::DailyByUser | Self::Hourly => format!(", sum({name})"),
+        };
+        AMOUNTS.map(sum).concat()
+    }
 }
 
 /// Sums by the names asked for, and by the currency that the calls cost.
@@ -210,46 +282,103 @@ pub(super) type Groups = BTreeMap<Vec<String>, BTreeMap<Option<Currency>, UsageS
 struct Tally<'a> {
     connection: &'a Connection,
     query: &'a UsageQuery,
+    /// Whose days the query is worked through.
+    zone: TimeZone,
+    rollup: Rollup,
     groups: Groups,
 }
 
-/// As `sums` reads them.
-const SUMS: &str = "ifnull(currency, ''), sum(calls), sum(attempts), sum(prompt_tokens), sum(completion_tokens), \
-    sum(cached_prompt_tokens), sum(cache_write_tokens), sum(reasoning_tokens), sum(audio_prompt_tokens), \
-    sum(audio_completion_tokens), sum(images), sum(total_tokens), sum(estimated_tokens), sum(unpriced_calls), \
-    sum(unpriced_tokens), sum(cost), sum(estimated_cost), sum(saved)";
-const CALL_SUMS: &str = "ifnull(currency, ''), count(*), sum(attempts), sum(prompt_tokens), sum(completion_tokens), \
-    sum(cached_prompt_tokens), sum(cache_write_tokens), sum(reasoning_tokens), sum(audio_prompt_tokens), \
-    sum(audio_completion_tokens), sum(images), sum(prompt_tokens + completion_tokens), \
-    sum(estimated * (prompt_tokens + completion_tokens)), sum(cost IS NULL), \
-    sum((cost IS NULL) * (prompt_tokens + completion_tokens)), sum(ifnull(cost, 0)), \
-    sum(estimated * ifnull(cost, 0)), sum(saved)";
-const SUM_COLUMNS: usize = 18;
-
 impl Tally<'_> {
+    /// The label of a time, and when the next one starts.
+    fn label(&self, at: i64) -> (Label, i64) {
+        let time = Timestamp::from_millisecond(at)
+            .unwrap_or_default()
+            .to_zoned(self.zone.clone());
+        let day = time.strftime("%Y-%m-%d").to_string();
+        if self.query.by.contains(&UsageBy::Hour) {
+            let hour = time.strftime("%Y-%m-%dT%H:00%:z").to_string();
+            return (Label { day, hour }, hour_end(at, &time));
+        }
+        let hour = String::new();
+        (Label { day, hour }, Day::of(at, &self.zone).to)
+    }
+
+    fn add(&mut self, span: Span, label: &Label) -> rusqlite::Result<()> {
+        let by_user = self.query.names_users();
+        let mut rest = span;
+        let daily = if by_user {
+            Source::DailyByUser
+        } else {
+            Source::Daily
+        };
+        if self.query.every(|by| daily.tells(by))
+            && self.zone.iana_name() == self.rollup.time_zone().iana_name()
+            && let Some(covered) = self.rollup.covers(span.from, span.to)
+        {
+            self.add_rows(daily, "day = ?1", &[span.from], label)?;
+            rest.from = covered;
+        }
+        if rest.is_empty() {
+            return Ok(());
+        }
+        if by_user {
+            self.add_calls(rest, label)?;
+            let folded = "folded AND hour >= ?1 AND hour < ?2";
+            return self.add_rows(Source::Hourly, folded, &[rest.from, rest.to], label);
+        }
+        self.add_hours(rest, label)
+    }
+
     /// Hours that lie in the span as a whole by their sums, the rest call by call. Of folded calls
     /// only the hour is known: they count where it starts.
-    fn add(&mut self, span: Span, label: &Label) -> rusqlite::Result<()> {
+    fn add_hours(&mut self, span: Span, label: &Label) -> rusqlite::Result<()> {
         let whole = span.whole_hours();
-        let (names, group) = (self.names(), self.group());
-        let hours = format!(
-            "SELECT {SUMS}{names} FROM usage_hourly
-             WHERE hour >= ?1 AND hour < ?2 AND (folded OR hour >= ?3 AND hour < ?4) {group}"
-        );
-        self.add_rows(&hours, &[span.from, span.to, whole.from, whole.to], label)?;
-        let calls =
-            format!("SELECT {CALL_SUMS}{names} FROM calls WHERE at >= ?1 AND at < ?2 {group}");
+        let hours = "hour >= ?1 AND hour < ?2 AND (folded OR hour >= ?3 AND hour < ?4)";
+        let bounds = [span.from, span.to, whole.from, whole.to];
+        self.add_rows(Source::Hourly, hours, &bounds, label)?;
         for edge in span.around(whole) {
             if !edge.is_empty() {
-                self.add_rows(&calls, &[edge.from, edge.to], label)?;
+                self.add_calls(edge, label)?;
             }
         }
         Ok(())
     }
 
-    fn add_rows(&mut self, sql: &str, bounds: &[i64], label: &Label) -> rusqlite::Result<()> {
-        let mut select = self.connection.prepare_cached(sql)?;
-        let mut rows = select.query(params_from_iter(bounds))?;
+    fn add_calls(&mut self, span: Span, label: &Label) -> rusqlite::Result<()> {
+        let within = "at >= ?1 AND at < ?2";
+        self.add_rows(Source::Calls, within, &[span.from, span.to], label)
+    }
+
+    fn add_rows(
+        &mut self,
+        source: Source,
+        within: &str,
+        bounds: &[i64],
+        label: &Label,
+    ) -> rusqlite::Result<()> {
+        let names: String = self
+            .query
+            .by
+            .iter()
+            .filter_map(|by| source.column(*by))
+            .map(|column| format!(", {column}"))
+            .collect();
+        let mut only = String::new();
+        let mut values: Vec<Value> = bounds.iter().map(|bound| Value::Integer(*bound)).collect();
+        for (by, name) in &self.query.only {
+            if let Some(column) = source.column(*by) {
+                values.push(Value::Text(name.clone()));
+                only.push_str(&format!(" AND {column} = ?{}", values.len()));
+            }
+        }
+        let sql = format!(
+            "SELECT ifnull(currency, ''){sums}{names} FROM {table} WHERE {within}{only}
+             GROUP BY ifnull(currency, ''){names}",
+            sums = source.sums(),
+            table = source.table(),
+        );
+        let mut select = self.connection.prepare_cached(&sql)?;
+        let mut rows = select.query(params_from_iter(values))?;
         while let Some(row) = rows.next()? {
             let group = self.groups.entry(self.by(row, label)?).or_default();
             let code: String = row.get(0)?;
@@ -263,7 +392,8 @@ impl Tally<'_> {
     }
 
     fn by(&self, row: &Row<'_>, label: &Label) -> rusqlite::Result<Vec<String>> {
-        let mut column = SUM_COLUMNS;
+        // After the currency and the sums.
+        let mut column = 1 + AMOUNTS.len();
         let mut by = Vec::with_capacity(self.query.by.len());
         for one in &self.query.by {
             by.push(match one {
@@ -275,7 +405,8 @@ impl Tally<'_> {
                 | UsageBy::Model
                 | UsageBy::Backend
                 | UsageBy::Outcome
-                | UsageBy::Cache => {
+                | UsageBy::Cache
+                | UsageBy::User => {
                     column += 1;
                     row.get(column - 1)?
                 }
@@ -283,57 +414,22 @@ impl Tally<'_> {
         }
         Ok(by)
     }
+}
 
-    /// `, subscription, ifnull(application, '')`: constants, never a caller's text.
-    fn names(&self) -> String {
-        let mut names = String::new();
-        for by in &self.query.by {
-            names.push_str(match by {
-                UsageBy::Subscription => ", subscription",
-                UsageBy::Application => ", ifnull(application, '')",
-                UsageBy::Product => ", product",
-                UsageBy::Model => ", model",
-                UsageBy::Backend => ", ifnull(backend, '')",
-                UsageBy::Outcome => ", outcome",
-                UsageBy::Cache => ", cache",
-                UsageBy::Day | UsageBy::Hour => "",
-            });
-        }
-        names
-    }
-
-    fn group(&self) -> String {
-        format!("GROUP BY ifnull(currency, ''){}", self.names())
-    }
-
-    fn is_timed(&self) -> bool {
-        let is_time = |by: &UsageBy| matches!(by, UsageBy::Day | UsageBy::Hour);
-        self.query.by.iter().any(is_time)
-    }
+/// Where the clock on the wall shows the next full hour, or is moved.
+fn hour_end(at: i64, time: &Zoned) -> i64 {
+    let offset = i64::from(time.offset().seconds()) * 1000;
+    let end = hour_of(Wall(at + offset)).0 + HOUR_MS - offset;
+    let moved = time.time_zone().following(time.timestamp()).next();
+    moved.map_or(end, |moved| end.min(moved.timestamp().as_millisecond()))
 }
 
 fn sums(row: &Row<'_>) -> rusqlite::Result<UsageSums> {
-    let sum = |column: usize| row.get::<_, i64>(column).map(i64::cast_unsigned);
-    let money = |column: usize| row.get::<_, i64>(column).map(Nanos);
-    Ok(UsageSums {
-        calls: sum(1)?,
-        attempts: sum(2)?,
-        prompt: sum(3)?,
-        completion: sum(4)?,
-        cached_prompt: sum(5)?,
-        cache_write: sum(6)?,
-        reasoning: sum(7)?,
-        audio_prompt: sum(8)?,
-        audio_completion: sum(9)?,
-        images: sum(10)?,
-        total: sum(11)?,
-        estimated: sum(12)?,
-        unpriced_calls: sum(13)?,
-        unpriced: sum(14)?,
-        cost: money(15)?,
-        estimated_cost: money(16)?,
-        saved: money(17)?,
-    })
+    let mut amounts = [0; AMOUNTS.len()];
+    for (amount, column) in amounts.iter_mut().zip(1..) {
+        *amount = row.get(column)?;
+    }
+    Ok(UsageSums::from_amounts(amounts))
 }
 
 /// Calls without a currency stand with those of the only one that their group has.

@@ -1,12 +1,14 @@
 //! The thread that brings the journal into the database. Calls never wait for it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use domain::record::CallRecord;
 use domain::{CallId, Wall};
+use foldhash::{HashMap, HashSet};
 
 use super::Shared;
 use super::database::Database;
@@ -17,8 +19,9 @@ use super::tail::{Event, Tail};
 
 /// Records for one transaction, at most.
 const BATCH_RECORDS: usize = 2_000;
-/// Between transactions: what comes in meanwhile shares the next one.
-const BATCH_PAUSE: Duration = Duration::from_millis(50);
+/// Between transactions: what comes in meanwhile shares the next one. A transaction writes every page
+/// that it touches anew, so that the fewer there are, the less a call costs.
+const BATCH_PAUSE: Duration = Duration::from_millis(200);
 const RETRY_PAUSE: Duration = Duration::from_millis(250);
 /// Closing gives a faulty database this many tries, 5 s in all. The journal keeps what it lacks.
 const CLOSING_TRIES: u32 = 20;
@@ -30,6 +33,7 @@ pub(super) struct Writer {
     database: Option<Database>,
     tail: Tail,
     open: OpenCalls,
+    /// When the newest call began, or the ledger was opened.
     latest: Wall,
 }
 
@@ -40,14 +44,20 @@ enum Step {
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, dir: PathBuf, database: Database, tail: Tail) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        dir: PathBuf,
+        database: Database,
+        tail: Tail,
+        opened_at: Wall,
+    ) -> Self {
         Self {
             shared,
             dir,
             database: Some(database),
             tail,
             open: OpenCalls::default(),
-            latest: Wall(0),
+            latest: opened_at,
         }
     }
 
@@ -65,7 +75,16 @@ impl Writer {
                     self.shared.note_database(None);
                 }
                 Ok(Step::CaughtUp) if stop.is_some() => return self.open.is_empty() && self.end(),
-                Ok(Step::CaughtUp) => self.wait_for_work(),
+                Ok(Step::CaughtUp) => match self.roll_up() {
+                    // Records come first, and there may be some by now.
+                    Ok(true) => {}
+                    Ok(false) => self.wait_for_work(),
+                    Err(fault) => {
+                        self.shared.note_database(Some(fault));
+                        self.database = None;
+                        self.shared.writer_signal.pause(RETRY_PAUSE);
+                    }
+                },
                 Err(fault) => {
                     self.shared.note_database(Some(fault));
                     // Opened anew at the next try: the file itself may have been repaired.
@@ -87,21 +106,26 @@ impl Writer {
     fn wait_for_work(&self) {
         let shared = &self.shared;
         shared.writer_signal.wait(None, || {
-            shared.journal.behind_bytes() > 0 || !shared.overflow.is_empty()
+            shared.has_records.load(Ordering::SeqCst) || !shared.overflow.is_empty()
         });
         shared.writer_signal.pause(BATCH_PAUSE);
     }
 
     fn step(&mut self) -> Result<Step, String> {
+        // Before reading: a record that comes later sets it again.
+        self.shared.has_records.store(false, Ordering::SeqCst);
         if let Some(batch) = self
             .tail
             .read(&self.shared.journal, BATCH_RECORDS)
             .map_err(|error| format!("cannot read the journal: {error}"))?
         {
             let position = batch.position();
-            self.write(|database| {
-                database.apply(batch.records.iter(), &batch.prices, Some(position))
-            })?;
+            // The database's place may stay behind openings: those are read anew by a start.
+            if !batch.has_nothing_to_write() {
+                self.write(|database| {
+                    database.apply(batch.records.iter(), &batch.prices, Some(position))
+                })?;
+            }
             if batch.damaged > 0 {
                 tracing::error!(
                     places = batch.damaged,
@@ -136,6 +160,16 @@ impl Writer {
             none => none.insert(Database::open(&self.dir).map_err(|error| error.0)?),
         };
         write(database).map_err(|error| database.describe(&error))
+    }
+
+    fn roll_up(&mut self) -> Result<bool, String> {
+        let latest = self.latest;
+        let mut more = false;
+        self.write(|database| {
+            more = database.roll_up(latest)?;
+            Ok(())
+        })?;
+        Ok(more)
     }
 
     /// Records that the journal could not take, if the keeper has not brought them there yet.

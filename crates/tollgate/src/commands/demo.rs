@@ -229,6 +229,7 @@ impl Show<'_> {
 fn usage_table(data_dir: &Path) -> Result<String> {
     let query = UsageQuery {
         by: vec![UsageBy::Subscription, UsageBy::Backend, UsageBy::Outcome],
+        only: vec![],
         since: None,
         until: None,
         time_zone: TimeZone::UTC,
@@ -236,7 +237,10 @@ fn usage_table(data_dir: &Path) -> Result<String> {
     let names = ["  team", "backend", "outcome"];
     let amounts = ["calls", "attempts", "prompt", "completion", "tokens"];
     let table = names.into_iter().fold(Table::default(), Table::column);
-    let mut table = amounts.into_iter().fold(table, Table::number);
+    let mut table = amounts
+        .into_iter()
+        .fold(table, Table::number)
+        .number("cost");
     for row in ledger::usage(data_dir, &query)? {
         let mut cells: Vec<Cell> = row.by.iter().map(|name| Cell::text(name)).collect();
         if let Some(Cell::Text(team)) = cells.first_mut() {
@@ -250,6 +254,9 @@ fn usage_table(data_dir: &Path) -> Result<String> {
             row.total_tokens,
         ];
         cells.extend(numbers.map(Cell::Number));
+        cells.push(Cell::Text(row.currency.map_or(String::new(), |currency| {
+            format!("{} {currency}", row.cost.fixed(4))
+        })));
         table.row(cells);
     }
     Ok(table.aligned())

@@ -1,6 +1,7 @@
 //! `tollgate usage`: tokens and money by team, application, model, backend and time, from the ledger.
 
 mod compare;
+mod focus;
 mod output;
 mod rows;
 mod source;
@@ -27,7 +28,9 @@ caches kept off the bill.
 
   tollgate usage --config tollgate.yaml
   tollgate usage --config tollgate.yaml --by subscription,model --since 7d
+  tollgate usage --config tollgate.yaml --by user,model --only team=search --since 30d
   tollgate usage --config tollgate.yaml --by day,subscription --since 2026-11-01 --until 2026-12-01 --format csv
+  tollgate usage --config tollgate.yaml --format focus-parquet --since 2026-11-01 --until 2026-12-01 --output november.parquet
   tollgate usage compare --config tollgate.yaml --invoice november.csv --tolerance 1%")]
 pub struct Usage {
     #[command(subcommand)]
@@ -36,14 +39,13 @@ pub struct Usage {
     #[command(flatten)]
     source: Source,
 
-    /// What to sum by, separated by commas; rows are sorted in this order
-    #[arg(
-        long,
-        value_enum,
-        value_delimiter = ',',
-        default_value = "subscription"
-    )]
+    /// What to sum by, separated by commas; rows are sorted in this order [default: subscription]
+    #[arg(long, value_enum, value_delimiter = ',')]
     by: Vec<By>,
+
+    /// Only calls with this name, as NAME=VALUE: subscription=search; may be given more than once
+    #[arg(long, value_name = "NAME=VALUE", value_parser = Only::parse)]
+    only: Vec<Only>,
 
     #[command(flatten)]
     period: Period,
@@ -54,15 +56,19 @@ pub struct Usage {
     /// Write to a file, which is there whole or not at all
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+
+    #[command(flatten)]
+    focus: focus::Options,
 }
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    Compare(compare::Compare),
+    Compare(Box<compare::Compare>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum By {
+    #[value(alias = "team")]
     Subscription,
     Application,
     Product,
@@ -72,6 +78,15 @@ pub enum By {
     Hour,
     Outcome,
     Cache,
+    /// The person behind the call, where a claim says who it is
+    User,
+}
+
+/// `subscription=search`
+#[derive(Clone, Debug)]
+struct Only {
+    by: By,
+    name: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -84,12 +99,28 @@ enum Format {
     Json,
     /// Columns with types, for data frames and warehouses.
     Parquet,
+    /// Charges in the FinOps Open Cost and Usage Specification, as CSV.
+    Focus,
+    /// The same as Parquet.
+    FocusParquet,
 }
 
 impl Usage {
-    pub fn run(self) -> Result<ExitCode> {
+    pub fn run(mut self) -> Result<ExitCode> {
         if let Some(Task::Compare(compare)) = self.task {
             return compare.run();
+        }
+        let form = match self.format {
+            Format::Focus => return self.focus(report::Format::Csv),
+            Format::FocusParquet => return self.focus(report::Format::Parquet),
+            Format::Table => None,
+            Format::Csv => Some(report::Format::Csv),
+            Format::Json => Some(report::Format::Json),
+            Format::Parquet => Some(report::Format::Parquet),
+        };
+        self.focus.refuse_any()?;
+        if self.by.is_empty() {
+            self.by.push(By::Subscription);
         }
         if let Some(twice) =
             (1..self.by.len()).find(|index| self.by[..*index].contains(&self.by[*index]))
@@ -103,26 +134,60 @@ impl Usage {
         let time_zone = opened.time_zone();
         let (since, until) = self.period.resolve(&time_zone)?;
         let mut output = Output::new(self.output.as_deref())?;
-        if self.format == Format::Parquet {
-            output.refuse_terminal("parquet")?;
-        }
+        output.refuse_terminal_for(form)?;
         let query = UsageQuery {
             by: self.by.iter().map(|by| by.column()).collect(),
+            only: self
+                .only
+                .iter()
+                .map(|only| (only.by.column(), only.name.clone()))
+                .collect(),
             since,
             until,
             time_zone,
         };
         let rows = ledger::usage(&opened.data_dir, &query)?;
-        match self.format {
-            Format::Table => output.write_all(rows::for_people(&self.by, &rows).as_bytes())?,
-            Format::Csv => output = rows::write(output, report::Format::Csv, &self.by, &rows)?,
-            Format::Json => output = rows::write(output, report::Format::Json, &self.by, &rows)?,
-            Format::Parquet => {
-                output = rows::write(output, report::Format::Parquet, &self.by, &rows)?;
-            }
+        match form {
+            None => output.write_all(rows::for_people(&self.by, &rows).as_bytes())?,
+            Some(form) => output = rows::write(output, form, &self.by, &rows)?,
         }
         output.finish()?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    fn focus(self, form: report::Format) -> Result<ExitCode> {
+        if !self.by.is_empty() {
+            bail!("--by: FOCUS has its own rows; leave --by out");
+        }
+        let opened = self.source.open()?;
+        let (since, until) = self.period.resolve(&opened.time_zone())?;
+        let output = Output::new(self.output.as_deref())?;
+        output.refuse_terminal_for(Some(form))?;
+        let query = ledger::ChargedQuery {
+            since,
+            until,
+            time_zone: opened.time_zone(),
+        };
+        self.focus.write(output, form, &opened, &query)?.finish()?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Only {
+    fn parse(text: &str) -> Result<Self, String> {
+        let Some((by, name)) = text.split_once('=') else {
+            return Err("a name and a value are needed, such as subscription=search".to_owned());
+        };
+        match By::from_str(by, true) {
+            Ok(By::Day | By::Hour) => Err(format!("`{by}` is a time: use --since and --until")),
+            Ok(by) => Ok(Self {
+                by,
+                name: name.to_owned(),
+            }),
+            Err(_) => Err(format!(
+                "`{by}` is none of subscription (or team), application, product, model, backend, outcome, cache, user"
+            )),
+        }
     }
 }
 
@@ -138,6 +203,7 @@ impl By {
             Self::Hour => "hour",
             Self::Outcome => "outcome",
             Self::Cache => "cache",
+            Self::User => "user",
         }
     }
 
@@ -152,6 +218,27 @@ impl By {
             Self::Hour => UsageBy::Hour,
             Self::Outcome => UsageBy::Outcome,
             Self::Cache => UsageBy::Cache,
+            Self::User => UsageBy::User,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_takes_a_name_and_its_value_and_a_team_is_a_subscription() {
+        let only = Only::parse("team=search=eu").unwrap();
+        assert_eq!(
+            (only.by, only.name.as_str()),
+            (By::Subscription, "search=eu")
+        );
+        let nobody = Only::parse("user=").unwrap();
+        assert_eq!((nobody.by, nobody.name.as_str()), (By::User, ""));
+        let refused = |text: &str| Only::parse(text).unwrap_err();
+        assert!(refused("search").contains("such as"));
+        assert!(refused("day=2026-11-22").contains("--since"));
+        assert!(refused("tem=search").contains("none of subscription"));
     }
 }

@@ -1,14 +1,19 @@
 //! What finance does with the ledger: reports in files, and a provider's invoice laid beside it.
 
+mod priced;
+
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use domain::record::CallRecord;
+use domain::{Nanos, Wall};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use report::Decimal;
 use serde_json::Value;
 use simulator::Behaviour;
+use store::ledger::Adjustment;
 use tempfile::TempDir;
 
 use crate::harness::{Gate, chat, config, embedding, provider, tollgate};
@@ -157,6 +162,18 @@ async fn an_invoice_that_cannot_be_read_is_named_with_the_line_and_what_to_do() 
     assert!(missing.contains("no.csv"), "{missing}");
     let unknown = fault(&month.invoice(0, ""), &["--backend", "west"]);
     assert!(unknown.contains("no backend `west`"), "{unknown}");
+    let cost = [
+        "--layout",
+        "mapped",
+        "--map",
+        "date=start_time_iso",
+        "--map",
+        "model=model",
+        "--map",
+        "cost=output_tokens",
+    ];
+    let no_currency = fault(&month.invoice(0, ""), &cost);
+    assert!(no_currency.contains("add --currency"), "{no_currency}");
     let part = fault(&month.invoice(0, ""), &["--since", "2026-11-01T12:00:00Z"]);
     assert!(
         part.contains("--since: an invoice knows whole days"),
@@ -195,4 +212,189 @@ async fn a_report_goes_to_a_file_whole_and_needs_no_configuration() {
     assert!(parquet.stdout.starts_with(b"PAR1") && parquet.stdout.ends_with(b"PAR1"));
     let both = tollgate(&["usage", "--data-dir", "x", "--config", "y"]);
     assert_eq!(both.status.code(), Some(2));
+}
+
+/// Rows of a CSV file, each field with its column's name.
+fn rows(csv: &str) -> Vec<Vec<(String, String)>> {
+    let mut reader = report::invoice::csv::Reader::new(csv.as_bytes()).unwrap();
+    let header = reader.header().to_vec();
+    let mut rows = Vec::new();
+    while let Some(row) = reader.row().unwrap() {
+        let fields = row.fields().map(str::to_owned);
+        rows.push(header.iter().cloned().zip(fields).collect());
+    }
+    rows
+}
+
+fn field<'a>(row: &'a [(String, String)], name: &str) -> &'a str {
+    let (_, value) = row.iter().find(|(column, _)| column == name).unwrap();
+    value
+}
+
+#[test]
+fn focus_charges_are_worth_what_the_calls_were_charged() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let total = priced::write(&data);
+    let focus = |more: &[&str]| {
+        let data = data.to_str().unwrap();
+        let arguments = ["usage", "--data-dir", data, "--format", "focus"];
+        tollgate(&[&arguments, more].concat())
+    };
+
+    let output = focus(&[
+        "--focus-version",
+        "1.2",
+        "--invoice-issuer",
+        "Platform team",
+    ]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let charges = rows(&text(&output.stdout));
+    let sum = |name: &str| -> Decimal {
+        let fields = charges
+            .iter()
+            .map(|row| field(row, name).parse::<Decimal>().unwrap());
+        fields.sum()
+    };
+    assert_eq!(sum("BilledCost"), total.into());
+    assert_eq!(
+        sum("ListCost").times("0.9".parse().unwrap()),
+        sum("ContractedCost")
+    );
+    // Three days, two teams; input, cached input and output at the standard tier, two in a batch.
+    assert_eq!(charges.len(), 3 * 2 * 5);
+    let first = &charges[0];
+    assert_eq!(field(first, "BillingPeriodStart"), "2026-11-01T00:00:00Z");
+    assert_eq!(field(first, "BillingPeriodEnd"), "2026-12-01T00:00:00Z");
+    assert_eq!(field(first, "ChargePeriodEnd"), "2026-11-02T00:00:00Z");
+    assert_eq!(field(first, "InvoiceIssuerName"), "Platform team");
+    assert_eq!(field(first, "SubAccountId"), "search");
+    assert_eq!(
+        field(first, "Tags"),
+        r#"{"tollgate:application":"=HYPERLINK(\"http://x\")","tollgate:product":"standard"}"#
+    );
+
+    let cut = focus(&[
+        "--since",
+        "2026-11-02",
+        "--until",
+        "2026-11-03",
+        "--time-zone",
+        "Europe/Berlin",
+    ]);
+    let charges = rows(&text(&cut.stdout));
+    assert!(!charges.is_empty());
+    for charge in &charges {
+        assert_eq!(field(charge, "ChargePeriodStart"), "2026-11-01T23:00:00Z");
+        assert_eq!(field(charge, "BillingPeriodStart"), "2026-10-31T23:00:00Z");
+    }
+
+    let parquet = tollgate(&[
+        "usage",
+        "--data-dir",
+        data.to_str().unwrap(),
+        "--format",
+        "focus-parquet",
+    ]);
+    assert!(parquet.stdout.starts_with(b"PAR1") && parquet.stdout.ends_with(b"PAR1"));
+}
+
+#[test]
+fn what_was_worked_out_anew_is_a_row_of_its_own_and_part_of_the_bill() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let total = priced::write(&data);
+    let refund = Nanos(-20_000_000);
+    let adjustment = Adjustment {
+        made_at: Wall(priced::NOVEMBER + 40 * 86_400_000),
+        reason: "the contract's price".to_owned(),
+        hour: Wall(priced::NOVEMBER + 3_600_000),
+        subscription: "search".into(),
+        product: "standard".into(),
+        application: String::new(),
+        model: "gpt-4o".into(),
+        backend: "eastus".into(),
+        calls: 10,
+        currency: "EUR".parse().unwrap(),
+        amount: refund,
+    };
+    store::ledger::adjust(&data, &[adjustment]).unwrap();
+
+    let arguments = [
+        "usage",
+        "--data-dir",
+        data.to_str().unwrap(),
+        "--format",
+        "focus",
+    ];
+    let output = tollgate(&arguments);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let charges = rows(&text(&output.stdout));
+    let billed = charges
+        .iter()
+        .map(|row| field(row, "BilledCost").parse::<Decimal>().unwrap());
+    assert_eq!(billed.sum::<Decimal>(), (total + refund).into());
+    let last = charges.last().unwrap();
+    assert_eq!(field(last, "ChargeCategory"), "Adjustment");
+    assert_eq!(field(last, "ChargeClass"), "Correction");
+    assert_eq!(field(last, "ChargePeriodStart"), "2026-11-01T00:00:00Z");
+    assert_eq!(field(last, "BilledCost"), "-0.02");
+    assert_eq!(field(last, "ConsumedQuantity"), "");
+}
+
+#[test]
+fn a_bill_with_unpriced_calls_is_refused_unless_they_are_to_be_marked() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    priced::write(&data);
+    priced::add_unpriced(&data);
+    let file = folder.path().join("focus.csv");
+    let focus = |more: &[&str]| {
+        let (data, file) = (data.to_str().unwrap(), file.to_str().unwrap());
+        let arguments = [
+            "usage",
+            "--data-dir",
+            data,
+            "--format",
+            "focus",
+            "--output",
+            file,
+        ];
+        tollgate(&[&arguments, more].concat())
+    };
+    let refused = focus(&[]);
+    assert_eq!(refused.status.code(), Some(1));
+    let said = text(&refused.stderr);
+    assert!(said.contains("1 call of this time has no price"), "{said}");
+    assert!(!file.exists());
+
+    let marked = focus(&["--allow-unpriced"]);
+    assert!(marked.status.success());
+    assert!(text(&marked.stderr).contains("UNPRICED"));
+    let mut charges = rows(&std::fs::read_to_string(&file).unwrap());
+    charges.retain(|row| field(row, "x_Unpriced") == "true");
+    assert_eq!(charges.len(), 2);
+    assert_eq!(field(&charges[0], "x_Model"), "o3");
+    assert_eq!(field(&charges[0], "ListUnitPrice"), "");
+}
+
+#[test]
+fn options_that_do_not_go_together_are_named() {
+    let fault = |arguments: &[&str]| {
+        let output = tollgate(&[&["usage", "--data-dir", "nowhere"], arguments].concat());
+        assert_eq!(output.status.code(), Some(1));
+        text(&output.stderr)
+    };
+    let focus_by = fault(&["--format", "focus", "--by", "day"]);
+    assert!(
+        focus_by.contains("--by: FOCUS has its own rows"),
+        "{focus_by}"
+    );
+    let not_focus = fault(&["--format", "csv", "--allow-unpriced"]);
+    assert!(
+        not_focus.contains("--allow-unpriced goes with --format focus"),
+        "{not_focus}"
+    );
+    assert!(fault(&["--time-zone", "Mars"]).contains("--time-zone: `Mars`"));
+    assert!(fault(&["--by", "day,day"]).contains("`day` is named twice"));
 }

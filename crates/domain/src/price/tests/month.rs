@@ -22,6 +22,7 @@ struct Call {
 fn entry(origin: &str, since: Option<Wall>, currency: &str, card: RateCard) -> Entry {
     Entry {
         origin: origin.into(),
+        written: "tollgate.yaml:1".into(),
         models: None,
         since,
         until: None,
@@ -142,7 +143,7 @@ fn november() -> Book {
         ..entry("legal's", None, "EUR", RateCard::standard(negotiated))
     };
     let rate = |rate: &str, since| ExchangeRate {
-        origin: "exchange_rates".into(),
+        written: "tollgate.yaml:1".into(),
         from: Currency::USD,
         to: "EUR".parse().unwrap(),
         rate: Factor::exchange_rate(rate).unwrap(),
@@ -310,9 +311,7 @@ fn a_worked_month_costs_what_exact_fractions_say_to_the_nano() {
                     subscription: Some(&call.subscription.into()),
                     currency: "EUR".parse().unwrap(),
                 };
-                book.schedule(&question, &mut |answer| {
-                    PriceId(format!("{:?}", answer.chosen).into())
-                })
+                book.schedule(&question, &mut named)
             });
         let price = schedule.at(call.at).expect("a price");
         let bill = price.bill(&call.usage).expect("every kind has a rate");
@@ -339,9 +338,7 @@ fn the_price_changes_at_the_zones_midnight_and_not_at_utcs() {
     let book = november();
     let asked = asked();
     let question = asked.of("EUR");
-    let schedule = book.schedule(&question, &mut |answer| {
-        PriceId(format!("{:?}", answer.chosen).into())
-    });
+    let schedule = book.schedule(&question, &mut named);
     let million = super::tokens(1_000_000, 0);
     let amount = |at: &str| {
         let at: jiff::Timestamp = at.parse().unwrap();

@@ -92,6 +92,7 @@ fn backend(auth: BackendAuth) -> Backend {
         api_version: None,
         auth,
         timeouts: Timeouts::default(),
+        catalogue: None,
         breaker: BreakerRule {
             failure_threshold: 0.5,
             min_throughput: 10,

@@ -18,6 +18,11 @@ pub(in crate::ledger) fn opening(bytes: &[u8]) -> Result<Opening, Malformed> {
     input.end(opening)
 }
 
+/// Alone, for those who only follow which calls are open.
+pub(in crate::ledger) fn opening_id(bytes: &[u8]) -> Result<CallId, Malformed> {
+    Input::versioned(bytes)?.id()
+}
+
 pub(in crate::ledger) fn record(bytes: &[u8]) -> Result<CallRecord, Malformed> {
     let mut input = Input::versioned(bytes)?;
     let opening = input.opening()?;
@@ -166,10 +171,14 @@ impl<'a> Input<'a> {
         Ok(list)
     }
 
-    fn opening(&mut self) -> Result<Opening, Malformed> {
+    fn id(&mut self) -> Result<CallId, Malformed> {
         let id = self.take(16)?.try_into().map_err(|_| Malformed)?;
+        Ok(CallId(u128::from_be_bytes(id)))
+    }
+
+    fn opening(&mut self) -> Result<Opening, Malformed> {
         Ok(Opening {
-            id: CallId(u128::from_be_bytes(id)),
+            id: self.id()?,
             at: self.wall()?,
             who: Who {
                 subscription: self.text()?.into(),

@@ -235,12 +235,13 @@ fn put_duration(out: &mut Vec<u8>, duration: Duration) {
 }
 
 fn put_text(out: &mut Vec<u8>, text: &str, bounds: Bounds) {
-    let mut end = text.len().min(bounds.text_bytes_max);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    put_number(out, end as u64);
-    out.extend_from_slice(&text.as_bytes()[..end]);
+    let text = if text.len() <= bounds.text_bytes_max {
+        text
+    } else {
+        &text[..text.floor_char_boundary(bounds.text_bytes_max)]
+    };
+    put_number(out, text.len() as u64);
+    out.extend_from_slice(text.as_bytes());
 }
 
 fn put_optional_text(out: &mut Vec<u8>, text: Option<&str>, bounds: Bounds) {

@@ -3,13 +3,14 @@
 use domain::Wall;
 use jiff::Timestamp;
 use proptest::prelude::*;
+use rusqlite::Connection;
 
 use super::super::database::Database;
 use super::super::samples::any_record;
-use super::super::sums::UsageSums;
+use super::super::sums::{Sums, UsageSums, hour_of};
 use super::*;
 
-const ALL: [UsageBy; 9] = [
+const ALL: [UsageBy; 10] = [
     UsageBy::Subscription,
     UsageBy::Application,
     UsageBy::Product,
@@ -19,6 +20,7 @@ const ALL: [UsageBy; 9] = [
     UsageBy::Hour,
     UsageBy::Outcome,
     UsageBy::Cache,
+    UsageBy::User,
 ];
 /// Off UTC by nothing, an hour, half an hour, a quarter, and by half an hour in summer only.
 const ZONES: [&str; 5] = [
@@ -29,16 +31,59 @@ const ZONES: [&str; 5] = [
     "Australia/Lord_Howe",
 ];
 
+/// Names that samples have.
+const NAMED: [(UsageBy, &str); 6] = [
+    (UsageBy::Subscription, "team-1"),
+    (UsageBy::Application, "name-0"),
+    (UsageBy::Model, "model-2"),
+    (UsageBy::Backend, ""),
+    (UsageBy::Cache, "off"),
+    (UsageBy::User, "name-1"),
+];
+
 fn any_query() -> impl Strategy<Value = UsageQuery> {
     let bound =
         || proptest::option::of((-3_600_000..4 * 86_400_000i64).prop_map(|ms| Wall(NOON.0 + ms)));
     let by = proptest::sample::subsequence(ALL.to_vec(), 0..4).prop_shuffle();
-    (by, bound(), bound(), 0..ZONES.len()).prop_map(|(by, since, until, zone)| UsageQuery {
-        by,
-        since,
-        until,
-        time_zone: TimeZone::get(ZONES[zone]).unwrap(),
+    let only = proptest::sample::subsequence(NAMED.to_vec(), 0..3);
+    (by, only, bound(), bound(), 0..ZONES.len()).prop_map(|(by, only, since, until, zone)| {
+        let only = only.into_iter().map(|(by, name)| (by, name.to_owned()));
+        UsageQuery {
+            by,
+            only: only.collect(),
+            since,
+            until,
+            time_zone: TimeZone::get(ZONES[zone]).unwrap(),
+        }
     })
+}
+
+fn name(record: &CallRecord, by: UsageBy, query: &UsageQuery) -> String {
+    let opening = &record.opening;
+    let time = Timestamp::from_millisecond(opening.at.0)
+        .unwrap()
+        .to_zoned(query.time_zone.clone());
+    match by {
+        UsageBy::Subscription => opening.who.subscription.to_string(),
+        UsageBy::Application => opening
+            .who
+            .application
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        UsageBy::Product => opening.who.product.to_string(),
+        UsageBy::Model => opening.model.to_string(),
+        UsageBy::Backend => record
+            .backend
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        UsageBy::Day => time.strftime("%F").to_string(),
+        UsageBy::Hour => time.strftime("%FT%H:00%:z").to_string(),
+        UsageBy::Outcome => record.outcome.as_str().to_owned(),
+        UsageBy::Cache => record.cache.as_str().to_owned(),
+        UsageBy::User => opening.who.user.as_deref().unwrap_or_default().to_owned(),
+    }
 }
 
 /// The query, answered call by call.
@@ -54,46 +99,50 @@ fn by_hand(records: &[CallRecord], query: &UsageQuery) -> Vec<UsageRow> {
         {
             continue;
         }
-        let time = Timestamp::from_millisecond(opening.at.0)
-            .unwrap()
-            .to_zoned(query.time_zone.clone());
-        let name = |by: &UsageBy| match by {
-            UsageBy::Subscription => opening.who.subscription.to_string(),
-            UsageBy::Application => opening
-                .who
-                .application
-                .as_ref()
-                .map(ToString::to_string)
-                .unwrap_or_default(),
-            UsageBy::Product => opening.who.product.to_string(),
-            UsageBy::Model => opening.model.to_string(),
-            UsageBy::Backend => record
-                .backend
-                .as_ref()
-                .map(ToString::to_string)
-                .unwrap_or_default(),
-            UsageBy::Day => time.strftime("%F").to_string(),
-            UsageBy::Hour => time.strftime("%FT%H:00%:z").to_string(),
-            UsageBy::Outcome => record.outcome.as_str().to_owned(),
-            UsageBy::Cache => record.cache.as_str().to_owned(),
-        };
-        let currencies = groups
-            .entry(query.by.iter().map(name).collect())
-            .or_default();
+        let is_other = |(by, wanted): &(UsageBy, String)| name(record, *by, query) != *wanted;
+        if query.only.iter().any(is_other) {
+            continue;
+        }
+        let names = query.by.iter().map(|by| name(record, *by, query));
+        let currencies = groups.entry(names.collect()).or_default();
         *currencies.entry(record.cost.currency()).or_default() += UsageSums::of(record);
     }
     usage::usage_rows(groups)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+    #![proptest_config(ProptestConfig::with_cases(20))]
 
     #[test]
-    fn any_window_and_zone_is_exact(records in proptest::collection::vec(any_record(), 0..60), queries in proptest::collection::vec(any_query(), 12)) {
+    fn any_window_zone_and_filter_is_exact_however_far_days_have_come(
+        records in proptest::collection::vec(any_record(), 0..60),
+        late in proptest::collection::vec(any_record(), 0..40),
+        folded in proptest::collection::vec(any_record(), 0..5),
+        rolled in (0..3usize, 0..80usize),
+        queries in proptest::collection::vec(any_query(), 12),
+    ) {
         let dir = tempfile::tempdir().unwrap();
-        Database::open(dir.path()).unwrap().apply(records.iter(), &[], None).unwrap();
+        let mut database = Database::open(dir.path()).unwrap();
+        database.set_time_zone(&TimeZone::get(ZONES[rolled.0]).unwrap()).unwrap();
+        database.apply(records.iter(), &[], None).unwrap();
+        let forever = Wall(NOON.0 + 30 * 86_400_000);
+        for _ in 0..rolled.1 {
+            database.roll_up(forever).unwrap();
+        }
+        database.apply(late.iter(), &[], None).unwrap();
+        // Without detail, they count where their hour starts, and nobody knows whose they were.
+        let mut sums = Sums::default();
+        let folded: Vec<_> = folded.into_iter().map(|mut record| {
+            record.opening.at = hour_of(record.opening.at);
+            record.opening.who.user = None;
+            sums.add(&record);
+            record
+        }).collect();
+        database.apply_folded(&sums).unwrap();
+        drop(database);
+        let all: Vec<_> = records.into_iter().chain(late).chain(folded).collect();
         for query in queries {
-            prop_assert_eq!(usage(dir.path(), &query).unwrap(), by_hand(&records, &query), "{:?}", query);
+            prop_assert_eq!(usage(dir.path(), &query).unwrap(), by_hand(&all, &query), "{:?}", query);
         }
     }
 
@@ -135,6 +184,61 @@ fn a_running_gateways_usage_can_be_read() {
     }
     ledger.close();
     assert_eq!(total(dir.path()).total_tokens, 12_000);
+}
+
+#[test]
+fn an_hour_is_added_to_its_day_once_it_has_been_over_for_an_hour() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut database = Database::open(dir.path()).unwrap();
+    let calls = [call(1, NOON), call(2, Wall(NOON.0 + 3_599_999))];
+    database.apply(calls.iter(), &[], None).unwrap();
+    let hours = |hours: i64| Wall(NOON.0 + hours * 3_600_000);
+    assert!(!database.roll_up(Wall(hours(2).0 - 1)).unwrap());
+    assert!(database.roll_up(hours(2)).unwrap());
+    assert!(!database.roll_up(hours(50)).unwrap(), "there is no other");
+    let days = |table: &str| {
+        let connection = Connection::open(dir.path().join("ledger.sqlite")).unwrap();
+        connection
+            .query_row(
+                &format!("SELECT count(*), sum(calls), sum(cost) FROM {table}"),
+                [],
+                |row| Ok([row.get(0)?, row.get::<_, Option<i64>>(1)?, row.get(2)?]),
+            )
+            .unwrap()
+    };
+    let summed = [Some(1), Some(2), Some(720)];
+    assert_eq!(days("usage_daily"), summed);
+    assert_eq!(days("usage_daily_by_user"), summed);
+
+    let berlin = TimeZone::get("Europe/Berlin").unwrap();
+    database.set_time_zone(&berlin).unwrap();
+    assert_eq!(days("usage_daily"), [Some(0), None, None]);
+    assert!(database.roll_up(hours(2)).unwrap());
+    assert_eq!(days("usage_daily"), summed);
+}
+
+#[test]
+fn an_idle_ledger_sums_up_the_days_that_are_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, _) = open(dir.path());
+    for number in 0..10 {
+        ledger.append(None, call(number, Wall(NOON.0 - 5 * 3_600_000)));
+    }
+    let connection = Connection::open(dir.path().join("ledger.sqlite")).unwrap();
+    let in_days = || {
+        connection
+            .query_row("SELECT sum(calls) FROM usage_daily", [], |row| {
+                row.get::<_, Option<i64>>(0)
+            })
+            .unwrap()
+    };
+    while in_days() != Some(10) {
+        std::thread::yield_now();
+    }
+    ledger.append(None, call(10, Wall(NOON.0 - 5 * 3_600_000)));
+    ledger.close();
+    assert_eq!(in_days(), Some(11), "a late call is added at once");
+    assert_eq!(totals(dir.path()), totals_of_calls(dir.path()));
 }
 
 #[test]
@@ -229,6 +333,7 @@ fn a_provider_that_reports_absurd_tokens_does_not_break_the_sums() {
 fn by(by: &[UsageBy]) -> UsageQuery {
     UsageQuery {
         by: by.to_vec(),
+        only: vec![],
         since: None,
         until: None,
         time_zone: TimeZone::UTC,

@@ -11,6 +11,7 @@ use config::Snapshot;
 use config::snapshot::Settings;
 use gateway::server::{self, Face};
 use gateway::{Clock, Gateway};
+use store::ledger::Options;
 use store::{Counters, Ledger};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -36,7 +37,12 @@ impl Service {
         };
         create_data_dir(&settings.data_dir)?;
         let now = clock.now();
-        let (ledger, recovered) = Ledger::open(&settings.data_dir, now).with_context(|| {
+        let options = Options {
+            time_zone: settings.time_zone.clone(),
+            ..Options::default()
+        };
+        let opened = Ledger::open_with(&settings.data_dir, now, &options);
+        let (ledger, recovered) = opened.with_context(|| {
             format!(
                 "cannot open the ledger in `{}` (data_dir)",
                 settings.data_dir.display()

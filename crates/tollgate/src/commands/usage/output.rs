@@ -60,10 +60,12 @@ impl Output {
     }
 
     /// Bytes would wreck a terminal.
-    pub fn refuse_terminal(&self, format: &str) -> Result<()> {
+    pub fn refuse_terminal_for(&self, format: Option<report::Format>) -> Result<()> {
         match self {
-            Self::Standard(to) if to.get_ref().is_terminal() => {
-                bail!("--format {format} is not for a terminal; add --output FILE, or pipe it on")
+            Self::Standard(to)
+                if format == Some(report::Format::Parquet) && to.get_ref().is_terminal() =>
+            {
+                bail!("Parquet is not for a terminal; add --output FILE, or pipe it on")
             }
             Self::Standard(_) | Self::File(_) => Ok(()),
         }

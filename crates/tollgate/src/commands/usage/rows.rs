@@ -303,7 +303,7 @@ mod tests {
         assert!(lines[0].starts_with("subscription,model,calls,attempts,prompt_tokens"));
         assert_eq!(
             lines[2],
-            "search,gpt-4o,2,0,0,0,0,0,234,1,0.00125,USD,1,0.00025,117,0,0.004274,0.5"
+            "search,gpt-4o,2,0,0,0,0,0,234,1,0.00125,USD,1,0.00025,117,0.0,0.004274,0.5"
         );
     }
 }

@@ -69,6 +69,12 @@ pub fn read(
                 .add(amounts);
         }
     }
+    if reader.currency().is_none() && sums.values().any(|amounts| amounts.cost.is_some()) {
+        bail!(
+            "{} does not say what currency its costs are in; add --currency",
+            name()
+        );
+    }
     let (rows, skipped) = reader.counts();
     Ok(Invoice {
         layout: reader.layout(),

@@ -1,9 +1,10 @@
 //! The ledger's side: what attempts used and cost, under the names that the provider knows.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, bail};
 use config::Snapshot;
+use domain::price::{self, Kind};
 use domain::{BackendId, Currency, Usage};
 use jiff::tz::TimeZone;
 use report::Decimal;
@@ -147,27 +148,24 @@ impl Ours {
     }
 }
 
-/// As providers bill them: every token once. A row without tokens has no line.
-fn kinds(usage: &Usage) -> Vec<(TokenKind, u64)> {
-    let mut prompt = usage.prompt;
-    let mut take = |wanted: u64| {
-        let taken = wanted.min(prompt);
-        prompt -= taken;
-        taken
-    };
-    let cached = take(usage.cached_prompt);
-    let written = take(usage.cache_write);
-    let audio = take(usage.audio_prompt);
-    let spoken = usage.audio_completion.min(usage.completion);
-    let mut kinds = vec![
-        (TokenKind::Input, prompt),
-        (TokenKind::CachedInput, cached),
-        (TokenKind::CacheWrite, written),
-        (TokenKind::AudioInput, audio),
-        (TokenKind::Output, usage.completion - spoken),
-        (TokenKind::AudioOutput, spoken),
-    ];
-    kinds.retain(|(_, tokens)| *tokens > 0);
+/// As providers bill them: every token once. What is zero has no line.
+fn kinds(usage: &Usage) -> BTreeMap<TokenKind, u64> {
+    let mut kinds = BTreeMap::new();
+    for (kind, count) in price::kinds(usage) {
+        let kind = match kind {
+            Kind::Input => TokenKind::Input,
+            Kind::CachedInput => TokenKind::CachedInput,
+            Kind::CacheWrite | Kind::CacheWriteHour => TokenKind::CacheWrite,
+            Kind::AudioInput => TokenKind::AudioInput,
+            // On invoices, reasoning is output.
+            Kind::Output | Kind::Reasoning => TokenKind::Output,
+            Kind::AudioOutput => TokenKind::AudioOutput,
+            Kind::Image => continue,
+        };
+        if count > 0 {
+            *kinds.entry(kind).or_default() += count;
+        }
+    }
     kinds
 }
 
@@ -181,19 +179,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_token_is_of_one_kind() {
+    fn every_token_is_of_one_kind_and_reasoning_is_output() {
         let usage = Usage {
             prompt: 100,
             completion: 50,
             cached_prompt: 40,
             cache_write: 10,
+            cache_write_1h: 4,
             audio_prompt: 5,
             audio_completion: 20,
             reasoning: 30,
             ..Usage::default()
         };
+        let of_usage: Vec<_> = kinds(&usage).into_iter().collect();
         assert_eq!(
-            kinds(&usage),
+            of_usage,
             [
                 (TokenKind::Input, 45),
                 (TokenKind::CachedInput, 40),
@@ -203,17 +203,6 @@ mod tests {
                 (TokenKind::AudioOutput, 20),
             ]
         );
-        // Whatever overlap a provider reports.
-        let overlapping = Usage {
-            prompt: 10,
-            cached_prompt: 8,
-            cache_write: 8,
-            ..Usage::default()
-        };
-        assert_eq!(
-            kinds(&overlapping),
-            [(TokenKind::CachedInput, 8), (TokenKind::CacheWrite, 2)]
-        );
-        assert_eq!(kinds(&Usage::default()), []);
+        assert!(kinds(&Usage::default()).is_empty());
     }
 }

@@ -1,0 +1,228 @@
+//! Sinks: what one field alone cannot say.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::telemetry::headers;
+use crate::file::kafka;
+use crate::file::sink::{self, FileRotation, FileSink, OtlpSink, SinkOfOneKind, WebhookSink};
+use crate::problem::{Place, Problems};
+use crate::read::Placed;
+use crate::snapshot::{self, KafkaSasl, RecordKind, Secret, Sink, SinkBatch, SinkKind};
+
+/// Each has a task, a batch in memory and a reader of the ledger.
+const SINKS_MAX: usize = 16;
+/// What brokers take unless they are told otherwise.
+const KAFKA_BATCH_BYTES: u64 = 1_000_000;
+
+pub(super) fn sinks(written: Vec<SinkOfOneKind>, problems: &mut Problems) -> Vec<Arc<Sink>> {
+    let mut sinks = Vec::with_capacity(written.len());
+    let mut paths: HashMap<PathBuf, Place> = HashMap::new();
+    for SinkOfOneKind(section) in written {
+        let place = section.id.place;
+        let field = format!("sinks[{}]", section.id.id);
+        if sinks.len() == SINKS_MAX {
+            let problem = format!("more than {SINKS_MAX} sinks");
+            problems.error(
+                place,
+                &field,
+                problem,
+                "send to a topic, and copy from there",
+            );
+            break;
+        }
+        if let Some(file) = &section.file
+            && let Some(first) = paths.insert(file.value.path.0.clone(), file.place)
+        {
+            let problem = format!(
+                "two sinks write to one file, the first at {}",
+                problems.at(first)
+            );
+            let field = format!("{field}.file.path");
+            problems.error(file.place, &field, problem, "give each its own path");
+        }
+        sinks.extend(sink(section, &field, problems).map(Arc::new));
+    }
+    sinks
+}
+
+fn sink(section: sink::Sink, field: &str, problems: &mut Problems) -> Option<Sink> {
+    let sink::Sink {
+        id,
+        kafka,
+        file,
+        otlp,
+        webhook,
+        records,
+        from,
+        envelope,
+        batch,
+    } = section;
+    let batch_bytes = batch.bytes.0;
+    let kind = match (kafka, file, otlp, webhook) {
+        (Some(kafka), None, None, None) => {
+            let kafka = kafka_sink(kafka.value, batch_bytes, field, problems)?;
+            SinkKind::Kafka(Box::new(kafka))
+        }
+        (None, Some(file), None, None) => SinkKind::File(file_sink(file.value)),
+        (None, None, Some(otlp), None) => SinkKind::Otlp(otlp_sink(otlp.value, field, problems)),
+        (None, None, None, Some(webhook)) => {
+            SinkKind::Webhook(webhook_sink(webhook.value, field, problems))
+        }
+        // Reported where it was read.
+        _ => return None,
+    };
+    let records = match records {
+        None => vec![RecordKind::Usage],
+        Some(Placed { value, place }) => {
+            if value.items.is_empty() && value.is_whole {
+                let field = format!("{field}.records");
+                problems.error(place, &field, "nothing to send", "write `[usage]`");
+            }
+            value.items
+        }
+    };
+    let as_usize = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    Some(Sink {
+        id: id.id,
+        kind,
+        records,
+        from,
+        envelope,
+        batch: SinkBatch {
+            records_max: as_usize(batch.records.0),
+            bytes_max: as_usize(batch_bytes),
+            linger: batch.linger.0,
+        },
+    })
+}
+
+fn kafka_sink(
+    section: kafka::Kafka,
+    batch_bytes: u64,
+    field: &str,
+    problems: &mut Problems,
+) -> Option<snapshot::KafkaSink> {
+    let kafka::Kafka { section, sasl } = section;
+    let kafka::KafkaSink {
+        brokers,
+        topic,
+        tls,
+        sasl: _,
+        client_id,
+        compression,
+        timeout,
+    } = section;
+    let Placed {
+        value: brokers,
+        place,
+    } = brokers;
+    if brokers.items.is_empty() {
+        if brokers.is_whole {
+            let field = format!("{field}.kafka.brokers");
+            problems.error(place, &field, "no broker", "write `[host:9092]`");
+        }
+        return None;
+    }
+    if batch_bytes > KAFKA_BATCH_BYTES {
+        let field = format!("{field}.batch.bytes");
+        let problem = "more than brokers take by default: such batches are sent again in halves";
+        problems.warning(place, &field, problem, "keep it below 1000000B");
+    }
+    let tls = tls.0;
+    if let Some(Placed { value, place }) = &sasl {
+        let is_readable = matches!(value, KafkaSasl::Plain(_) | KafkaSasl::Oauth(_));
+        let is_private = tls.is_some() || brokers.items.iter().all(kafka::is_loopback);
+        if is_readable && !is_private {
+            let field = format!("{field}.kafka.sasl");
+            let problem = "without `tls`, this login could be read on the way";
+            problems.error(*place, &field, problem, "write `tls: true`");
+        }
+    }
+    Some(snapshot::KafkaSink {
+        brokers: brokers.items.into_iter().map(|broker| broker.0).collect(),
+        topic: topic.0,
+        tls,
+        sasl: sasl.map(|sasl| sasl.value),
+        client_id: client_id.text,
+        compression,
+        timeout: timeout.0,
+    })
+}
+
+fn file_sink(section: FileSink) -> snapshot::FileSink {
+    let FileSink { path, rotate, sync } = section;
+    let FileRotation {
+        size,
+        every,
+        keep,
+        compression,
+    } = rotate;
+    snapshot::FileSink {
+        path: path.0,
+        bytes_max: size.0,
+        every: every.map(|every| every.0),
+        files_max: usize::try_from(keep.0).unwrap_or(usize::MAX),
+        compression,
+        sync,
+    }
+}
+
+fn otlp_sink(section: OtlpSink, field: &str, problems: &mut Problems) -> snapshot::OtlpSink {
+    let OtlpSink {
+        endpoint,
+        headers: written,
+        gzip,
+        timeout,
+    } = section;
+    snapshot::OtlpSink {
+        endpoint: endpoint.0,
+        headers: headers(&format!("{field}.otlp.headers"), written, problems),
+        gzip,
+        timeout: timeout.0,
+    }
+}
+
+fn webhook_sink(
+    section: WebhookSink,
+    field: &str,
+    problems: &mut Problems,
+) -> snapshot::WebhookSink {
+    let WebhookSink {
+        url,
+        headers: written,
+        secret,
+        gzip,
+        timeout,
+    } = section;
+    if let Some(Placed { value, place }) = &secret
+        && !is_signing_secret(&value.0)
+    {
+        let field = format!("{field}.webhook.secret");
+        let problem = "shorter than 16 characters, or `whsec_` without base64 behind it";
+        let fix = "make one: `echo whsec_$(openssl rand -base64 32)`";
+        problems.error(*place, &field, problem, fix);
+    }
+    snapshot::WebhookSink {
+        url: url.url,
+        origin: url.origin,
+        headers: headers(&format!("{field}.webhook.headers"), written, problems),
+        secret: secret.map(|secret| secret.value.0),
+        gzip,
+        timeout: timeout.0,
+    }
+}
+
+fn is_signing_secret(secret: &Secret) -> bool {
+    const BYTES_MIN: usize = 16;
+    match secret.reveal().strip_prefix("whsec_") {
+        Some(encoded) => STANDARD
+            .decode(encoded)
+            .is_ok_and(|key| key.len() >= BYTES_MIN),
+        None => secret.reveal().len() >= BYTES_MIN,
+    }
+}
