@@ -7,6 +7,7 @@ pub mod rate_limit_headers;
 pub mod request;
 pub mod route;
 pub mod stream;
+pub mod texts;
 pub mod tokens;
 
 mod choice;

@@ -1,0 +1,187 @@
+//! Dates as people write them, and as they hide in ids.
+
+use super::digits::Digits;
+use super::text::{Separator, is_word_at, separator_at};
+
+/// No one alive was born before, and no id says later.
+const YEARS: std::ops::RangeInclusive<u64> = 1900..=2060;
+
+pub(super) fn is_day(day: u64, month: u64) -> bool {
+    let last = match month {
+        2 => 29,
+        4 | 6 | 9 | 11 => 30,
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        _ => return false,
+    };
+    (1..=last).contains(&day)
+}
+
+/// `12.03.1985`, `12/03/85`, `1985-03-12`, `12. März 1985`, `12 de marzo de 1985`: where it ends.
+pub(super) fn end_of(bytes: &[u8], start: usize, digits: &Digits) -> Option<usize> {
+    numeric(digits).or_else(|| with_month_name(bytes, start))
+}
+
+fn numeric(digits: &Digits) -> Option<usize> {
+    let [a, b, c, ..] = digits.groups() else {
+        return None;
+    };
+    let separator = b.separator()?;
+    if separator == Separator::Space || c.separator() != Some(separator) {
+        return None;
+    }
+    let number = digits.take(a.len() + b.len() + c.len())?;
+    let first = number.value(0, a.len());
+    let second = number.value(a.len(), a.len() + b.len());
+    let third = number.value(a.len() + b.len(), number.digits.len());
+    let is_date = match (a.len(), b.len(), c.len()) {
+        (4, 1..=2, 1..=2) => YEARS.contains(&first) && is_day(third, second),
+        (1..=2, 1..=2, 4) => {
+            YEARS.contains(&third) && (is_day(first, second) || is_day(second, first))
+        }
+        (1..=2, 1..=2, 2) => is_day(first, second) || is_day(second, first),
+        _ => false,
+    };
+    is_date.then_some(number.end())
+}
+
+/// Day, month's name, year; with `de`, `of`, a full stop or a comma between them.
+fn with_month_name(bytes: &[u8], start: usize) -> Option<usize> {
+    let (day, at) = number(bytes, start, 2)?;
+    if !(1..=31).contains(&day) {
+        return None;
+    }
+    let at = [&b"st"[..], b"nd", b"rd", b"th", b"er", "º".as_bytes()]
+        .iter()
+        .find_map(|suffix| bytes[at..].starts_with(suffix).then(|| at + suffix.len()))
+        .unwrap_or(at);
+    let at = between(bytes, at)?;
+    let end = word_end(bytes, at);
+    if !is_month(&bytes[at..end]) {
+        return None;
+    }
+    let at = between(bytes, end)?;
+    let (year, end) = number(bytes, at, 4)?;
+    (YEARS.contains(&year) && end == at + 4).then_some(end)
+}
+
+/// `March 12, 1985`: the word at `start` is the month.
+pub(super) fn end_after_month(bytes: &[u8], start: usize, word_end: usize) -> Option<usize> {
+    if !is_month(&bytes[start..word_end]) {
+        return None;
+    }
+    let at = between(bytes, word_end)?;
+    let (day, at) = number(bytes, at, 2)?;
+    let at = between(bytes, at)?;
+    let (year, end) = number(bytes, at, 4)?;
+    ((1..=31).contains(&day) && YEARS.contains(&year) && end == at + 4).then_some(end)
+}
+
+fn number(bytes: &[u8], start: usize, len_max: usize) -> Option<(u64, usize)> {
+    let len = bytes
+        .get(start..)?
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    if !(1..=len_max).contains(&len) {
+        return None;
+    }
+    let value = bytes[start..start + len]
+        .iter()
+        .fold(0, |value, byte| value * 10 + u64::from(byte - b'0'));
+    Some((value, start + len))
+}
+
+/// Past `. `, `, ` and ` de `.
+fn between(bytes: &[u8], start: usize) -> Option<usize> {
+    let mut at = start;
+    if matches!(bytes.get(at), Some(b'.' | b',')) {
+        at += 1;
+    }
+    if let Some((Separator::Space | Separator::Dash, width)) = separator_at(bytes, at) {
+        at += width;
+    }
+    for word in [&b"de "[..], b"of ", b"del "] {
+        if bytes.get(at..)?.starts_with(word) {
+            at += word.len();
+        }
+    }
+    (at > start).then_some(at)
+}
+
+fn word_end(bytes: &[u8], start: usize) -> usize {
+    let mut at = start;
+    while is_word_at(bytes, at) {
+        at += 1;
+    }
+    at
+}
+
+/// Longest name of a month, in bytes.
+pub(super) const MONTH_BYTES_MAX: usize = 10;
+
+pub(super) fn is_month(word: &[u8]) -> bool {
+    if !(3..=MONTH_BYTES_MAX).contains(&word.len()) {
+        return false;
+    }
+    let mut lower = [0; MONTH_BYTES_MAX];
+    let lower = &mut lower[..word.len()];
+    lower.copy_from_slice(word);
+    lower.make_ascii_lowercase();
+    MONTHS
+        .split_ascii_whitespace()
+        .any(|month| month.as_bytes() == lower)
+}
+
+const MONTHS: &str = "january february march april may june july august september october november \
+    december jan feb mar apr jun jul aug sep sept oct nov dec \
+    januar februar märz mai juni juli oktober dezember jänner mär okt dez \
+    janvier février mars avril juin juillet août septembre octobre novembre décembre \
+    enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre \
+    gennaio febbraio aprile maggio giugno luglio settembre ottobre dicembre";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_of_five_languages_are_read_to_their_end() {
+        for text in [
+            "12.03.1985",
+            "12/03/85",
+            "03/28/1985",
+            "1985-03-12",
+            "12. März 1985",
+            "12 mars 1985",
+            "1er avril 1985",
+            "12 de marzo de 1985",
+            "12 marzo 1985",
+            "12th of March 1985",
+            "12-Mar-1985",
+        ] {
+            let bytes = text.as_bytes();
+            assert_eq!(
+                end_of(bytes, 0, &Digits::read(bytes, 0)),
+                Some(text.len()),
+                "{text}"
+            );
+        }
+        let text = "March 12, 1985";
+        assert_eq!(end_after_month(text.as_bytes(), 0, 5), Some(text.len()));
+    }
+
+    #[test]
+    fn what_is_no_date_is_none() {
+        for text in [
+            "12.13.1985x",
+            "99.99.1985",
+            "1.2.3",
+            "2024-13-45",
+            "12 men 1985",
+            "12 1985",
+            "31.04.1985",
+        ] {
+            let bytes = text.as_bytes();
+            assert_eq!(end_of(bytes, 0, &Digits::read(bytes, 0)), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,194 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const PERSONAL: &[&str] = &[
+    "anna.schmidt@mail.example.co.uk",
+    "+49 (0)30 901-820",
+    "(555) 123-4567",
+    "Tel. 030/1234567",
+    "DE89 3704 0044 0532 0130 00",
+    "MT84MALT011000012345MTLCAST001S",
+    "4111 1111 1111 1111",
+    "4111-1111-1111-1111",
+    "203.0.113.77",
+    "2001:db8::8a2e:370:7334",
+    "00:1A:2b:3c:4d:5E",
+    "47 036 892 816",
+    "15 070649 C 103",
+    "1 84 12 76 451 089 46",
+    "12.345.678-Z",
+    "RSSMRA85T10A562S",
+    "RSS MRA 85T10 A562S",
+    "85.07.30-033.28",
+    "AB 12 34 56 C",
+    "SSN 536-90-4399",
+    "born on 12 March 1985",
+    "geboren am 12. März 1985",
+    "nacido el 12 de marzo de 1985",
+    "birthday: March 12, 1985",
+    "passport C01X00T47",
+    "P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<\nL898902C36UTO7408122F1204159ZE184226B<<<<<10",
+    "sk-proj-a1B2c3D4e5F6g7H8i9J0k1L2",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U",
+    "-----BEGIN RSA PRIVATE KEY-----\nMIIBOgIBAAJBAK\n-----END RSA PRIVATE KEY-----",
+    "postgres://app:s3cr3t@db.internal:5432",
+    "password: hunter2!x",
+    "my password is Tr0ub4dor",
+    "le mot de passe est Soleil42",
+    "api key: 9f8e7d6c5b",
+    "password: 0aB1cD2eF3gH4iJ5kL6mN7oP8qR9sT0uV1wX2yZ3aB4cD5eF6gH7iJ8kL9mN0oP1qR2sT3uV4wX5yZ6aB7cD8eF9gH0iJ1kL2mN3oP4qR5",
+    "\"client_secret\": \"a8Qzz9 b7\"",
+    "550e8400-e29b-41d4-a716-446655440000",
+    "order 4111111111111111",
+    "version 10.4.17.250",
+    "The trace id was 1732270000.",
+    "2024-11-22T10:30:00Z",
+    "plain words of a sentence, nothing else",
+    "I SHOUT AND SHOUT",
+    "“Zürich” – ça va?",
+    "a b c 1 2 3 4 5 6 7 8 9 10 11 12 13 14",
+];
+
+/// Texts in order, and which of them are values. Neighbouring texts are one.
+fn pieces(chunks: &[&str]) -> Vec<(Option<Kind>, String)> {
+    let mut pieces: Vec<(Option<Kind>, String)> = Vec::new();
+    let mut give = |piece: Piece<'_>| match piece {
+        Piece::Text(text) => match pieces.last_mut() {
+            Some((None, last)) => last.push_str(text),
+            _ => pieces.push((None, text.to_owned())),
+        },
+        Piece::Value { kind, text } => pieces.push((Some(kind), text.to_owned())),
+    };
+    let mut stream = Stream::new(Detector::default());
+    for chunk in chunks {
+        stream.push(chunk, &mut give);
+    }
+    stream.finish(&mut give);
+    pieces
+}
+
+fn whole(text: &str) -> Vec<(Option<Kind>, String)> {
+    let mut pieces = Vec::new();
+    let mut at = 0;
+    for finding in Detector::default().find(text) {
+        if at < finding.range.start {
+            pieces.push((None, text[at..finding.range.start].to_owned()));
+        }
+        at = finding.range.end;
+        pieces.push((Some(finding.kind), text[finding.range].to_owned()));
+    }
+    if at < text.len() {
+        pieces.push((None, text[at..].to_owned()));
+    }
+    pieces
+}
+
+#[test]
+fn a_text_cut_at_every_byte_is_found_as_if_whole() {
+    for value in PERSONAL {
+        let text = format!("Well, here it is {value} and more of it, ok.");
+        let expected = whole(&text);
+        for at in (1..text.len()).filter(|at| text.is_char_boundary(*at)) {
+            assert_eq!(pieces(&[&text[..at], &text[at..]]), expected, "cut at {at}");
+        }
+        let letters: Vec<String> = text.chars().map(String::from).collect();
+        let letters: Vec<&str> = letters.iter().map(String::as_str).collect();
+        assert_eq!(pieces(&letters), expected, "letter by letter: {text}");
+    }
+}
+
+#[test]
+fn plain_text_flows_word_by_word() {
+    let mut stream = Stream::new(Detector::default());
+    for word in "The quick brown fox jumps over the lazy dog and then sleeps".split_inclusive(' ') {
+        stream.push(word, |piece| assert!(matches!(piece, Piece::Text(_))));
+        assert!(stream.held_bytes() <= word.len(), "{word}");
+    }
+}
+
+#[test]
+fn numbers_flow_no_further_behind_than_the_longest_value() {
+    let mut stream = Stream::new(Detector::default());
+    for number in 0..1000 {
+        stream.push(&format!("{} ", number % 10), |_| {});
+        assert!(stream.held_bytes() <= PHRASE_BYTES_MAX + 8);
+    }
+}
+
+#[test]
+fn a_long_secret_is_held_neither_whole_nor_given_out() {
+    for (begin, letter, end, kind) in [
+        (
+            "-----BEGIN PRIVATE KEY-----\n",
+            "MIIBOgIBAAJ\n",
+            "-----END PRIVATE KEY-----",
+            Kind::PrivateKey,
+        ),
+        ("password=Xy7", "zdWIiOiIxMj", "", Kind::Credential),
+        ("eyJhbGciOiJIUzI1NiJ9.eyJ", "zdWIiOiIxMj", "", Kind::Jwt),
+    ] {
+        let mut stream = Stream::new(Detector::default());
+        let mut texts = String::new();
+        let mut kinds = Vec::new();
+        let mut give = |piece: Piece<'_>| match piece {
+            Piece::Text(text) => texts.push_str(text),
+            Piece::Value { kind, .. } => kinds.push(kind),
+        };
+        stream.push("key: ", &mut give);
+        stream.push(begin, &mut give);
+        for _ in 0..2000 {
+            stream.push(letter, &mut give);
+            assert!(stream.held_bytes() <= HELD_BYTES_MAX + letter.len());
+        }
+        stream.push(end, &mut give);
+        stream.push(" thanks", &mut give);
+        stream.finish(&mut give);
+        let left = texts.replace("password=", "");
+        assert_eq!(left, "key:  thanks");
+        assert_eq!(kinds, [kind]);
+    }
+}
+
+#[test]
+fn memory_does_not_grow_with_the_stream() {
+    let mut stream = Stream::new(Detector::default());
+    for _ in 0..10_000 {
+        stream.push(
+            "some more words without an end and AAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            |_| {},
+        );
+    }
+    assert!(stream.buffer.capacity() < 8 * 1024);
+}
+
+fn any_text() -> impl Strategy<Value = String> {
+    let part = prop_oneof![
+        4 => prop::sample::select(PERSONAL).prop_map(str::to_owned),
+        2 => "[A-Za-z0-9@.:/ +()-]{0,12}",
+        1 => "[ \\n,;\"='–é]{1,3}",
+    ];
+    prop::collection::vec(part, 1..8).prop_map(|parts| parts.join(" "))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #[test]
+    fn any_text_cut_anywhere_is_found_as_if_whole(
+        text in any_text(),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+    ) {
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(text.len() + 1)).collect();
+        cuts.sort_unstable();
+        let mut chunks = Vec::new();
+        let mut rest = 0;
+        for cut in cuts {
+            if text.is_char_boundary(cut) && cut >= rest {
+                chunks.push(&text[rest..cut]);
+                rest = cut;
+            }
+        }
+        chunks.push(&text[rest..]);
+        prop_assert_eq!(pieces(&chunks), whole(&text));
+    }
+}

@@ -1,0 +1,198 @@
+//! A text as candidates see it: words, what separates them, and where a value may begin and end.
+
+/// A word that a value may begin with, and what is known around it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Word<'a> {
+    pub(super) text: &'a str,
+    pub(super) start: usize,
+    pub(super) end: usize,
+    pub(super) joined: Joined,
+}
+
+/// What stands directly before a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Joined {
+    /// Nothing that would make it part of something longer.
+    No,
+    /// `ORD-`, `build_`, `a/`, `#`: more likely a part of a reference.
+    ToReference,
+    /// It continues a number or a word: nothing begins here.
+    ToMore,
+}
+
+/// Between the groups of a number. Typographic forms count as the ones on a keyboard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Separator {
+    Space,
+    Dash,
+    Dot,
+    Slash,
+}
+
+impl<'a> Word<'a> {
+    pub(super) fn bytes(&self) -> &'a [u8] {
+        self.text.as_bytes()
+    }
+
+    pub(super) fn as_bytes(&self) -> &'a [u8] {
+        &self.bytes()[self.start..self.end]
+    }
+
+    /// From the word's start to the text's end.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        &self.bytes()[self.start..]
+    }
+
+    pub(super) fn starts_with_digit(&self) -> bool {
+        self.bytes()[self.start].is_ascii_digit()
+    }
+}
+
+impl Joined {
+    pub(super) fn before(text: &str, start: usize) -> Self {
+        let bytes = text.as_bytes();
+        let Some(&last) = start.checked_sub(1).and_then(|at| bytes.get(at)) else {
+            return Self::No;
+        };
+        let before = start.checked_sub(2).and_then(|at| bytes.get(at)).copied();
+        match last {
+            b'#' | b'_' | b'$' => Self::ToReference,
+            b'-' | b'/' | b'\\' => match before {
+                Some(byte) if byte.is_ascii_digit() => Self::ToMore,
+                Some(byte) if byte.is_ascii_alphabetic() => Self::ToReference,
+                _ => Self::No,
+            },
+            b'.' | b',' => match before {
+                Some(byte) if byte.is_ascii_digit() => Self::ToMore,
+                _ => Self::No,
+            },
+            _ if last.is_ascii_alphanumeric() => Self::ToMore,
+            _ if last.is_ascii() => Self::No,
+            _ if is_letter_before(text, start) => Self::ToMore,
+            _ => Self::No,
+        }
+    }
+}
+
+/// A letter or a digit, or part of a letter outside ASCII. General punctuation (dashes, quotes) and
+/// the Latin-1 signs are none.
+#[inline]
+pub(super) fn is_word_at(bytes: &[u8], at: usize) -> bool {
+    match bytes.get(at) {
+        None => false,
+        Some(byte) if byte.is_ascii() => byte.is_ascii_alphanumeric(),
+        Some(_) => is_letter_at(bytes, at),
+    }
+}
+
+/// Outside ASCII.
+#[cold]
+fn is_letter_at(bytes: &[u8], at: usize) -> bool {
+    match bytes.get(at) {
+        None | Some(0xc2) => false,
+        Some(0xe2) => !matches!(bytes.get(at + 1), Some(0x80 | 0x81)),
+        Some(0x80..=0xbf) => !continues_punctuation(bytes, at),
+        Some(_) => true,
+    }
+}
+
+fn continues_punctuation(bytes: &[u8], at: usize) -> bool {
+    let lead = (1..=3.min(at))
+        .map(|back| at - back)
+        .find(|&at| bytes[at] >= 0xc0);
+    lead.is_some_and(|lead| !is_word_at(bytes, lead))
+}
+
+/// Whether a value may end here: what follows does not continue it.
+pub(super) fn ends_at(bytes: &[u8], end: usize) -> bool {
+    if is_word_at(bytes, end) {
+        return false;
+    }
+    match bytes.get(end) {
+        Some(b'_') => false,
+        Some(b'-' | b'.' | b'/' | b',' | b':') => {
+            !bytes.get(end + 1).is_some_and(u8::is_ascii_digit)
+        }
+        _ => true,
+    }
+}
+
+/// A separator and its length in bytes.
+pub(super) fn separator_at(bytes: &[u8], at: usize) -> Option<(Separator, usize)> {
+    Some(match bytes.get(at)? {
+        b' ' => (Separator::Space, 1),
+        b'-' => (Separator::Dash, 1),
+        b'.' => (Separator::Dot, 1),
+        b'/' => (Separator::Slash, 1),
+        // No-break space; narrow no-break space, no-break hyphen, en dash.
+        0xc2 if bytes.get(at + 1) == Some(&0xa0) => (Separator::Space, 2),
+        0xe2 if bytes.get(at + 1) == Some(&0x80) => match bytes.get(at + 2)? {
+            0xaf => (Separator::Space, 3),
+            0x91 | 0x93 => (Separator::Dash, 3),
+            _ => return None,
+        },
+        _ => return None,
+    })
+}
+
+fn is_letter_before(text: &str, at: usize) -> bool {
+    text[..at]
+        .chars()
+        .next_back()
+        .is_some_and(char::is_alphanumeric)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_before_a_word_says_whether_a_value_may_begin() {
+        for (text, expected) in [
+            ("", Joined::No),
+            ("a ", Joined::No),
+            ("card:", Joined::No),
+            ("(", Joined::No),
+            ("“", Joined::No),
+            ("Tel.", Joined::No),
+            ("ORD-", Joined::ToReference),
+            ("#", Joined::ToReference),
+            ("12-", Joined::ToMore),
+            ("1.", Joined::ToMore),
+            ("é", Joined::ToMore),
+        ] {
+            let whole = format!("{text}42");
+            assert_eq!(Joined::before(&whole, text.len()), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn typographic_separators_are_those_of_a_keyboard() {
+        for (text, expected) in [
+            ("\u{a0}", Some((Separator::Space, 2))),
+            ("\u{202f}", Some((Separator::Space, 3))),
+            ("–", Some((Separator::Dash, 3))),
+            ("é", None),
+            ("“", None),
+            ("", None),
+        ] {
+            assert_eq!(separator_at(text.as_bytes(), 0), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn letters_of_any_script_are_words_and_punctuation_is_not() {
+        for (text, expected) in [
+            ("é", true),
+            ("ж", true),
+            ("漢", true),
+            ("“", false),
+            ("…", false),
+            ("«", false),
+        ] {
+            for at in 0..text.len() {
+                assert_eq!(is_word_at(text.as_bytes(), at), expected, "{text} at {at}");
+            }
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! The texts of requests and answers: what somebody wrote or will read, wherever it stands.
+//!
+//! Every string counts as text that is not known to be something else, so a field that this version
+//! has never heard of is looked at too. Edits are splices: all other bytes stay as they came.
+
+mod events;
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use crate::json::{Json, scan};
+
+pub use events::{EventTexts, Part, Place, Unreadable};
+
+/// Their strings are names of the protocol, ids, or sound and pictures in base64.
+const NO_TEXT: [&str; 17] = [
+    "role",
+    "type",
+    "id",
+    "object",
+    "model",
+    "finish_reason",
+    "tool_call_id",
+    "system_fingerprint",
+    "service_tier",
+    "encoding_format",
+    "reasoning_effort",
+    "verbosity",
+    "format",
+    "detail",
+    "data",
+    "b64_json",
+    "embedding",
+];
+
+/// A tool call's arguments are JSON within a string.
+const ARGUMENTS: &str = "arguments";
+
+/// Tokens one by one would tell what was taken out of the text.
+const TOKENS: &str = "logprobs";
+
+/// Deeper documents are no requests or answers; [`crate::request::read`] refuses them before.
+const DEPTH_MAX: usize = 128;
+
+/// `document` with every text as `edit` returns it; `None` if `edit` never returned one. What is
+/// not JSON is one text.
+pub fn edit(document: &[u8], mut edit: impl FnMut(&str) -> Option<String>) -> Option<Vec<u8>> {
+    if scan::members(document, []).is_err() {
+        let text = String::from_utf8_lossy(document);
+        return edit(&text).map(String::into_bytes);
+    }
+    let mut editor = Editor {
+        document,
+        edits: Vec::new(),
+        token_lists: Vec::new(),
+        edit: &mut edit,
+    };
+    editor.walk(Json::whole(document), 0);
+    editor.finish()
+}
+
+/// Shows every text of `document`.
+pub fn each(document: &[u8], mut look: impl FnMut(&str)) {
+    edit(document, |text| {
+        look(text);
+        None
+    });
+}
+
+struct Editor<'a, 'e> {
+    document: &'a [u8],
+    edits: Vec<(Range<usize>, Vec<u8>)>,
+    token_lists: Vec<Range<usize>>,
+    // A reference, so that what arguments hold is not a type of its own at each depth.
+    edit: &'e mut dyn FnMut(&str) -> Option<String>,
+}
+
+impl<'a> Editor<'a, '_> {
+    fn walk(&mut self, value: Json<'a>, depth: usize) {
+        if depth > DEPTH_MAX {
+            return;
+        }
+        for element in value.elements() {
+            self.value("", element, depth);
+        }
+        for (key, value) in value.members() {
+            if key == TOKENS {
+                self.token_lists.push(self.span(value));
+            } else if !NO_TEXT.contains(&&*key) || !value.is_string() {
+                self.value(&key, value, depth);
+            }
+        }
+    }
+
+    fn value(&mut self, key: &str, value: Json<'a>, depth: usize) {
+        if !value.is_string() {
+            return self.walk(value, depth + 1);
+        }
+        let Some(text) = value.text() else { return };
+        if let Some(edited) = edited(key, &text, self.edit) {
+            self.edits.push((self.span(value), quoted(&edited)));
+        }
+    }
+
+    fn span(&self, value: Json<'_>) -> Range<usize> {
+        let start = value.raw().as_ptr().addr() - self.document.as_ptr().addr();
+        start..start + value.raw().len()
+    }
+
+    fn finish(mut self) -> Option<Vec<u8>> {
+        if self.edits.is_empty() {
+            return None;
+        }
+        let hidden = self
+            .token_lists
+            .into_iter()
+            .map(|span| (span, b"null".to_vec()));
+        self.edits.extend(hidden);
+        self.edits.sort_by_key(|(span, _)| span.start);
+        Some(spliced(self.document, &self.edits))
+    }
+}
+
+fn edited(key: &str, text: &str, edit: &mut dyn FnMut(&str) -> Option<String>) -> Option<String> {
+    if is_picture(text) {
+        return None;
+    }
+    let is_json = key == ARGUMENTS && scan::members(text.as_bytes(), []).is_ok();
+    if !is_json {
+        return edit(text);
+    }
+    let mut inner = Editor {
+        document: text.as_bytes(),
+        edits: Vec::new(),
+        token_lists: Vec::new(),
+        edit,
+    };
+    inner.walk(Json::whole(text.as_bytes()), 0);
+    // Splices of whole JSON strings into UTF-8 are UTF-8.
+    inner
+        .finish()
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+}
+
+/// `data:image/png;base64,…`
+fn is_picture(text: &str) -> bool {
+    text.starts_with("data:")
+        && text
+            .get(..64.min(text.len()))
+            .is_none_or(|head| head.contains(";base64,"))
+}
+
+/// Spans in order and apart, each with what takes its place.
+fn spliced(document: &[u8], edits: &[(Range<usize>, Vec<u8>)]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(document.len() + 64);
+    let mut copied = 0;
+    for (span, with) in edits {
+        out.extend_from_slice(&document[copied..span.start]);
+        out.extend_from_slice(with);
+        copied = span.end;
+    }
+    out.extend_from_slice(&document[copied..]);
+    out
+}
+
+/// As a JSON string.
+fn quoted(text: &str) -> Vec<u8> {
+    serde_json::to_vec(text).unwrap_or_else(|_| b"\"\"".to_vec())
+}
+
+/// What stands between the quotes of `text` as a JSON string: for text that goes into arguments.
+pub fn escaped(text: &str) -> Cow<'_, str> {
+    let is_plain = text
+        .bytes()
+        .all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\');
+    if is_plain {
+        return Cow::Borrowed(text);
+    }
+    let quoted = quoted(text);
+    Cow::Owned(String::from_utf8_lossy(&quoted[1..quoted.len() - 1]).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn upper(document: &str) -> String {
+        let edited = edit(document.as_bytes(), |text| {
+            text.contains("anna")
+                .then(|| text.replace("anna", "[NAME]\"\n"))
+        });
+        edited.map_or_else(
+            || document.to_owned(),
+            |bytes| String::from_utf8(bytes).unwrap(),
+        )
+    }
+
+    #[test]
+    fn texts_are_edited_wherever_they_stand_and_nothing_else_changes() {
+        for (document, expected) in [
+            (
+                r#"{ "model": "anna", "messages" : [ {"role":"user","content":"I am anna"} ], "x": 1.50 }"#,
+                r#"{ "model": "anna", "messages" : [ {"role":"user","content":"I am [NAME]\"\n"} ], "x": 1.50 }"#,
+            ),
+            (
+                r#"{"messages":[{"content":[{"type":"text","text":"anna"},{"type":"image_url","image_url":{"url":"data:image/png;base64,anna"}}]}]}"#,
+                r#"{"messages":[{"content":[{"type":"text","text":"[NAME]\"\n"},{"type":"image_url","image_url":{"url":"data:image/png;base64,anna"}}]}]}"#,
+            ),
+            (
+                r#"{"input":["b","\u0061nna"]}"#,
+                r#"{"input":["b","[NAME]\"\n"]}"#,
+            ),
+            (
+                r#"{"unheard_of":{"deep":["anna"]}}"#,
+                r#"{"unheard_of":{"deep":["[NAME]\"\n"]}}"#,
+            ),
+            (
+                r#"{"content":"bob","logprobs":{"content":[{"token":"anna"}]}}"#,
+                r#"{"content":"bob","logprobs":{"content":[{"token":"anna"}]}}"#,
+            ),
+            (
+                r#"{"logprobs":{"content":[{"token":"anna"}]},"content":"anna"}"#,
+                r#"{"logprobs":null,"content":"[NAME]\"\n"}"#,
+            ),
+            ("anna says", "[NAME]\"\n says"),
+            (
+                r#"{"content":"anna""#,
+                r#"{"content":"[NAME]"
+""#,
+            ),
+        ] {
+            assert_eq!(upper(document), expected, "{document}");
+        }
+    }
+
+    #[test]
+    fn arguments_of_tools_are_texts_within_json_within_a_string() {
+        let document = r#"{"tool_calls":[{"id":"anna","function":{"name":"f","arguments":"{\"who\":\"\\u0061nna\",\"n\":1}"}}]}"#;
+        let expected = r#"{"tool_calls":[{"id":"anna","function":{"name":"f","arguments":"{\"who\":\"[NAME]\\\"\\n\",\"n\":1}"}}]}"#;
+        assert_eq!(upper(document), expected);
+        let cut = r#"{"arguments":"{\"who\": anna"}"#;
+        assert_eq!(upper(cut), r#"{"arguments":"{\"who\": [NAME]\"\n"}"#);
+    }
+
+    #[test]
+    fn every_text_is_shown_and_names_of_the_protocol_are_not() {
+        let mut seen = Vec::new();
+        let document =
+            r#"{"model":"m","messages":[{"role":"user","name":"n","content":"c"}],"user":"u"}"#;
+        each(document.as_bytes(), |text| seen.push(text.to_owned()));
+        assert_eq!(seen, ["n", "c", "u"]);
+    }
+
+    #[test]
+    fn what_goes_into_arguments_is_escaped_there() {
+        assert_eq!(escaped("plain é"), "plain é");
+        assert_eq!(escaped("a\"b\\\n"), "a\\\"b\\\\\\n");
+    }
+}

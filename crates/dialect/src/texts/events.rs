@@ -1,0 +1,398 @@
+//! The texts of a streamed answer. Each place of each choice is one text that comes in pieces; an
+//! editor may hold back its end, and gets to say the rest before the choice finishes.
+
+use std::ops::Range;
+
+use memchr::memchr;
+use serde_json::Value;
+
+use super::{ARGUMENTS, NO_TEXT, TOKENS, is_picture, quoted, spliced};
+use crate::json::{Json, scan};
+
+/// Places that one answer may write to. Providers use a few for each choice.
+const PLACES_MAX: usize = 1024;
+
+/// Where in an answer a text stands, for as long as the answer streams.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    choice: u64,
+    path: Vec<Step>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Step {
+    Key(String),
+    /// Of an array, by its elements' `index` where they have one: a later event's first element may
+    /// go on with an earlier one's third.
+    Item(u64),
+}
+
+impl Place {
+    /// The text is part of a JSON document: what is put into it must be escaped as its strings are.
+    pub fn is_json(&self) -> bool {
+        matches!(self.path.last(), Some(Step::Key(key)) if key == ARGUMENTS)
+    }
+}
+
+/// The next of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part<'a> {
+    More(&'a str),
+    /// Nothing more comes: whatever was held back must be said now.
+    End,
+}
+
+/// An event whose texts cannot be told from the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an event of the answer could not be read")]
+pub struct Unreadable;
+
+/// Follows the places of one answer.
+#[derive(Debug, Default)]
+pub struct EventTexts {
+    open: Vec<Place>,
+    /// Members of the last event but its choices and usage, as JSON: events that are put in have
+    /// them too.
+    head: Vec<u8>,
+}
+
+impl EventTexts {
+    /// `events` are whole server-sent events. `edit` says what takes each part's place.
+    pub fn edit(
+        &mut self,
+        events: &[u8],
+        edit: &mut dyn FnMut(&Place, Part<'_>) -> String,
+    ) -> Result<Vec<u8>, Unreadable> {
+        let mut out = Vec::with_capacity(events.len() + 64);
+        let mut rest = events;
+        while !rest.is_empty() {
+            let (event, after) = rest.split_at(event_length(rest));
+            self.event(event, edit, &mut out)?;
+            rest = after;
+        }
+        Ok(out)
+    }
+
+    /// The answer ended: events with what was still held back.
+    pub fn finish(&mut self, edit: &mut dyn FnMut(&Place, Part<'_>) -> String) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.close(|_| true, edit, &mut out);
+        out
+    }
+
+    fn event(
+        &mut self,
+        event: &[u8],
+        edit: &mut dyn FnMut(&Place, Part<'_>) -> String,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Unreadable> {
+        let Some(data) = data_of(event)? else {
+            out.extend_from_slice(event);
+            return Ok(());
+        };
+        let document = &event[data.clone()];
+        if document.trim_ascii() == b"[DONE]" {
+            self.close(|_| true, edit, out);
+            out.extend_from_slice(event);
+            return Ok(());
+        }
+        if scan::members(document, []).is_err() {
+            return Err(Unreadable);
+        }
+        let value = Json::whole(document);
+        if value.get("choices").is_none() {
+            // An error, or what no provider sends yet: its texts are whole.
+            self.close(|_| true, edit, out);
+            let edited = super::edit(document, |text| {
+                let place = Place {
+                    choice: 0,
+                    path: Vec::new(),
+                };
+                let mut edited = edit(&place, Part::More(text));
+                edited.push_str(&edit(&place, Part::End));
+                (edited != text).then_some(edited)
+            });
+            put(event, &data, edited.as_deref().unwrap_or(document), out);
+            return Ok(());
+        }
+        self.remember_head(value);
+        let mut pass = Pass {
+            document,
+            edits: Vec::new(),
+            token_lists: Vec::new(),
+            open: &mut self.open,
+            edit,
+        };
+        let mut finished = Vec::new();
+        for (key, value) in value.members() {
+            if key != "choices" {
+                continue;
+            }
+            for (at, choice) in (0..).zip(value.elements()) {
+                let number = index_of(choice).unwrap_or(at);
+                pass.choice(number, choice)?;
+                if choice
+                    .get("finish_reason")
+                    .is_some_and(|reason| reason.is_string())
+                {
+                    finished.push(number);
+                }
+            }
+        }
+        let Pass {
+            mut edits,
+            token_lists,
+            ..
+        } = pass;
+        edits.extend(token_lists.into_iter().map(|span| (span, b"null".to_vec())));
+        edits.sort_by_key(|(span, _)| span.start);
+        let edited = spliced(document, &edits);
+        if finished.is_empty() {
+            put(event, &data, &edited, out);
+            return Ok(());
+        }
+        // Its own texts come before what was held back of them, and both before the end.
+        let mut last = Vec::new();
+        self.close(|place| finished.contains(&place.choice), edit, &mut last);
+        if last.is_empty() {
+            put(event, &data, &edited, out);
+            return Ok(());
+        }
+        put(event, &data, &without_reasons(&edited), out);
+        out.extend_from_slice(&last);
+        put(event, &data, &without_texts(&edited), out);
+        Ok(())
+    }
+
+    fn remember_head(&mut self, value: Json<'_>) {
+        self.head.clear();
+        for (key, value) in value.members() {
+            if matches!(&*key, "choices" | "usage" | "error") {
+                continue;
+            }
+            self.head.extend_from_slice(&quoted(&key));
+            self.head.push(b':');
+            self.head.extend_from_slice(value.raw());
+            self.head.push(b',');
+        }
+    }
+
+    /// Ends the texts of some places, with an event for each that still has something to say.
+    fn close(
+        &mut self,
+        ends: impl Fn(&Place) -> bool,
+        edit: &mut dyn FnMut(&Place, Part<'_>) -> String,
+        out: &mut Vec<u8>,
+    ) {
+        let head = &self.head;
+        self.open.retain(|place| {
+            if !ends(place) {
+                return true;
+            }
+            let rest = edit(place, Part::End);
+            if !rest.is_empty() {
+                out.extend_from_slice(b"data: {");
+                out.extend_from_slice(head);
+                out.extend_from_slice(b"\"choices\":[");
+                out.extend_from_slice(place.choice_with(&rest).to_string().as_bytes());
+                out.extend_from_slice(b"]}\n\n");
+            }
+            false
+        });
+    }
+}
+
+impl Place {
+    /// A choice that says `text` here and nothing else.
+    fn choice_with(&self, text: &str) -> Value {
+        let value = self
+            .path
+            .iter()
+            .rev()
+            .fold(Value::from(text), |inner, step| match step {
+                Step::Key(key) => Value::from_iter([(key.clone(), inner)]),
+                Step::Item(index) => {
+                    let mut inner = inner;
+                    if let Value::Object(members) = &mut inner {
+                        members.insert("index".to_owned(), Value::from(*index));
+                    }
+                    Value::from(vec![inner])
+                }
+            });
+        let mut choice = value;
+        if let Value::Object(members) = &mut choice {
+            members.insert("index".to_owned(), Value::from(self.choice));
+            members.insert("finish_reason".to_owned(), Value::Null);
+        }
+        choice
+    }
+}
+
+/// One event's choices, looked through.
+struct Pass<'a, 'e> {
+    document: &'a [u8],
+    edits: Vec<(Range<usize>, Vec<u8>)>,
+    token_lists: Vec<Range<usize>>,
+    open: &'e mut Vec<Place>,
+    edit: &'e mut dyn FnMut(&Place, Part<'_>) -> String,
+}
+
+impl<'a> Pass<'a, '_> {
+    fn choice(&mut self, number: u64, choice: Json<'a>) -> Result<(), Unreadable> {
+        let mut place = Place {
+            choice: number,
+            path: Vec::new(),
+        };
+        self.walk(&mut place, choice)
+    }
+
+    fn walk(&mut self, place: &mut Place, value: Json<'a>) -> Result<(), Unreadable> {
+        for (at, element) in (0..).zip(value.elements()) {
+            place.path.push(Step::Item(index_of(element).unwrap_or(at)));
+            self.value(place, element)?;
+            place.path.pop();
+        }
+        for (key, value) in value.members() {
+            if key == TOKENS {
+                if !value.is_null() {
+                    let span = self.span(value);
+                    self.token_lists.push(span);
+                }
+            } else if !NO_TEXT.contains(&&*key) || !value.is_string() {
+                place.path.push(Step::Key(key.into_owned()));
+                self.value(place, value)?;
+                place.path.pop();
+            }
+        }
+        Ok(())
+    }
+
+    fn value(&mut self, place: &mut Place, value: Json<'a>) -> Result<(), Unreadable> {
+        if !value.is_string() {
+            return self.walk(place, value);
+        }
+        let text = value.text().ok_or(Unreadable)?;
+        // A tool's name comes once and whole.
+        let is_name = matches!(place.path.last(), Some(Step::Key(key)) if key == "name");
+        if is_picture(&text) || is_name {
+            return Ok(());
+        }
+        if !self.open.contains(place) {
+            if self.open.len() >= PLACES_MAX {
+                return Err(Unreadable);
+            }
+            self.open.push(place.clone());
+        }
+        let edited = (self.edit)(place, Part::More(&text));
+        if edited != *text {
+            let span = self.span(value);
+            self.edits.push((span, quoted(&edited)));
+        }
+        Ok(())
+    }
+
+    fn span(&self, value: Json<'_>) -> Range<usize> {
+        let start = value.raw().as_ptr().addr() - self.document.as_ptr().addr();
+        start..start + value.raw().len()
+    }
+}
+
+fn index_of(value: Json<'_>) -> Option<u64> {
+    std::str::from_utf8(value.get("index")?.raw())
+        .ok()?
+        .parse()
+        .ok()
+}
+
+/// Up to and with the blank line that ends the first event.
+fn event_length(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(end) = memchr(b'\n', &bytes[at..]) {
+        let line = &bytes[at..at + end];
+        at += end + 1;
+        if matches!(line, b"" | b"\r") {
+            return at;
+        }
+    }
+    bytes.len()
+}
+
+/// Where the event's data stands; `None` if it has none. Data in several lines is not one document
+/// that could be spliced.
+fn data_of(event: &[u8]) -> Result<Option<Range<usize>>, Unreadable> {
+    let mut found = None;
+    let mut at = 0;
+    while at < event.len() {
+        let end = memchr(b'\n', &event[at..]).map_or(event.len(), |length| at + length);
+        let line = event[at..end]
+            .strip_suffix(b"\r")
+            .unwrap_or(&event[at..end]);
+        if let Some(data) = line.strip_prefix(b"data:") {
+            if found.is_some() {
+                return Err(Unreadable);
+            }
+            let start = at + line.len() - data.len();
+            found = Some(start..at + line.len());
+        }
+        at = end + 1;
+    }
+    Ok(found)
+}
+
+fn put(event: &[u8], data: &Range<usize>, document: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(&event[..data.start]);
+    if document.first() != Some(&b' ') && event.get(data.start) == Some(&b' ') {
+        out.push(b' ');
+    }
+    out.extend_from_slice(document);
+    out.extend_from_slice(&event[data.end..]);
+}
+
+/// The event as it would be if its choices went on.
+fn without_reasons(document: &[u8]) -> Vec<u8> {
+    changed(document, |event| {
+        if let Value::Object(members) = event {
+            members.remove("usage");
+        }
+        each_choice(event, |choice| {
+            choice.insert("finish_reason".to_owned(), Value::Null);
+        });
+    })
+}
+
+/// The event as it would be if everything had been said before.
+fn without_texts(document: &[u8]) -> Vec<u8> {
+    changed(document, |event| {
+        each_choice(event, |choice| {
+            if choice.contains_key("delta") {
+                choice.insert("delta".to_owned(), Value::Object(serde_json::Map::new()));
+            }
+            if choice.contains_key("text") {
+                choice.insert("text".to_owned(), Value::from(""));
+            }
+        });
+    })
+}
+
+fn each_choice(event: &mut Value, mut change: impl FnMut(&mut serde_json::Map<String, Value>)) {
+    let choices = event.get_mut("choices").and_then(Value::as_array_mut);
+    for choice in choices
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_object_mut)
+    {
+        change(choice);
+    }
+}
+
+/// Rare enough (once for each choice) to go through a tree.
+fn changed(document: &[u8], change: impl FnOnce(&mut Value)) -> Vec<u8> {
+    let Ok(mut event) = serde_json::from_slice(document) else {
+        return document.to_vec();
+    };
+    change(&mut event);
+    event.to_string().into_bytes()
+}
+
+#[cfg(test)]
+mod tests;
