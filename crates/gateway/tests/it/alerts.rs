@@ -11,7 +11,7 @@ use domain::{CallId, Metered, Usage};
 use serde_json::Value;
 use store::alerts::DeliveryState;
 
-use crate::scripted::{Answer, Backend, Script};
+use crate::scripted::{Answer, Backend, Script, dead_address};
 use crate::stage::{Rules, Stage, chat};
 
 /// The Base64 of what webhooks are signed with.
@@ -392,4 +392,76 @@ async fn a_model_without_a_price_is_told_once_a_period_by_its_name() {
     on_the_ledger(stage.ledger_folder(), call(Cost::Unpriced)).await;
     look(&stage).await;
     assert_eq!(receiver.requests(), 2, "the next day it is told again");
+}
+
+/// Polls what other tasks find out.
+async fn until(is_so: impl Fn() -> bool) {
+    while !is_so() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_sink_that_fails_and_an_issuer_that_is_gone_are_told_with_what_to_do() {
+    let (receiver, broken) = (
+        receiver().await,
+        Backend::answering(Answer::json(503, "")).await,
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!(
+        "
+data_dir: '{}'
+identity:
+  jwt:
+    - {{ name: corp, openid_config: '{}/config', audiences: [a], subscription: claims.azp }}
+sinks: [{{ id: copy, webhook: {{ url: '{}' }} }}]
+notify: [{{ id: ops, webhook: {{ url: '{}' }} }}]
+alerts:
+  - {{ name: sinks, notify: [ops], sink_trouble: {{ for: 10m }} }}
+  - {{ name: logins, notify: [ops], credential_failure: {{ for: 10m }} }}
+",
+        folder.path().display(),
+        dead_address().await,
+        broken.address,
+        receiver.address,
+    );
+    let source = config::Source {
+        name: "alerts.yaml".into(),
+        text,
+    };
+    let environment = config::Environment {
+        variables: &|_| None,
+        files: &|path| Err(format!("{path} is not read")),
+    };
+    let (snapshot, _) = config::load(&[source], &environment, &[], 1).unwrap();
+    let clock = gateway::Clock::manual(Wall::from_secs(1_790_000_000));
+    let (ledger, _) = store::Ledger::open(folder.path(), clock.now()).unwrap();
+    let counters = store::Counters::memory();
+    let gateway = gateway::Gateway::new(snapshot, counters, ledger, clock.clone()).unwrap();
+    gateway.start_alerts(folder.path()).unwrap();
+    let call = record(clock.now().wall, 1, 10, Cost::Nothing);
+    gateway.ledger.append(None, call);
+    let is_failing = || {
+        let sinks = gateway.sinks.health();
+        let snapshot = gateway.snapshot.load();
+        sinks[0].failing.is_some() && !gateway.authenticator.failing_issuers(&snapshot).is_empty()
+    };
+    until(is_failing).await;
+    gateway.alerts.look(&gateway).await;
+    clock.advance(Duration::from_secs(600));
+    gateway.alerts.look(&gateway).await;
+    while receiver.requests() < 2 {
+        gateway.alerts.deliver_due(&gateway).await;
+    }
+    assert_eq!(
+        titles(&receiver),
+        [
+            "Sink copy does not take what it is sent for 10 minutes",
+            "Issuer corp cannot be fetched from for 10 minutes"
+        ]
+    );
+    let sink = told(&receiver)[0]["data"]["text"].to_string();
+    for part in ["Nothing is lost", "tollgate sinks list", "answered 503"] {
+        assert!(sink.contains(part), "{sink}");
+    }
 }
