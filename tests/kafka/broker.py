@@ -84,6 +84,8 @@ class Cluster:
                 "group.id": "reader",
                 "enable.partition.eof": True,
                 "check.crcs": True,
+                # What the cluster no longer has must not look like what never came.
+                "auto.offset.reset": "error",
             }
         )
         consumer.assign([confluent_kafka.TopicPartition(topic, number, 0) for number in range(partitions)])

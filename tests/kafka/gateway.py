@@ -140,6 +140,9 @@ class Gateway:
 class Load:
     """Clients that call until told to stop, and remember which calls they saw the end of."""
 
+    # The mock cluster keeps 5 MB of a partition: some hundred calls a second would outrun that.
+    PAUSE_S = 0.04
+
     def __init__(self, gateway, clients=4):
         self.gateway, self.finished, self.is_over = gateway, [], False
         self.threads = [threading.Thread(target=self.run, args=(number,)) for number in range(clients)]
@@ -154,6 +157,7 @@ class Load:
                 if connection is None:
                     connection = http.client.HTTPConnection("127.0.0.1", self.gateway.port, timeout=30)
                 self.finished.append(self.gateway.call(team, connection))
+                time.sleep(self.PAUSE_S)
             except (OSError, http.client.HTTPException):
                 connection = None
                 time.sleep(0.02)
