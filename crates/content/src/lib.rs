@@ -8,6 +8,8 @@ pub mod pii;
 
 pub mod redact;
 
+pub mod safety;
+
 // How texts are brought before those that judge them.
 pub mod split;
 
