@@ -8,9 +8,13 @@ pub mod pii;
 
 pub mod redact;
 
+pub mod lists;
+
 pub mod safety;
 
 // How texts are brought before those that judge them.
 pub mod split;
+
+pub mod fold;
 
 pub use pii::{Confidence, Detector, Finding, Kind, KindSet};
