@@ -111,6 +111,7 @@ fn call(number: i64, price: &PriceId) -> CallRecord {
                 user: None,
             },
             model: "gpt-4o".into(),
+            asked_model: None,
             stream: false,
             revision: 1,
             prompt_tokens: prompt,
