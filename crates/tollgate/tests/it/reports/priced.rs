@@ -127,6 +127,7 @@ fn call(number: i64, price: &PriceId) -> CallRecord {
         saved: Nanos::ZERO,
         latency: Duration::from_millis(800),
         first_byte: None,
+        verdicts: Vec::new(),
         attempts: vec![attempt],
     }
 }
