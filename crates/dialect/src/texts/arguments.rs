@@ -315,7 +315,10 @@ mod tests {
 
     #[test]
     fn strings_keys_and_numbers_are_texts() {
-        let (texts, out) = seen(r#"{ "a" : "b\"\u00fc\n", "n": [4111, true], "e": {} }"#, &[]);
+        let (texts, out) = seen(
+            r#"{ "a" : "b\"\u00fc\n", "n": [4111, true], "e": {} }"#,
+            &[],
+        );
         assert_eq!(texts, ["a", "b\"ü\n", "n", "4111", "true", "e"]);
         assert_eq!(
             out,

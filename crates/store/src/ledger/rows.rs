@@ -371,7 +371,11 @@ fn amount(row: &Row<'_>, column: &str) -> rusqlite::Result<u64> {
     Ok(u64::try_from(row.get::<_, i64>(column)?).unwrap_or(0))
 }
 
-pub(super) fn named<T: Copy>(all: &[T], name_of: fn(T) -> &'static str, name: &str) -> rusqlite::Result<T> {
+pub(super) fn named<T: Copy>(
+    all: &[T],
+    name_of: fn(T) -> &'static str,
+    name: &str,
+) -> rusqlite::Result<T> {
     let found = all.iter().copied().find(|one| name_of(*one) == name);
     found.ok_or_else(|| unreadable(name))
 }
