@@ -221,7 +221,7 @@ impl Stage {
         }
         let events = self.queue.split().freeze();
         let given = match &mut self.kind {
-            Kind::Pii(stage) => stage.judge(events, self.is_last, masks),
+            Kind::Pii(stage) => stage.judge(&events, self.is_last, masks),
             Kind::Restore(stage) => stage.restore(events, self.is_last, masks),
             Kind::Never => Ok(events),
         };

@@ -27,7 +27,7 @@ impl PiiStage {
 
     pub fn judge(
         &mut self,
-        events: Bytes,
+        events: &Bytes,
         is_last: bool,
         masks: &mut Masks,
     ) -> Result<Bytes, Stop> {
@@ -54,7 +54,7 @@ impl PiiStage {
             };
             texts.say(place, part, &mut edit_one)
         };
-        let edited = event_texts.edit(&events, &mut edit);
+        let edited = event_texts.edit(events, &mut edit);
         let is_readable = edited.is_ok();
         let mut given = edited.unwrap_or_default();
         if is_last || !is_readable {
@@ -64,7 +64,7 @@ impl PiiStage {
             return Err(Stop::Blocks);
         }
         if !is_readable {
-            given.extend_from_slice(&events);
+            given.extend_from_slice(events);
             return Err(Stop::Fails {
                 why: "unreadable event".into(),
                 events: given,
