@@ -383,7 +383,7 @@ mod tests {
 
         #[test]
         fn edited_json_is_json(text in ".{0,20}", number in 0..u64::MAX) {
-            let arguments = serde_json::json!({ "text": text.clone(), "n": number }).to_string();
+            let arguments = serde_json::json!({ "text": text, "n": number }).to_string();
             let (texts, out) = seen(&arguments, &[]);
             prop_assert_eq!(&texts[..], ["n".to_owned(), number.to_string(), "text".to_owned(), text.clone()]);
             let out: serde_json::Value = serde_json::from_str(&out).unwrap();

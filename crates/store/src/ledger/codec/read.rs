@@ -10,8 +10,8 @@ use domain::record::{
 use domain::{BackendId, CallId, Currency, LimitId, Metered, Nanos, ServiceTier, Usage, Wall};
 
 use super::{
-    Malformed, VERSION, VERSION_1, VERSION_2, cache_code, content_code, failure_code, outcome_code,
-    ruling_code, tier_code,
+    Malformed, VERSION, VERSION_1, VERSION_2, VERSION_3, cache_code, content_code, failure_code,
+    outcome_code, ruling_code, tier_code,
 };
 
 pub(in crate::ledger) fn opening(bytes: &[u8]) -> Result<Opening, Malformed> {
@@ -78,7 +78,10 @@ struct Input<'a> {
 impl<'a> Input<'a> {
     fn versioned(bytes: &'a [u8]) -> Result<Self, Malformed> {
         match bytes {
-            [version @ (VERSION | VERSION_2 | VERSION_1), bytes @ ..] => Ok(Self {
+            [
+                version @ (VERSION | VERSION_3 | VERSION_2 | VERSION_1),
+                bytes @ ..,
+            ] => Ok(Self {
                 bytes,
                 version: *version,
             }),
@@ -195,6 +198,10 @@ impl<'a> Input<'a> {
                 },
             },
             model: self.text()?.into(),
+            asked_model: match self.version {
+                VERSION_1 | VERSION_2 => None,
+                _ => self.optional_text()?.map(Into::into),
+            },
             stream: self.flag()?,
             revision: self.number()?,
             prompt_tokens: self.number()?,
@@ -250,7 +257,7 @@ impl<'a> Input<'a> {
 
     fn verdicts(&mut self) -> Result<Vec<Verdict>, Malformed> {
         match self.version {
-            VERSION_1 | VERSION_2 => Ok(Vec::new()),
+            VERSION_1 | VERSION_2 | VERSION_3 => Ok(Vec::new()),
             _ => self.list(Self::verdict),
         }
     }
