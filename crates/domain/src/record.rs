@@ -17,7 +17,10 @@ pub struct Opening {
     pub id: CallId,
     pub at: Wall,
     pub who: Who,
+    /// The one that answers.
     pub model: ModelName,
+    /// What the client asked for, if a budget had `model` answer instead.
+    pub asked_model: Option<ModelName>,
     pub stream: bool,
     pub revision: u64,
     /// The prompt's tokens as far as known: exact, else likely.

@@ -113,6 +113,9 @@ impl Held {
             prompt_tokens,
             charges: reservation.charges(),
             price: ceiling.as_ref().map(Ceiling::opening),
+            asked_model: downgraded
+                .as_ref()
+                .map(|downgraded| downgraded.from.clone()),
             ..opening(origin, caller, call.model.clone(), call.stream)
         };
         let entry = ledger.begin(&opening);
@@ -347,6 +350,7 @@ fn opening(origin: &Origin, caller: &Caller, model: ModelName, stream: bool) -> 
             user: caller.user.clone(),
         },
         model,
+        asked_model: None,
         stream,
         revision: origin.revision,
         prompt_tokens: 0,

@@ -199,6 +199,7 @@ fn call(number: u64, step: Duration) -> CallRecord {
                 ),
             },
             model: format!("gpt-{}", chance / 300 % 6).as_str().into(),
+            asked_model: None,
             stream: chance & 1 == 0,
             revision: 1,
             prompt_tokens: usage.prompt,

@@ -54,6 +54,8 @@ pub struct EventTexts {
     /// Members of the last event but its choices and usage, as JSON: events that are put in have
     /// them too.
     head: Vec<u8>,
+    /// The last event lacks the blank line that ends it, as where a provider was cut.
+    is_torn: bool,
 }
 
 impl EventTexts {
@@ -68,6 +70,7 @@ impl EventTexts {
         while !rest.is_empty() {
             let (event, after) = rest.split_at(event_length(rest));
             self.event(event, edit, &mut out)?;
+            self.is_torn = !(event.ends_with(b"\n\n") || event.ends_with(b"\n\r\n"));
             rest = after;
         }
         Ok(out)
@@ -77,6 +80,9 @@ impl EventTexts {
     pub fn finish(&mut self, edit: &mut dyn FnMut(&Place, Part<'_>) -> String) -> Vec<u8> {
         let mut out = Vec::new();
         self.close(|_| true, edit, &mut out);
+        if self.is_torn && !out.is_empty() {
+            out.splice(0..0, *b"\n\n");
+        }
         out
     }
 

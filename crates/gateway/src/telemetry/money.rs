@@ -102,6 +102,7 @@ pub mod tests {
                     user: None,
                 },
                 model: "gpt-4o".into(),
+                asked_model: None,
                 stream: false,
                 revision: 1,
                 prompt_tokens: 1,

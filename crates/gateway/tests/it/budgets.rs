@@ -192,10 +192,14 @@ async fn a_downgraded_call_is_answered_by_the_other_model_and_says_so() {
         .find(|record| record.rule.as_deref() == Some("budget/dear/downgrade"))
         .unwrap();
     assert_eq!(downgraded.opening.model.as_str(), "small");
+    let asked = &downgraded.opening.asked_model;
+    assert_eq!(asked.as_ref().map(|model| model.as_str()), Some("gpt-4o"));
     assert_eq!(downgraded.outcome, Outcome::Ok);
     assert_eq!(downgraded.cost.amount().0, COST / 10);
     let plain = |record: &&CallRecord| record.outcome == Outcome::Ok && record.rule.is_none();
     assert_eq!(records.iter().filter(plain).count(), 1);
+    let others = |record: &&CallRecord| record.opening.asked_model.is_none();
+    assert_eq!(records.iter().filter(others).count(), records.len() - 1);
 }
 
 #[tokio::test]

@@ -83,6 +83,7 @@ fn record(number: u16) -> CallRecord {
                 user: None,
             },
             model: "gpt-4o".into(),
+            asked_model: None,
             stream: false,
             revision: 1,
             prompt_tokens: 100,

@@ -13,7 +13,9 @@ pub(super) use read::{charges, opening, opening_id, price, record};
 pub(super) use write::{put_charges, put_opening, put_price, put_record};
 
 /// Written first. A change of layout gets a new number and keeps the old one's reader.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
+/// Knew no model but the one that answered.
+const VERSION_2: u8 = 2;
 /// Knew no user and no money.
 const VERSION_1: u8 = 1;
 
@@ -141,6 +143,21 @@ mod tests {
             put_price(&mut bytes, &PriceId::from(id.as_str()), &text);
             prop_assert_eq!(price(&bytes), Ok((PriceId::from(id.as_str()), text.as_str())));
         }
+    }
+
+    /// Written by the version that knew no asked model.
+    #[test]
+    fn a_journal_of_version_2_is_read_and_was_asked_for_what_answered() {
+        let mut record = crate::ledger::samples::call(1, Wall(10));
+        record.opening.charges.clear();
+        let mut bytes = Vec::new();
+        put_record(&mut bytes, &record, Bounds::FULL);
+        let model = b"gpt-4o";
+        let at = bytes.windows(model.len()).position(|part| part == model);
+        // No asked model is one byte, right behind the model.
+        assert_eq!(bytes.remove(at.unwrap() + model.len()), 0);
+        bytes[0] = 2;
+        assert_eq!(super::record(&bytes), Ok(as_recorded(record)));
     }
 
     /// Written by the version before money.

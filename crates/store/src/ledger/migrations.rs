@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-const STEPS: [&str; 6] = [
+const STEPS: [&str; 7] = [
     "
     -- One per call. Times in ms (`at`) and µs (durations), UTC.
     CREATE TABLE calls (
@@ -284,6 +284,11 @@ const STEPS: [&str; 6] = [
     ) WITHOUT ROWID;
     CREATE TABLE rollup (zone TEXT NOT NULL, until INTEGER NOT NULL);
     INSERT INTO rollup VALUES ('UTC', 0);
+    ",
+    "
+    -- What a downgraded call asked for; NULL for all others, so that the index has only those.
+    ALTER TABLE calls ADD COLUMN asked_model TEXT;
+    CREATE INDEX calls_downgraded ON calls (at) WHERE asked_model IS NOT NULL;
     ",
 ];
 

@@ -64,6 +64,7 @@ pub(super) fn call(number: u128, at: Wall) -> CallRecord {
                 user: Some("ada@example.com".into()),
             },
             model: "gpt-4o".into(),
+            asked_model: None,
             stream: true,
             revision: 7,
             prompt_tokens: 101,
@@ -147,7 +148,8 @@ fn any_opening() -> impl Strategy<Value = Opening> {
     // Three days, so that hours, days and quota periods differ and meet.
     let at = (0..3 * 86_400_000i64).prop_map(|ms| Wall(NOON.0 + ms));
     let who = (0..3u8, 0..2u8, any_name(), ".{0,12}", any_name());
-    let rest = (0..3u8, any::<bool>(), any::<u64>(), 0..100_000u64);
+    let model = (0..3u8, any_name());
+    let rest = (model, any::<bool>(), any::<u64>(), 0..100_000u64);
     (
         any::<u128>(),
         at,
@@ -161,7 +163,7 @@ fn any_opening() -> impl Strategy<Value = Opening> {
                 id,
                 at,
                 (subscription, product, application, caller, user),
-                (model, stream, revision, prompt_tokens),
+                ((model, asked_model), stream, revision, prompt_tokens),
                 charges,
                 price,
             )| Opening {
@@ -175,6 +177,7 @@ fn any_opening() -> impl Strategy<Value = Opening> {
                     user: user.map(Into::into),
                 },
                 model: format!("model-{model}").as_str().into(),
+                asked_model: asked_model.map(|name| name.as_str().into()),
                 stream,
                 revision,
                 prompt_tokens,

@@ -80,6 +80,9 @@ pub enum By {
     Cache,
     /// The person behind the call, where a claim says who it is
     User,
+    /// The model that the client asked for: another than `model` where a budget downgraded the call
+    #[value(name = "asked_model", alias = "asked-model")]
+    AskedModel,
 }
 
 /// `subscription=search`
@@ -185,7 +188,7 @@ impl Only {
                 name: name.to_owned(),
             }),
             Err(_) => Err(format!(
-                "`{by}` is none of subscription (or team), application, product, model, backend, outcome, cache, user"
+                "`{by}` is none of subscription (or team), application, product, model, backend, outcome, cache, user, asked_model"
             )),
         }
     }
@@ -204,6 +207,7 @@ impl By {
             Self::Outcome => "outcome",
             Self::Cache => "cache",
             Self::User => "user",
+            Self::AskedModel => "asked_model",
         }
     }
 
@@ -219,6 +223,7 @@ impl By {
             Self::Outcome => UsageBy::Outcome,
             Self::Cache => UsageBy::Cache,
             Self::User => UsageBy::User,
+            Self::AskedModel => UsageBy::AskedModel,
         }
     }
 }

@@ -41,6 +41,7 @@ fn record() -> CallRecord {
                 user: None,
             },
             model: "gpt-4o".into(),
+            asked_model: None,
             stream: true,
             revision: 7,
             prompt_tokens: 1200,

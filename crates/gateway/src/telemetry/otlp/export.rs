@@ -377,6 +377,7 @@ mod tests {
                     user: None,
                 },
                 model: "gpt-4o".into(),
+                asked_model: None,
                 stream: false,
                 revision: 1,
                 prompt_tokens: 0,

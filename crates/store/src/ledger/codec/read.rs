@@ -9,7 +9,9 @@ use domain::record::{
 };
 use domain::{BackendId, CallId, Currency, LimitId, Metered, Nanos, ServiceTier, Usage, Wall};
 
-use super::{Malformed, VERSION, VERSION_1, cache_code, failure_code, outcome_code, tier_code};
+use super::{
+    Malformed, VERSION, VERSION_1, VERSION_2, cache_code, failure_code, outcome_code, tier_code,
+};
 
 pub(in crate::ledger) fn opening(bytes: &[u8]) -> Result<Opening, Malformed> {
     let mut input = Input::versioned(bytes)?;
@@ -74,7 +76,7 @@ struct Input<'a> {
 impl<'a> Input<'a> {
     fn versioned(bytes: &'a [u8]) -> Result<Self, Malformed> {
         match bytes {
-            [version @ (VERSION | VERSION_1), bytes @ ..] => Ok(Self {
+            [version @ (VERSION | VERSION_2 | VERSION_1), bytes @ ..] => Ok(Self {
                 bytes,
                 version: *version,
             }),
@@ -191,6 +193,10 @@ impl<'a> Input<'a> {
                 },
             },
             model: self.text()?.into(),
+            asked_model: match self.version {
+                VERSION_1 | VERSION_2 => None,
+                _ => self.optional_text()?.map(Into::into),
+            },
             stream: self.flag()?,
             revision: self.number()?,
             prompt_tokens: self.number()?,

@@ -73,6 +73,7 @@ fn put_opening_fields(out: &mut Vec<u8>, opening: &Opening, bounds: Bounds) {
         at,
         who,
         model,
+        asked_model,
         stream,
         revision,
         prompt_tokens,
@@ -94,6 +95,11 @@ fn put_opening_fields(out: &mut Vec<u8>, opening: &Opening, bounds: Bounds) {
     put_text(out, caller, bounds);
     put_optional_text(out, user.as_deref(), bounds);
     put_text(out, model.as_str(), bounds);
+    put_optional_text(
+        out,
+        asked_model.as_ref().map(|model| model.as_str()),
+        bounds,
+    );
     out.push(u8::from(*stream));
     put_number(out, *revision);
     put_number(out, *prompt_tokens);

@@ -88,6 +88,7 @@ fn append(
                 user: None,
             },
             model: "gpt-4o".into(),
+            asked_model: None,
             stream: false,
             revision: 0,
             prompt_tokens: tokens,
