@@ -9,7 +9,9 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod governance;
 mod reading;
+mod tampering;
 
 /// 2026-11-22 12:00 UTC.
 const NOON: Wall = Wall(1_795_348_800_000);
@@ -38,6 +40,8 @@ impl Place {
     fn settings(&self) -> Settings {
         Settings {
             segment_bytes: 64 * 1024,
+            // Heads come at the end of a log alone, however its threads take turns.
+            head_interval: DAY * 1_000,
             ..Settings::new(self.store(), "eu")
         }
     }
@@ -133,6 +137,13 @@ impl Call {
             prompt: prompt.to_owned(),
             answer: format!("The answer to call {number}."),
             retention_days: 90,
+        }
+    }
+
+    fn kept_for(self, retention_days: u32) -> Self {
+        Self {
+            retention_days,
+            ..self
         }
     }
 
