@@ -13,6 +13,8 @@ use domain::{CallId, SubscriptionId, Wall};
 
 /// 2026-11-01 00:00 UTC.
 const START: Wall = Wall(1_793_491_200_000);
+/// Between calls: a million of them take 20 days.
+const STEP_US: u64 = 1_728_000;
 /// Made ahead, so that making them is not measured.
 const BURST: u64 = 20_000;
 const BEHIND_BYTES_MAX: u64 = 256 * 1024 * 1024;
@@ -47,13 +49,11 @@ fn keys(dir: &Path) -> Keys {
 fn fill(dir: &Path, records: u64) {
     let log = AuditLog::open(settings(dir), keys(dir), START).expect("a directory of its own");
     let (mut in_calls, mut making, before) = (Took::default(), Took::default(), process_cpu());
-    // 20 days, whatever their number.
-    let step_us = 20 * 86_400 * 1_000_000 / records.max(1);
     for first in (0..records).step_by(BURST as usize) {
         let mut calls = Vec::new();
         making += timed(|| {
             calls = (first..records.min(first + BURST))
-                .map(|number| Call::new(number, step_us))
+                .map(|number| Call::new(number, STEP_US))
                 .collect();
         });
         in_calls += timed(|| {
@@ -112,7 +112,7 @@ fn search(dir: &Path) {
             text(&format!("\"{} {}\"", word(5), word(40))),
             Scope::All,
         ),
-        ("a rare word in two teams", text(&rare), scope.clone()),
+        ("a rare word in two teams", text(&rare), scope),
         (
             "a rare word of one person",
             Query {
@@ -140,7 +140,7 @@ fn search(dir: &Path) {
         (
             "one call",
             Query {
-                call: Some(Call::new(77, 1).id),
+                call: Some(Call::new(7_777, STEP_US).id),
                 ..Query::default()
             },
             Scope::All,

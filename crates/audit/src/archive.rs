@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use aws_lc_rs::rand;
 use domain::Wall;
 use rusqlite::Transaction;
 
@@ -262,10 +261,4 @@ impl Archive {
     pub fn heads_path(&self) -> std::path::PathBuf {
         heads_path(&self.settings.dir)
     }
-}
-
-pub(crate) fn random<const N: usize>() -> Result<[u8; N], AuditError> {
-    let mut bytes = [0; N];
-    rand::fill(&mut bytes).map_err(|_| AuditError::Crypto)?;
-    Ok(bytes)
 }

@@ -37,6 +37,8 @@ mod query;
 
 mod words;
 
+mod wanted;
+
 mod filter;
 
 mod index;
@@ -59,7 +61,7 @@ pub use log::{AuditLog, Levels, Settings};
 pub use query::{Found, Page, Query, Scope, State};
 pub use record::{Content, Draft, Skeleton};
 pub use vault::Unwritable;
-pub use verify::{Options, Problem, Report};
+pub use verify::{Options, Problem, Report, verify};
 
 /// What went wrong, for an operator.
 #[derive(Debug, thiserror::Error)]

@@ -6,12 +6,13 @@ use domain::{SubscriptionId, Wall};
 use foldhash::HashSet;
 use rusqlite::{Connection, Transaction, params};
 
+use super::Archive;
 use super::search::{ROW, Row};
-use super::{Archive, random};
 use crate::database::{Database, Failed, tell};
 use crate::event::{Actor, Event, Subject};
 use crate::head::hex;
 use crate::keys::{Exclusive, KeyId, Keyring};
+use crate::seal::random;
 use crate::segment::Place;
 use crate::vault::Contents;
 use crate::{AuditError, index};

@@ -80,7 +80,7 @@ fn a_time_that_was_changed_is_found() {
             sql(
                 place,
                 &format!("UPDATE chain SET at = at + 1 WHERE sequence = {sequence}"),
-            )
+            );
         });
         assert!(
             has(
@@ -470,8 +470,10 @@ fn an_index_that_was_changed_is_an_error_and_not_an_empty_answer() {
     );
 }
 
+type Covered = (i64, i64, Vec<u8>, Vec<u8>, Vec<u8>, Option<Vec<u8>>);
+
 /// All that hashes cover, as SQLite reads it; `None` if it cannot.
-fn dump(place: &Place) -> Option<Vec<(i64, i64, Vec<u8>, Vec<u8>, Vec<u8>, Option<Vec<u8>>)>> {
+fn dump(place: &Place) -> Option<Vec<Covered>> {
     let connection = Connection::open(place.store().join("audit.sqlite")).ok()?;
     let mut select = connection
         .prepare(
@@ -511,4 +513,35 @@ proptest! {
         };
         prop_assert!(is_found || dump(&place) == before);
     }
+}
+
+#[test]
+fn an_auditor_without_keys_finds_what_was_changed_with_the_public_key_alone() {
+    let place = Place::written(&two_teams());
+    let mut archive = place.archive();
+    let options = Options {
+        head: Some(archive.head(NOON).unwrap()),
+        public_key: Some(archive.public_key()),
+        ..Options::default()
+    };
+    archive.erase_person("bob", &actor(), NOON).unwrap();
+    drop(archive);
+    fs::rename(place.key_dir(), place.dir.path().join("away")).unwrap();
+    let check = |options: &Options| verify(&place.settings(), options).unwrap();
+    let report = check(&options);
+    assert_eq!(
+        (report.problems, report.records, report.gone),
+        (vec![], 5, 1)
+    );
+    let wrong = Options {
+        public_key: Some([1; 32]),
+        ..options.clone()
+    };
+    assert!(
+        check(&wrong).problems[0]
+            .what
+            .contains("its public key is not the one")
+    );
+    sql(&place, "UPDATE chain SET at = at + 1 WHERE sequence = 4");
+    assert_eq!(check(&options).problems[0].sequence, Some(4));
 }
