@@ -26,6 +26,8 @@ mod vault;
 
 mod database;
 
+mod witness;
+
 mod writer;
 
 mod log;

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use domain::Wall;
 
-use crate::database::{Database, Failed, State, Tip, tell};
+use crate::database::{Database, Failed, State, Tip};
 use crate::keys::Keyring;
 use crate::segment::{Scan, Segment};
 use crate::signal::{Signal, Stop};
 use crate::vault::{Contents, Vault};
+use crate::witness::tell;
 use crate::{AuditError, Settings, index};
 
 mod batch;
@@ -212,10 +213,10 @@ impl Writer {
         shared.entries.store(chained.entries, Ordering::Relaxed);
         shared.unsigned.store(chained.unsigned, Ordering::Relaxed);
         self.offset = chained.reached;
-        match chained.head {
-            Some(head) => tell(&self.dir, &shared.keyring, &head),
-            None => Ok(()),
+        if chained.is_signed {
+            tell(database, &shared.keyring)?;
         }
+        Ok(())
     }
 
     /// Reads at least one whole frame, if there is one, and has it on the platter: what the chain says
@@ -254,19 +255,19 @@ impl Writer {
             let tip = Tip::read(&database.connection, &shared.keyring.store())?;
             let unsigned = tip.sequence - state.head.min(tip.sequence);
             if unsigned == 0 || !(at_end || settings.head_due(&state, now, unsigned)) {
-                return Ok(None);
+                return Ok(false);
             }
             database.wait_for_platter(true)?;
             let transaction = database.begin()?;
             let mut tip = Tip::read(&transaction, &shared.keyring.store())?;
-            let head = tip.append_head(&transaction, &shared.keyring, now)?;
+            tip.append_head(&transaction, &shared.keyring, now)?;
             transaction.commit()?;
             shared.entries.store(tip.sequence, Ordering::Relaxed);
-            Ok(Some(head))
+            Ok(true)
         })();
-        if let Some(head) = signed.map_err(|failed| failed.in_dir(&dir))? {
+        if signed.map_err(|failed| failed.in_dir(&dir))? {
             shared.unsigned.store(0, Ordering::Relaxed);
-            tell(&self.dir, &shared.keyring, &head)?;
+            tell(database, &shared.keyring)?;
         }
         Ok(())
     }

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use domain::Wall;
 
-use crate::database::{Database, Failed, Tip, tell, unusable};
+use crate::database::{Database, Failed, Tip, unusable};
 use crate::event::Event;
 use crate::files::{Lock, create_private_directory};
 use crate::keys::{Keyring, Keys};
 use crate::seal::random;
+use crate::witness::tell;
 use crate::{AuditError, Settings};
 
 /// The store for one who writes; `None` if another process has it. Ends what an earlier one left half
@@ -102,6 +103,7 @@ fn begin(
 ) -> Result<(), Failed> {
     let log_key = keyring.of_log()?;
     crate::archive::erase::finish(database, keyring)?;
+    tell(database, keyring)?;
     let (from, to) = keyring.kek_ids();
     let rotates = from != to;
     if rotates {
@@ -127,9 +129,9 @@ fn begin(
     if rotates {
         tip.append_event(&transaction, now, &Event::Rotated { from, to }, None)?;
     }
-    let head = tip.append_head(&transaction, keyring, now)?;
+    tip.append_head(&transaction, keyring, now)?;
     transaction.commit()?;
     drop(log_key);
-    tell(&settings.dir, keyring, &head)?;
+    tell(database, keyring)?;
     Ok(())
 }

@@ -7,9 +7,9 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::Verifier;
 use crate::chain::Hash;
-use crate::database::heads_path;
 use crate::head::Head;
 use crate::keys::Keyring;
+use crate::witness::heads_path;
 
 /// A longer line is no head.
 const LINE_BYTES_MAX: u64 = 4_096;

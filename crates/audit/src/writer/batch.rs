@@ -10,7 +10,6 @@ use crate::bytes::Reader;
 use crate::chain::content_hash;
 use crate::database::{Body, Database, Failed, State, Tip};
 use crate::event::{Event, is_record};
-use crate::head::Head;
 use crate::record::Numbers;
 use crate::segment::Scan;
 
@@ -33,7 +32,8 @@ pub(super) struct Chained {
     pub(super) reached: u64,
     pub(super) entries: u64,
     pub(super) unsigned: u64,
-    pub(super) head: Option<Head>,
+    /// By a head that its witnesses are still to be told of.
+    pub(super) is_signed: bool,
 }
 
 impl Batch<'_> {
@@ -59,16 +59,16 @@ impl Batch<'_> {
         state.offset = reached;
         state.write(&transaction)?;
         let unsigned = tip.sequence - state.head.min(tip.sequence);
-        let mut head = None;
-        if may_sign && settings.head_due(&state, now, unsigned) {
-            head = Some(tip.append_head(&transaction, &shared.keyring, now)?);
+        let is_signed = may_sign && settings.head_due(&state, now, unsigned);
+        if is_signed {
+            tip.append_head(&transaction, &shared.keyring, now)?;
         }
         transaction.commit()?;
         Ok(Chained {
             reached,
             entries: tip.sequence,
-            unsigned: if head.is_some() { 0 } else { unsigned },
-            head,
+            unsigned: if is_signed { 0 } else { unsigned },
+            is_signed,
         })
     }
 
