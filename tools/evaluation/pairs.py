@@ -13,7 +13,7 @@ from seeds import LABELS
 from words import alike, fold
 
 # At most so many pairs of a family, so that none weighs much.
-REWORDINGS_MAX = 5
+REWORDINGS_MAX = 4
 SPELLINGS_MAX = 2
 NEAR_MISSES_MAX = 5
 # Content words in common, of all they have: up to this a rewording is a real one.
@@ -66,7 +66,7 @@ def paraphrases(family, wraps, language):
         found.append(("paraphrase", what, *dressed(family, a, b, language)))
     for a, b in spellings:
         found.append(("paraphrase", "spelling", *turned(a, b)))
-    if wraps and len(rewordings) < 4:
+    if wraps and (len(rewordings) < 2 or roll("wraps", *rewordings[0]) < 0.25):
         a = pick([way for question in family.questions for ways in family.wordings(question) for way in ways])
         found.append(("paraphrase", "wrapped", *turned(a, wrapped(a, wraps))))
     return found
@@ -112,7 +112,9 @@ def turned(a, b):
 
 
 def wrapped(text, wraps):
-    return pick(wraps, text).replace("*", text)
+    # What comes after needs a sentence that ends.
+    fit = wraps if text[-1] in ".?!" else [wrap for wrap in wraps if wrap.endswith("*")]
+    return pick(fit, text).replace("*", text)
 
 
 def dressed(family, a, b, language):

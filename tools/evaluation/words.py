@@ -27,8 +27,9 @@ def tokens(text):
 
 
 def fold(text):
-    """A text without case, punctuation and spacing."""
-    return " ".join(tokens(text)) + ("".join(re.findall(r"[<>=+*/&%$€£-]", text)) if "`" in text else "")
+    """A text without case, punctuation and spacing, but with what counts in numbers and code."""
+    signs = r"[^\w\s]" if "`" in text else r"(?<!\w)-(?=\d)|[%$€£°]"
+    return " ".join(tokens(text)) + " " + "".join(re.findall(signs, text))
 
 
 def content_words(text, language):
