@@ -119,7 +119,7 @@ def wrapped(text, wraps):
 
 def dressed(family, a, b, language):
     """One side, sometimes both, as people type in a hurry; never where letters matter."""
-    if {"code", "quote", "unit"} & set(family.labels) or "`" in a + b:
+    if {"code", "quote", "unit"} & set(family.labels) or set("`\"„«") & set(a + b):
         return a, b
     chance = roll("dress", a, b)
     if chance < 0.08:

@@ -132,8 +132,9 @@ def spellings(parts, question):
 
 
 def tidy(text):
-    """Closes the gap that an empty value leaves."""
+    """Closes the gap that an empty value leaves, and ends after `p.m.` once."""
     text = re.sub(r"  +", " ", text).strip()
+    text = re.sub(r"\.\.(?!\.)", ".", text)
     return re.sub(r" ([,.])", r"\1", text)
 
 

@@ -1,5 +1,6 @@
 """What the pairs are like, and what must not be true of them."""
 
+import re
 from collections import Counter
 
 from pairs import REWORDED_MAX
@@ -36,6 +37,7 @@ def describe(halves):
                 f"  words in a question: {lengths[0]} to {lengths[-1]}, median {lengths[len(lengths) // 2]}, "
                 f"nine in ten up to {lengths[len(lengths) * 9 // 10]}"
             )
+    lines.append("names in both halves, German aside: " + ", ".join(common_names(*halves.values())))
     common, smaller = common_runs(*halves.values())
     lines.append(f"runs of four words in both halves: {len(common)} of {smaller} ({len(common) / max(smaller, 1):.2%})")
     return "\n".join(lines)
@@ -109,16 +111,17 @@ def faults_of_pairs(half, pairs):
     return problems
 
 
-def common_names(made):
-    """Capitalised words inside sentences that both halves use, for reading."""
-    import re
-
-    names = {}
-    for half, (pairs, _) in made.items():
-        for _, language, _, _, a, b in pairs:
-            for text in (a, b):
-                for name in re.findall(r"(?<=[a-zäöüéè,] )[A-Z][\w.+#-]+", text):
-                    if language != "de" and name.lower() not in STOP[language]:
-                        names.setdefault(half, set()).add(name)
-    one, other = names.values()
+def common_names(one, other):
+    """Capitalised words within sentences. German has too many to tell names from nouns."""
+    one, other = (
+        {
+            name
+            for row in pairs
+            if row[1] != "de"
+            for text in row[4:]
+            for name in re.findall(r"(?<=[a-zéè,] )[A-Z][\w+#-]+", text)
+            if name.lower() not in STOP[row[1]]
+        }
+        for pairs in (one, other)
+    )
     return sorted(one & other)
