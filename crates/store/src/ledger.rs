@@ -19,6 +19,7 @@ use crate::counters::Restored;
 use crate::directory::{Lock, create_private_directory};
 
 mod adjustments;
+pub mod backfill;
 mod billed;
 mod charged;
 mod codec;
@@ -44,6 +45,7 @@ mod tail;
 mod tests;
 mod totals;
 mod usage;
+mod verdicts;
 mod writer;
 
 pub use adjustments::{Adjustment, adjust, adjustments, each_call};

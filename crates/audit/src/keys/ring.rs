@@ -1,0 +1,405 @@
+//! The keys of one store, as a process has them loaded.
+//!
+//! Other processes destroy and rotate keys too: each use of a key for sealing first looks at the
+//! file's generation, one read of eight bytes, so that a destroyed key is not used on.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use domain::Wall;
+use foldhash::HashSet;
+
+use super::file::{KeyFile, lock_path, path};
+use super::loaded::{Loaded, faulty, key_aad, open_secrets, sealed_body, unwrap_root, wrap};
+use super::slot::{Slot, State as SlotState};
+use super::{Kek, KeyId, Keys, month};
+use crate::AuditError;
+use crate::files::{Lock, create_private_directory};
+use crate::seal::{KEY_BYTES, SealingKey, random};
+
+/// Of the log's own key. Records have a real month.
+const LOG_MONTH: u32 = 0;
+
+#[derive(Debug)]
+pub(crate) struct Keyring {
+    dir: PathBuf,
+    current: Kek,
+    previous: Vec<Kek>,
+    loaded: RwLock<Loaded>,
+    /// Keys were added that are not on the platter yet.
+    unsynced: AtomicBool,
+}
+
+/// What seals the records of one subscription, month and person.
+#[derive(Debug)]
+pub(crate) struct DataKey {
+    pub(crate) id: KeyId,
+    pub(crate) key: SealingKey,
+    pub(super) month: u32,
+}
+
+/// The newest head that was signed: the key file knows it too, so that rolling back the whole
+/// directory of a store shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Witness {
+    pub(crate) sequence: u64,
+    pub(crate) hash: [u8; 32],
+}
+
+/// What has become of a key.
+#[derive(Clone, Debug)]
+pub(crate) enum Found {
+    Key(Arc<DataKey>),
+    Destroyed {
+        by: u64,
+    },
+    /// No such key was ever here, or its slot is damaged.
+    Unknown,
+}
+
+/// While it is held, no process makes, destroys or rotates keys of this store.
+#[derive(Debug)]
+pub(crate) struct Exclusive {
+    _lock: Lock,
+}
+
+impl Keyring {
+    /// `None` if there is no key file yet.
+    pub(crate) fn open(keys: Keys) -> Result<Result<Self, Keys>, AuditError> {
+        let failed = |error| faulty(&keys.dir, "read", &error);
+        let Some(file) = KeyFile::open(&keys.dir).map_err(failed)? else {
+            return Ok(Err(keys));
+        };
+        let body = file.body().map_err(failed)?;
+        let root = unwrap_root(&body, &keys.current, &keys.previous)?;
+        let loaded = Loaded::new(file, body, &root).map_err(|error| error.in_file(&keys.dir))?;
+        let Keys {
+            dir,
+            current,
+            previous,
+        } = keys;
+        Ok(Ok(Self {
+            dir,
+            current,
+            previous,
+            loaded: RwLock::new(loaded),
+            unsynced: AtomicBool::new(false),
+        }))
+    }
+
+    /// For a store that has none yet.
+    pub(crate) fn create(keys: Keys, store: [u8; 16]) -> Result<Self, AuditError> {
+        let failed = |error| faulty(&keys.dir, "make", &error);
+        create_private_directory(&keys.dir).map_err(failed)?;
+        let root: [u8; KEY_BYTES] = random()?;
+        let secrets: [u8; 64] = random()?;
+        let body = sealed_body(store, &root, &secrets, &keys.current)?;
+        let file = KeyFile::replace(&keys.dir, &body, None, &[]).map_err(failed)?;
+        let loaded = Loaded::new(file, body, &root).map_err(|error| error.in_file(&keys.dir))?;
+        let Keys {
+            dir,
+            current,
+            previous,
+        } = keys;
+        Ok(Self {
+            dir,
+            current,
+            previous,
+            loaded: RwLock::new(loaded),
+            unsynced: AtomicBool::new(false),
+        })
+    }
+
+    pub(crate) fn exclusive(&self) -> Result<Exclusive, AuditError> {
+        let lock =
+            Lock::wait(&lock_path(&self.dir)).map_err(|error| faulty(&self.dir, "lock", &error))?;
+        KeyFile::overwrite_old(&self.dir)
+            .map_err(|error| faulty(&self.dir, "overwrite", &error))?;
+        self.refresh()?;
+        Ok(Exclusive { _lock: lock })
+    }
+
+    pub(crate) fn store(&self) -> [u8; 16] {
+        self.read().body.store
+    }
+
+    pub(crate) fn public_key(&self) -> [u8; 32] {
+        self.read().body.public_key
+    }
+
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<[u8; 64], AuditError> {
+        let signature = self
+            .read()
+            .signing
+            .try_sign(message)
+            .map_err(|_| AuditError::Crypto)?;
+        <[u8; 64]>::try_from(signature.as_ref()).map_err(|_| AuditError::Crypto)
+    }
+
+    /// The key file's id of its key-encryption key, and the configured one's.
+    pub(crate) fn kek_ids(&self) -> (String, String) {
+        (self.read().body.kek.clone(), self.current.id().to_owned())
+    }
+
+    /// What seals events: it is never destroyed.
+    pub(crate) fn of_log(&self) -> Result<Arc<DataKey>, AuditError> {
+        self.key_for("", "", LOG_MONTH)
+    }
+
+    /// Made if there is none.
+    pub(crate) fn of_draft(
+        &self,
+        subscription: &str,
+        person: &str,
+        at: Wall,
+    ) -> Result<Arc<DataKey>, AuditError> {
+        self.key_for(subscription, person, month(at))
+    }
+
+    fn key_for(
+        &self,
+        subscription: &str,
+        person: &str,
+        month: u32,
+    ) -> Result<Arc<DataKey>, AuditError> {
+        {
+            let loaded = self.read();
+            let is_fresh = loaded
+                .is_fresh()
+                .map_err(|error| faulty(&self.dir, "read", &error))?;
+            let in_use = loaded
+                .in_use
+                .get(subscription)
+                .and_then(|of| of.get(person));
+            if let Some(key) = in_use
+                && is_fresh
+                && key.month == month
+            {
+                return Ok(Arc::clone(key));
+            }
+        }
+        let _exclusive = self.exclusive()?;
+        let mut loaded = self.write();
+        let tags = loaded.tags(subscription, person, month);
+        let key = match loaded.by_scope.get(&tags.scope).copied() {
+            Some(index) => loaded.unwrap(index)?,
+            None => {
+                let key = loaded
+                    .add(tags, month)
+                    .map_err(|error| error.in_file(&self.dir))?;
+                self.unsynced.store(true, Ordering::Release);
+                key
+            }
+        };
+        loaded.use_for(subscription, person, &key);
+        Ok(key)
+    }
+
+    pub(crate) fn find(&self, id: KeyId) -> Result<Found, AuditError> {
+        if let Some(key) = self.read().unwrapped.get(&id) {
+            return Ok(Found::Key(Arc::clone(key)));
+        }
+        if !self.read().by_id.contains_key(&id) {
+            self.refresh()?;
+        }
+        let mut loaded = self.write();
+        let Some(index) = loaded.by_id.get(&id).copied() else {
+            return Ok(Found::Unknown);
+        };
+        match loaded.slots.get(index) {
+            Some(Some(Slot {
+                state: SlotState::Destroyed { by },
+                ..
+            })) => Ok(Found::Destroyed { by: *by }),
+            Some(Some(Slot {
+                state: SlotState::Live { .. },
+                ..
+            })) => loaded.unwrap(index).map(Found::Key),
+            Some(None) | None => Ok(Found::Unknown),
+        }
+    }
+
+    /// A person's, of all subscriptions or one; or all of a subscription's.
+    pub(crate) fn ids_of(
+        &self,
+        subscription: Option<&str>,
+        person: Option<&str>,
+    ) -> HashSet<KeyId> {
+        let loaded = self.read();
+        let subscription = subscription.map(|name| loaded.subscription_tag(name));
+        let person = person.map(|name| loaded.person_tag(name));
+        loaded
+            .live()
+            .filter(|(_, month, tags)| {
+                *month != LOG_MONTH
+                    && subscription.is_none_or(|tag| tag == tags.subscription)
+                    && person.is_none_or(|tag| tag == tags.person)
+            })
+            .map(|(id, _, _)| id)
+            .collect()
+    }
+
+    /// Of records, with their months; not the log's own.
+    pub(crate) fn live(&self) -> Vec<(KeyId, u32)> {
+        let loaded = self.read();
+        loaded
+            .live()
+            .filter(|(_, month, _)| *month != LOG_MONTH)
+            .map(|(id, month, _)| (id, month))
+            .collect()
+    }
+
+    /// Stands for a person where the name must not: the same for the same person and store.
+    pub(crate) fn pseudonym(&self, person: &str) -> [u8; 16] {
+        self.read().person_tag(person)
+    }
+
+    /// `None` once the key is destroyed.
+    pub(crate) fn pseudonym_of(&self, id: KeyId) -> Option<[u8; 16]> {
+        let loaded = self.read();
+        let slot = loaded.slots.get(*loaded.by_id.get(&id)?)?.as_ref()?;
+        match &slot.state {
+            SlotState::Live { tags, .. } => Some(tags.person),
+            SlotState::Destroyed { .. } => None,
+        }
+    }
+
+    /// Overwrites them, for good. What already was destroyed stays as it is.
+    pub(crate) fn destroy(
+        &self,
+        _exclusive: &Exclusive,
+        ids: &[KeyId],
+        by: u64,
+    ) -> Result<(), AuditError> {
+        let failed = |error| faulty(&self.dir, "overwrite", &error);
+        let mut loaded = self.write();
+        for id in ids {
+            let Some(index) = loaded.by_id.get(id).copied() else {
+                continue;
+            };
+            let Some(Some(slot)) = loaded.slots.get_mut(index) else {
+                continue;
+            };
+            if let SlotState::Live { tags, .. } = slot.state {
+                slot.state = SlotState::Destroyed { by };
+                let slot = slot.clone();
+                loaded.file.write(index, &slot).map_err(failed)?;
+                loaded.by_scope.remove(&tags.scope);
+            }
+            loaded.unwrapped.remove(id);
+        }
+        loaded.in_use.clear();
+        loaded.in_use_count = 0;
+        loaded.file.sync().map_err(failed)?;
+        loaded.file.next_generation().map_err(failed)?;
+        loaded.file.sync().map_err(failed)?;
+        loaded.generation = loaded.file.generation().map_err(failed)?.unwrap_or(0);
+        Ok(())
+    }
+
+    /// A new root, wrapped by the current key-encryption key; data keys are wrapped anew, records
+    /// stay as they are. The old file is overwritten.
+    pub(crate) fn rotate(&self) -> Result<(), AuditError> {
+        let _exclusive = self.exclusive()?;
+        let root: [u8; KEY_BYTES] = random()?;
+        let mut loaded = self.write();
+        let secrets = open_secrets(&loaded.body, &loaded.root)?;
+        let body = sealed_body(loaded.body.store, &root, &secrets, &self.current)?;
+        let new_root = SealingKey::new(&root)?;
+        let mut slots = Vec::with_capacity(loaded.slots.len());
+        for slot in loaded.slots.iter().flatten() {
+            let mut slot = slot.clone();
+            if let SlotState::Live { tags, wrapped } = &mut slot.state {
+                let mut opened = *wrapped;
+                let aad = key_aad(&body.store, slot.id, tags);
+                let Some(key) = loaded.root.open(&mut opened, &aad) else {
+                    return Err(AuditError::Keys(format!(
+                        "the data key {} cannot be unwrapped",
+                        slot.id
+                    )));
+                };
+                *wrapped = wrap(&new_root, key, &aad)?;
+            }
+            slots.push(slot);
+        }
+        let failed = |error| faulty(&self.dir, "replace", &error);
+        let witness = loaded.file.witness().map_err(failed)?;
+        let file = KeyFile::replace(&self.dir, &body, witness.as_ref(), &slots).map_err(failed)?;
+        *loaded = Loaded::new(file, body, &root).map_err(|error| error.in_file(&self.dir))?;
+        Ok(())
+    }
+
+    /// New keys to the platter, before what they sealed.
+    pub(crate) fn sync(&self) -> Result<(), AuditError> {
+        if self.unsynced.swap(false, Ordering::AcqRel)
+            && let Err(error) = self.read().file.sync()
+        {
+            self.unsynced.store(true, Ordering::Release);
+            return Err(faulty(&self.dir, "sync", &error));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn witness(&self) -> Result<Option<Witness>, AuditError> {
+        self.read()
+            .file
+            .witness()
+            .map_err(|error| faulty(&self.dir, "read", &error))
+    }
+
+    /// Only ever forward.
+    pub(crate) fn tell_witness(&self, witness: &Witness) -> Result<(), AuditError> {
+        let _exclusive = self.exclusive()?;
+        let failed = |error| faulty(&self.dir, "write", &error);
+        let loaded = self.read();
+        let known = loaded.file.witness().map_err(failed)?;
+        if known.is_none_or(|known| known.sequence < witness.sequence) {
+            loaded.file.set_witness(witness).map_err(failed)?;
+            loaded.file.sync().map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// What other processes added, destroyed or rotated.
+    fn refresh(&self) -> Result<(), AuditError> {
+        let failed = |error| faulty(&self.dir, "read", &error);
+        let mut loaded = self.write();
+        match loaded.file.generation().map_err(failed)? {
+            None => {
+                let file = KeyFile::open(&self.dir).map_err(failed)?;
+                let file = file.ok_or_else(|| {
+                    AuditError::Keys(format!(
+                        "the key file {} is gone; restore it from its own backup",
+                        path(&self.dir).display()
+                    ))
+                })?;
+                let body = file.body().map_err(failed)?;
+                let root = unwrap_root(&body, &self.current, &self.previous)?;
+                *loaded =
+                    Loaded::new(file, body, &root).map_err(|error| error.in_file(&self.dir))?;
+            }
+            Some(generation) if generation != loaded.generation => {
+                let slots = loaded.file.slots(0).map_err(failed)?;
+                loaded.index(slots);
+                loaded.generation = generation;
+            }
+            Some(_) => {
+                let more = loaded.file.slots(loaded.slots.len()).map_err(failed)?;
+                for slot in more {
+                    loaded.push(slot);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// No invariant spans a panic: a slot is written before it is indexed.
+    fn read(&self) -> RwLockReadGuard<'_, Loaded> {
+        self.loaded.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Loaded> {
+        self.loaded.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}

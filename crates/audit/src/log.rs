@@ -1,0 +1,258 @@
+//! What a gateway writes to: sealed on the calling thread, in the page cache when `append` returns.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use domain::Wall;
+
+use crate::database::{Database, State, Tip, unusable};
+use crate::files::Lock;
+use crate::keys::{Keyring, Keys};
+use crate::record::{Draft, put_content, put_skeleton};
+use crate::segment::Frame;
+use crate::signal::{Signal, Stop};
+use crate::vault::{Unwritable, Vault};
+use crate::writer::{Shared, Writer};
+use crate::{AuditError, event};
+
+mod opening;
+
+/// One store: a directory, in a region.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub dir: PathBuf,
+    /// Where the directory is, as a label: fixed when the store is made, and part of the chain.
+    pub region: String,
+    /// Of a prompt and of an answer each; what is longer is cut, and the record says so.
+    pub content_bytes_max: usize,
+    /// Of one file of contents.
+    pub segment_bytes: u64,
+    /// Of all contents. Past it, `append` is refused.
+    pub bytes_max: u64,
+    /// What the chain may lag. Past it, `append` is refused.
+    pub behind_bytes_max: u64,
+    /// A head is signed after this many entries, or once one has waited this long.
+    pub head_entries: u64,
+    pub head_interval: Duration,
+    /// Newest entries that searches read one by one, before they are indexed.
+    pub index_tail: u64,
+}
+
+impl Settings {
+    pub fn new(dir: impl Into<PathBuf>, region: impl Into<String>) -> Self {
+        Self {
+            dir: dir.into(),
+            region: region.into(),
+            content_bytes_max: 1024 * 1024,
+            segment_bytes: 16 * 1024 * 1024,
+            bytes_max: u64::MAX,
+            behind_bytes_max: 1024 * 1024 * 1024,
+            head_entries: 1_000,
+            head_interval: Duration::from_secs(60),
+            index_tail: 16_384,
+        }
+    }
+
+    pub(crate) fn segments_dir(&self) -> PathBuf {
+        self.dir.join("content")
+    }
+
+    pub(crate) fn lock_path(&self) -> PathBuf {
+        self.dir.join("lock")
+    }
+
+    pub(crate) fn head_due(&self, state: &State, now: Wall, unsigned: u64) -> bool {
+        unsigned >= self.head_entries
+            || unsigned > 0 && now.since(state.head_at) >= self.head_interval
+    }
+}
+
+/// Dropping it stops at once and leaves the rest to the next start; `close` finishes.
+#[derive(Debug)]
+pub struct AuditLog {
+    shared: Arc<Shared>,
+    settings: Settings,
+    writer: Option<JoinHandle<bool>>,
+    appended: AtomicU64,
+    refused: AtomicU64,
+    _lock: Lock,
+}
+
+/// For metrics and readiness.
+#[derive(Clone, Debug, Default)]
+pub struct Levels {
+    /// Records that this process appended, and those that it could not.
+    pub appended: u64,
+    pub refused: u64,
+    /// Entries of the chain, and how many no head covers yet.
+    pub entries: u64,
+    pub unsigned: u64,
+    /// Bytes that are not chained yet, and of all contents on disk.
+    pub behind_bytes: u64,
+    pub bytes_on_disk: u64,
+    /// Why records cannot be appended.
+    pub append_fault: Option<String>,
+    /// Why the chain lags; records are taken as long as there is room.
+    pub chain_fault: Option<String>,
+}
+
+impl AuditLog {
+    /// Makes the store if there is none. Keys wrapped by a previous key-encryption key are rotated.
+    pub fn open(settings: Settings, keys: Keys, now: Wall) -> Result<Self, AuditError> {
+        let Some((lock, database, keyring)) = opening::take(&settings, keys, now)? else {
+            return Err(AuditError::Store(format!(
+                "the audit log in {} is in use by another gateway: stop it, or set another directory",
+                settings.dir.display()
+            )));
+        };
+        Self::start(settings, lock, database, Arc::new(keyring), now)
+    }
+
+    pub(crate) fn start(
+        settings: Settings,
+        lock: Lock,
+        database: Database,
+        keyring: Arc<Keyring>,
+        now: Wall,
+    ) -> Result<Self, AuditError> {
+        let failed = |error: &dyn std::fmt::Display| unusable(&settings.dir, error);
+        let state = State::read(&database.connection).map_err(|error| failed(&error))?;
+        let tip =
+            Tip::read(&database.connection, &keyring.store()).map_err(|error| failed(&error))?;
+        let vault = Vault::open(settings.segments_dir(), state.segment, &settings)
+            .map_err(|error| failed(&error))?;
+        let shared = Arc::new(Shared {
+            vault,
+            keyring,
+            signal: Signal::default(),
+            has_work: AtomicBool::new(true),
+            now: AtomicI64::new(now.0),
+            database_fault: Mutex::default(),
+            entries: AtomicU64::new(tip.sequence),
+            unsigned: AtomicU64::new(tip.sequence - state.head.min(tip.sequence)),
+        });
+        let writer = Writer::new(Arc::clone(&shared), &settings, database, &state)
+            .ok_or_else(|| failed(&"it has no segment to write to"))?;
+        let writer = std::thread::Builder::new()
+            .name("audit-writer".into())
+            .spawn(move || writer.run())
+            .map_err(|error| failed(&error))?;
+        Ok(Self {
+            shared,
+            settings,
+            writer: Some(writer),
+            appended: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            _lock: lock,
+        })
+    }
+
+    /// Seals and writes a call's record. When this returns, kill -9 cannot lose it. Never waits for
+    /// the database; the first call of a person in a month writes a key, under a lock.
+    pub fn append(&self, draft: &Draft<'_>, now: Wall) -> Result<(), Unwritable> {
+        let appended = self.try_append(draft, now);
+        let counter = if appended.is_ok() {
+            &self.appended
+        } else {
+            &self.refused
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        appended
+    }
+
+    fn try_append(&self, draft: &Draft<'_>, now: Wall) -> Result<(), Unwritable> {
+        let shared = &*self.shared;
+        let now = now.max(draft.at);
+        let key = shared
+            .keyring
+            .of_draft(draft.subscription.as_str(), draft.person(), draft.at);
+        let key = key.map_err(|error| {
+            tracing::error!(%error, "a call cannot be sealed");
+            Unwritable
+        })?;
+        let max = self.settings.content_bytes_max;
+        let len = |content: Option<&[u8]>| content.map_or(0, |content| content.len().min(max));
+        let sealed = Frame::seal(
+            &key.key,
+            len(draft.prompt) + len(draft.answer),
+            |header| {
+                event::put_record_mark(header);
+                put_skeleton(header, draft, key.id, max, now);
+            },
+            |content| put_content(content, draft, max),
+        );
+        let mut frame = sealed.map_err(|error| {
+            tracing::error!(%error, "a call cannot be sealed");
+            Unwritable
+        })?;
+        shared.note_now(now);
+        shared.vault.append(&mut frame)?;
+        shared.wake();
+        Ok(())
+    }
+
+    /// From time to time, say each ten seconds: signs what has waited long enough for a head.
+    pub fn tick(&self, now: Wall) {
+        self.shared.note_now(now);
+        self.shared.wake();
+    }
+
+    pub fn levels(&self) -> Levels {
+        let shared = &*self.shared;
+        let chain_fault = shared
+            .database_fault
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let ended = self.writer.as_ref().is_none_or(JoinHandle::is_finished);
+        let ended =
+            ended.then(|| "the audit log's writer has ended; restart the gateway".to_owned());
+        Levels {
+            appended: self.appended.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+            entries: shared.entries.load(Ordering::Relaxed),
+            unsigned: shared.unsigned.load(Ordering::Relaxed),
+            behind_bytes: shared.vault.behind_bytes(),
+            bytes_on_disk: shared.vault.bytes_on_disk(),
+            append_fault: shared.vault.fault(),
+            chain_fault: ended.or(chain_fault),
+        }
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(crate) fn keyring(&self) -> Arc<Keyring> {
+        Arc::clone(&self.shared.keyring)
+    }
+
+    /// Chains and signs everything appended so far. A database that keeps failing is waited for 5 s;
+    /// the segments keep what the chain lacks for the next start.
+    pub fn close(mut self, now: Wall) {
+        self.shared.note_now(now);
+        if !self.stop(Stop::Finish) {
+            tracing::warn!("the audit log's chain lacks records; the next start chains them");
+        }
+        if let Err(error) = self.shared.vault.close() {
+            tracing::warn!(%error, "cannot trim the audit log's last segment");
+        }
+    }
+
+    fn stop(&mut self, stop: Stop) -> bool {
+        self.shared.signal.ask_to_stop(stop);
+        self.writer
+            .take()
+            .is_some_and(|writer| writer.join().unwrap_or(false))
+    }
+}
+
+impl Drop for AuditLog {
+    fn drop(&mut self) {
+        self.stop(Stop::Abandon);
+    }
+}
