@@ -13,9 +13,9 @@ which half is in `crates/likeness/evaluation/README.md`.
 import sys
 from pathlib import Path
 
-from pairs import pairs_of
+from figures import describe, faults
+from pairs import pairs_of, roll
 from seeds import SeedError, read_seeds
-from statistics_of import describe, faults
 
 HERE = Path(__file__).resolve().parent
 OUTPUT = HERE.parent.parent / "crates" / "likeness" / "evaluation"
@@ -39,8 +39,6 @@ def as_tsv(pairs):
 
 
 def print_sample(half, count, salt):
-    from pairs import roll
-
     pairs = sorted(make(half)[0], key=lambda pair: roll(salt, pair[0]))
     for identity, _, kind, what, a, b in pairs[:count]:
         print(f"{identity} {kind}/{what}\n    {a}\n    {b}")
