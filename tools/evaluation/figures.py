@@ -7,6 +7,7 @@ from pairs import REWORDED_MAX
 from seeds import LABELS
 from words import STOP, alike, fold, tokens
 
+WHATS = {"paraphrase": ["reworded", "rearranged", "spelling", "wrapped"], "near_miss": list(LABELS.values())}
 PAIRS_MIN = 800  # of a kind, in a half
 REWORDED_SHARE_MIN = 0.40
 # Runs of four words that both halves have, of those that the smaller one has.
@@ -51,14 +52,59 @@ def table(pairs):
     counts = Counter((row[2], row[3], row[1]) for row in pairs)
     languages = ("en", "de", "fr")
     lines = [f"  {'kind':<11}{'what':<12}{'en':>5}{'de':>5}{'fr':>5}{'all':>6}"]
-    whats = {"paraphrase": ["reworded", "rearranged", "spelling", "wrapped"], "near_miss": list(LABELS.values())}
-    for kind, names in whats.items():
+    for kind, names in WHATS.items():
         for what in names:
             row = [counts[kind, what, language] for language in languages]
             lines.append(f"  {kind:<11}{what:<12}" + "".join(f"{n:>5}" for n in row) + f"{sum(row):>6}")
         row = [sum(counts[kind, what, language] for what in names) for language in languages]
         lines.append(f"  {kind:<11}{'all':<12}" + "".join(f"{n:>5}" for n in row) + f"{sum(row):>6}")
     return lines
+
+
+def markdown(halves):
+    """The make-up of the halves, as tables for the README."""
+    languages = ("en", "de", "fr")
+    lines = [
+        "| | " + " | | | | ".join(halves) + " | | | |",
+        "|---" * (1 + 4 * len(halves)) + "|",
+        "|" + " | en | de | fr | all" * len(halves) + " |",
+    ]
+    for kind, names in WHATS.items():
+        for what in [None, *names]:
+            row = []
+            for pairs in halves.values():
+                counts = [
+                    sum(p[1] == language and p[2] == kind and what in (None, p[3]) for p in pairs)
+                    for language in languages
+                ]
+                row += [*counts, sum(counts)]
+            bold = "" if what else "**"
+            lines.append(" | ".join([f"| {bold}{what or kind}{bold}", *(f"{bold}{n:,}{bold}" for n in row)]) + " |")
+    lines += ["", "| | " + " | ".join(halves) + " |", "|---" * (1 + len(halves)) + "|"]
+
+    def line(title, figure):
+        lines.append(f"| {title} | " + " | ".join(figure(pairs) for pairs in halves.values()) + " |")
+
+    line("families", lambda pairs: str(len({p[0][:-3] for p in pairs})))
+    for kind in WHATS:
+        name = kind.replace("_", " ")
+        of = {half: [row for row in pairs if row[2] == kind] for half, pairs in halves.items()}
+        every = [mean(overlap(tokens(a), tokens(b)) for *_, a, b in rows) for rows in of.values()]
+        content = [mean(alike(a, b, language) for _, language, _, _, a, b in rows) for rows in of.values()]
+        lines.append(f"| {name}: words in common, mean | " + " | ".join(every) + " |")
+        lines.append(f"| {name}: content words in common, mean | " + " | ".join(content) + " |")
+    line("words in a question: least, median, most", lambda pairs: "{}, {}, {}".format(*spread(pairs)))
+    return "\n".join(lines)
+
+
+def mean(scores):
+    scores = list(scores)
+    return f"{sum(scores) / len(scores):.2f}"
+
+
+def spread(pairs):
+    lengths = sorted(len(text.split()) for row in pairs for text in row[4:])
+    return lengths[0], lengths[len(lengths) // 2], lengths[-1]
 
 
 def runs(pairs):

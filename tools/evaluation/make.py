@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Makes the evaluation pairs of the semantic cache from their seeds.
 
-    python3 tools/evaluation/make.py            write both halves
+    python3 tools/evaluation/make.py            write both halves, and the tables of their README
     python3 tools/evaluation/make.py --check    fail if the files differ from what the seeds make
     python3 tools/evaluation/make.py --sample development 40    print random pairs to read
 
-Both print how many pairs there are, how alike their wording is, and what the
+The first two print how many pairs there are, how alike their wording is, and what the
 halves have in common. The syntax of the seeds is in `seeds.py`; who may read
 which half is in `crates/likeness/evaluation/README.md`.
 """
@@ -13,7 +13,7 @@ which half is in `crates/likeness/evaluation/README.md`.
 import sys
 from pathlib import Path
 
-from figures import describe, faults
+from figures import describe, faults, markdown
 from pairs import pairs_of, roll
 from seeds import SeedError, read_seeds
 
@@ -23,6 +23,8 @@ HALVES = ("development", "held_out")
 LANGUAGES = ("de", "en", "fr")
 COLUMNS = ("id", "language", "kind", "what", "a", "b")
 BYTES_MAX = 600_000
+# Around the tables that are made, in the README.
+TABLES = ("<!-- tools/evaluation/make.py writes what follows -->\n\n", "\n\n<!-- up to here -->")
 
 
 def make(half):
@@ -36,6 +38,12 @@ def make(half):
 
 def as_tsv(pairs):
     return "".join("\t".join(row) + "\n" for row in [COLUMNS, *pairs])
+
+
+def with_tables(tables):
+    begin, end = TABLES
+    before, rest = (OUTPUT / "README.md").read_text(encoding="utf-8").split(begin)
+    return before + begin + tables + end + rest.split(end)[1]
 
 
 def print_sample(half, count, salt):
@@ -54,17 +62,19 @@ def main(arguments):
         return 2
 
     made = {half: make(half) for half in HALVES}
-    print(describe({half: pairs for half, (pairs, _) in made.items()}))
+    halves = {half: pairs for half, (pairs, _) in made.items()}
+    print(describe(halves))
     problems = faults(made)
-    for half, (pairs, _) in made.items():
-        text = as_tsv(pairs)
-        path = OUTPUT / f"{half}.tsv"
+    files = {f"{half}.tsv": as_tsv(pairs) for half, pairs in halves.items()}
+    files["README.md"] = with_tables(markdown(halves))
+    for name, text in files.items():
+        path = OUTPUT / name
         if len(text.encode()) > BYTES_MAX:
-            problems.append(f"{path.name}: {len(text.encode())} bytes, at most {BYTES_MAX}")
+            problems.append(f"{name}: {len(text.encode())} bytes, at most {BYTES_MAX}")
         if not check:
             path.write_text(text, encoding="utf-8")
         elif not path.exists() or path.read_text(encoding="utf-8") != text:
-            problems.append(f"{path.name}: not what the seeds make; run tools/evaluation/make.py")
+            problems.append(f"{name}: not what the seeds make; run tools/evaluation/make.py")
     for problem in problems:
         print(f"error: {problem}", file=sys.stderr)
     return 1 if problems else 0
