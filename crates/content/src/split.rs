@@ -5,7 +5,7 @@ use std::ops::Range;
 
 mod windower;
 
-pub use windower::Windower;
+pub use windower::{Given, Windower};
 
 /// How long windows are, in characters (code points, which is what services count).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
