@@ -3,8 +3,10 @@
 
 use std::ops::Range;
 
+mod grouping;
 mod windower;
 
+pub use grouping::questions;
 pub use windower::{Given, Windower};
 
 /// How long windows are, in characters (code points, which is what services count).

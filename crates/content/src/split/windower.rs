@@ -13,6 +13,8 @@ pub struct Windower {
     judged: usize,
     /// No more will come.
     has_ended: bool,
+    /// More may come, and is not waited for.
+    is_hurried: bool,
 }
 
 /// What a window that passed gives out.
@@ -32,6 +34,7 @@ impl Windower {
             held_chars: 0,
             judged: 0,
             has_ended: false,
+            is_hurried: false,
         }
     }
 
@@ -44,6 +47,11 @@ impl Windower {
         self.has_ended = true;
     }
 
+    /// Waits no longer for a full window: what is here is the next one.
+    pub fn hurry(&mut self) {
+        self.is_hurried = true;
+    }
+
     /// Bytes that came and were not given out.
     pub fn held_bytes(&self) -> usize {
         self.held.len()
@@ -52,8 +60,9 @@ impl Windower {
     /// The next window to be judged: a full one, or whatever is left of a text that ended.
     pub fn window(&self) -> Option<&str> {
         let is_full = self.held_chars > self.bounds.chars_max();
-        let has_new = self.held.len() > self.judged;
-        (is_full || self.has_ended && has_new).then(|| &self.held[..self.window_end()])
+        let is_due = self.is_hurried && self.held.len() > self.judged;
+        let is_rest = self.has_ended && !self.held.is_empty();
+        (is_full || is_due || is_rest).then(|| &self.held[..self.window_end()])
     }
 
     /// The window passed as it is.
@@ -94,6 +103,7 @@ impl Windower {
 
     fn give(&mut self, end: usize, of_bytes: usize, edited: Option<String>) -> Given {
         self.judged = end - of_bytes;
+        self.is_hurried = false;
         self.held_chars -= self.held[..of_bytes].chars().count();
         self.held.drain(..of_bytes);
         Given { of_bytes, edited }
@@ -156,6 +166,21 @@ mod tests {
         windower.push("!");
         assert_eq!(windower.window(), Some("twenty characters "));
         assert_eq!(windower.pass().of_bytes, "twenty charact".len());
+    }
+
+    #[test]
+    fn who_is_hurried_waits_for_no_full_window_and_gives_all_out_in_the_end() {
+        let mut windower = Windower::new(Bounds::new(100, 4));
+        windower.push("short and sweet");
+        windower.hurry();
+        assert_eq!(windower.window(), Some("short and sweet"));
+        assert_eq!(windower.pass().of_bytes, "short and ".len());
+        windower.hurry();
+        assert!(windower.window().is_none());
+        windower.end();
+        assert_eq!(windower.window(), Some("sweet"));
+        assert_eq!(windower.pass().of_bytes, "sweet".len());
+        assert!(windower.window().is_none());
     }
 
     #[test]

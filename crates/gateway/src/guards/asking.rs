@@ -1,0 +1,104 @@
+//! Several questions about one document: a few at once, and none more than it takes.
+
+use std::pin::Pin;
+use std::task::Poll;
+
+use content::safety::Judgement;
+
+use super::service::Failure;
+
+/// Of one guard about one document.
+const AT_ONCE: usize = 8;
+
+/// Asks until one answer blocks or one question fails: then the verdict is clear. A failure says
+/// nothing of what the others found so far.
+pub async fn all<F>(questions: impl IntoIterator<Item = F>) -> (Judgement, Option<Failure>)
+where
+    F: Future<Output = Result<Judgement, Failure>>,
+{
+    let mut questions = questions.into_iter();
+    let mut asked: Vec<Pin<Box<F>>> = Vec::new();
+    let mut sum = Judgement::default();
+    loop {
+        let room = AT_ONCE - asked.len();
+        asked.extend(questions.by_ref().take(room).map(Box::pin));
+        if asked.is_empty() {
+            return (sum, None);
+        }
+        match first(&mut asked).await {
+            Ok(judgement) => sum.add(&judgement),
+            Err(failure) => return (sum, Some(failure)),
+        }
+        if sum.is_blocked {
+            return (sum, None);
+        }
+    }
+}
+
+/// The answer that comes first; its question is asked no more.
+async fn first<F: Future>(asked: &mut Vec<Pin<Box<F>>>) -> F::Output {
+    std::future::poll_fn(|cx| {
+        for at in 0..asked.len() {
+            if let Poll::Ready(answer) = asked[at].as_mut().poll(cx) {
+                drop(asked.swap_remove(at));
+                return Poll::Ready(answer);
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    fn judged(category: &str, is_blocked: bool) -> Judgement {
+        let mut judgement = Judgement::default();
+        judgement.note(category, 4);
+        judgement.is_blocked = is_blocked;
+        judgement
+    }
+
+    #[tokio::test]
+    async fn nothing_more_is_asked_once_an_answer_blocks() {
+        let asked = Cell::new(0);
+        let questions = (0..100).map(|number| {
+            let asked = &asked;
+            async move {
+                asked.set(asked.get() + 1);
+                Ok(judged("hate", number == 3))
+            }
+        });
+        let (judgement, failure) = all(questions).await;
+        assert!(judgement.is_blocked && failure.is_none());
+        assert!(asked.get() <= AT_ONCE + 4, "{}", asked.get());
+    }
+
+    #[tokio::test]
+    async fn a_failure_ends_it_and_keeps_what_was_found() {
+        let questions = (0..3).map(async |number| match number {
+            2 => Err(Failure::Timeout),
+            _ => Ok(judged("hate", false)),
+        });
+        let (judgement, failure) = all(questions).await;
+        assert_eq!(failure, Some(Failure::Timeout));
+        assert_eq!(judgement.findings().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn every_question_is_asked_where_nothing_is_found() {
+        let asked = Cell::new(0);
+        let questions = (0..50).map(|_| {
+            let asked = &asked;
+            async move {
+                asked.set(asked.get() + 1);
+                Ok(Judgement::default())
+            }
+        });
+        assert!(all(questions).await.0.is_clean());
+        assert_eq!(asked.get(), 50);
+    }
+}
