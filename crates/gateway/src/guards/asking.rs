@@ -10,18 +10,18 @@ use super::service::Failure;
 /// Of one guard about one document.
 const AT_ONCE: usize = 8;
 
+/// One question, not asked yet.
+pub type Asking<'q> = Pin<Box<dyn Future<Output = Result<Judgement, Failure>> + Send + 'q>>;
+
 /// Asks until one answer blocks or one question fails: then the verdict is clear. A failure says
 /// nothing of what the others found so far.
-pub async fn all<F>(questions: impl IntoIterator<Item = F>) -> (Judgement, Option<Failure>)
-where
-    F: Future<Output = Result<Judgement, Failure>>,
-{
+pub async fn all(questions: Vec<Asking<'_>>) -> (Judgement, Option<Failure>) {
     let mut questions = questions.into_iter();
-    let mut asked: Vec<Pin<Box<F>>> = Vec::new();
+    let mut asked = Vec::with_capacity(AT_ONCE);
     let mut sum = Judgement::default();
     loop {
         let room = AT_ONCE - asked.len();
-        asked.extend(questions.by_ref().take(room).map(Box::pin));
+        asked.extend(questions.by_ref().take(room));
         if asked.is_empty() {
             return (sum, None);
         }
@@ -36,7 +36,7 @@ where
 }
 
 /// The answer that comes first; its question is asked no more.
-async fn first<F: Future>(asked: &mut Vec<Pin<Box<F>>>) -> F::Output {
+async fn first(asked: &mut Vec<Asking<'_>>) -> Result<Judgement, Failure> {
     std::future::poll_fn(|cx| {
         for at in 0..asked.len() {
             if let Poll::Ready(answer) = asked[at].as_mut().poll(cx) {
@@ -51,7 +51,7 @@ async fn first<F: Future>(asked: &mut Vec<Pin<Box<F>>>) -> F::Output {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
 
@@ -62,24 +62,35 @@ mod tests {
         judgement
     }
 
+    fn questions(
+        count: usize,
+        asked: &AtomicUsize,
+        answer: impl Fn(usize) -> Result<Judgement, Failure> + Send + Copy,
+    ) -> Vec<Asking<'_>> {
+        let mut questions: Vec<Asking<'_>> = Vec::new();
+        for number in 0..count {
+            let answer = answer(number);
+            questions.push(Box::pin(async move {
+                asked.fetch_add(1, Ordering::Relaxed);
+                answer
+            }));
+        }
+        questions
+    }
+
     #[tokio::test]
     async fn nothing_more_is_asked_once_an_answer_blocks() {
-        let asked = Cell::new(0);
-        let questions = (0..100).map(|number| {
-            let asked = &asked;
-            async move {
-                asked.set(asked.get() + 1);
-                Ok(judged("hate", number == 3))
-            }
-        });
+        let asked = AtomicUsize::new(0);
+        let questions = questions(100, &asked, |number| Ok(judged("hate", number == 3)));
         let (judgement, failure) = all(questions).await;
         assert!(judgement.is_blocked && failure.is_none());
-        assert!(asked.get() <= AT_ONCE + 4, "{}", asked.get());
+        assert!(asked.into_inner() <= AT_ONCE + 4);
     }
 
     #[tokio::test]
     async fn a_failure_ends_it_and_keeps_what_was_found() {
-        let questions = (0..3).map(async |number| match number {
+        let asked = AtomicUsize::new(0);
+        let questions = questions(20, &asked, |number| match number {
             2 => Err(Failure::Timeout),
             _ => Ok(judged("hate", false)),
         });
@@ -90,15 +101,9 @@ mod tests {
 
     #[tokio::test]
     async fn every_question_is_asked_where_nothing_is_found() {
-        let asked = Cell::new(0);
-        let questions = (0..50).map(|_| {
-            let asked = &asked;
-            async move {
-                asked.set(asked.get() + 1);
-                Ok(Judgement::default())
-            }
-        });
+        let asked = AtomicUsize::new(0);
+        let questions = questions(50, &asked, |_| Ok(Judgement::default()));
         assert!(all(questions).await.0.is_clean());
-        assert_eq!(asked.get(), 50);
+        assert_eq!(asked.into_inner(), 50);
     }
 }

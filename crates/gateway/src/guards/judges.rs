@@ -13,7 +13,7 @@ use dialect::texts::{self, Voice};
 use domain::record::Content;
 use http::{HeaderMap, HeaderValue};
 
-use super::asking;
+use super::asking::{self, Asking};
 use super::service::{Failure, Question, Services};
 use crate::alerts;
 use crate::clock::Clock;
@@ -131,9 +131,10 @@ impl Judges {
         if safety.rules.analyses() {
             inquiries.extend(texts.map(Inquiry::Analyze));
         }
-        let asked = inquiries
-            .iter()
-            .map(|inquiry| self.ask_azure(safety, inquiry));
+        let mut asked: Vec<Asking<'_>> = Vec::with_capacity(inquiries.len());
+        for inquiry in &inquiries {
+            asked.push(Box::pin(self.ask_azure(safety, inquiry)));
+        }
         asking::all(asked).await.into()
     }
 
@@ -166,22 +167,31 @@ impl Judges {
     }
 
     async fn moderation(&self, rules: &Moderation, texts: &[&str]) -> Judged {
+        let mut asked: Vec<Asking<'_>> = Vec::new();
+        for inputs in texts.chunks(moderation::INPUTS_MAX) {
+            asked.push(Box::pin(self.ask_moderation(rules, inputs)));
+        }
+        asking::all(asked).await.into()
+    }
+
+    async fn ask_moderation(
+        &self,
+        rules: &Moderation,
+        inputs: &[&str],
+    ) -> Result<Judgement, Failure> {
         let path = if rules.service.url.0.path().ends_with("/v1") {
             "/moderations"
         } else {
             "/v1/moderations"
         };
-        let asked = texts.chunks(moderation::INPUTS_MAX).map(async |inputs| {
-            let question = Question {
-                path: path.to_owned(),
-                headers: HeaderMap::new(),
-                body: moderation::request(&rules.model, inputs).into(),
-                timeout: rules.timeout,
-            };
-            let read = |answer: &[u8]| moderation::read(answer, inputs.len(), &rules.rules).ok();
-            self.services.ask(&rules.service, question, read).await
-        });
-        asking::all(asked).await.into()
+        let question = Question {
+            path: path.to_owned(),
+            headers: HeaderMap::new(),
+            body: moderation::request(&rules.model, inputs).into(),
+            timeout: rules.timeout,
+        };
+        let read = |answer: &[u8]| moderation::read(answer, inputs.len(), &rules.rules).ok();
+        self.services.ask(&rules.service, question, read).await
     }
 
     async fn webhook_document(

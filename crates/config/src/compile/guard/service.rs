@@ -54,7 +54,7 @@ pub(super) fn content_safety(section: ContentSafety, on: Guarded, site: &mut Sit
         overlap,
     } = section;
     let rules = azure::Rules {
-        thresholds: thresholds(categories),
+        thresholds: thresholds(categories.as_ref()),
         blocklists: blocklists.items.into_iter().map(|list| list.text).collect(),
         halt_on_blocklist_hit,
     };
@@ -87,7 +87,7 @@ pub(super) fn content_safety(section: ContentSafety, on: Guarded, site: &mut Sit
     (on_error, Some(GuardKind::ContentSafety(Box::new(kind))))
 }
 
-fn thresholds(written: Option<Categories>) -> [Option<u8>; azure::Category::ALL.len()] {
+fn thresholds(written: Option<&Categories>) -> [Option<u8>; azure::Category::ALL.len()] {
     let Some(Categories {
         hate,
         self_harm,
