@@ -40,7 +40,7 @@ async fn first(asked: &mut Vec<Asking<'_>>) -> Result<Judgement, Failure> {
     std::future::poll_fn(|cx| {
         for at in 0..asked.len() {
             if let Poll::Ready(answer) = asked[at].as_mut().poll(cx) {
-                drop(asked.swap_remove(at));
+                drop(asked.remove(at));
                 return Poll::Ready(answer);
             }
         }
