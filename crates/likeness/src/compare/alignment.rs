@@ -1,0 +1,146 @@
+//! Which words of one question have their like in the other, and what is left over on both sides.
+
+use super::Pair;
+use crate::difference::{Difference, Kind};
+use crate::lexicon;
+use crate::read::{Is, Item};
+use crate::words::is_typo;
+
+/// Past this many words left over the questions are not alike, and matching them by likeness is dear.
+const LEFT_MAX: usize = 48;
+
+/// The content words of both sides, matched one to one.
+pub struct Alignment {
+    left_cached: Vec<usize>,
+    left_asked: Vec<usize>,
+    matched: usize,
+    /// How many items both have in common before and behind what differs.
+    before: usize,
+    behind: usize,
+    longer: usize,
+}
+
+impl Alignment {
+    pub fn of(pair: &Pair<'_>) -> Self {
+        let (cached, asked) = (&pair.cached.items, &pair.asked.items);
+        let mut left_asked: Vec<usize> = content(asked);
+        let mut left_cached = Vec::new();
+        let mut matched = 0;
+        for at in content(cached) {
+            match left_asked.iter().position(|other| cached[at].is == asked[*other].is) {
+                Some(found) => {
+                    left_asked.remove(found);
+                    matched += 1;
+                }
+                None => left_cached.push(at),
+            }
+        }
+        if left_cached.len().max(left_asked.len()) <= LEFT_MAX {
+            left_cached.retain(|at| {
+                let Some(found) = left_asked.iter().position(|other| akin(&cached[*at], &asked[*other])) else {
+                    return true;
+                };
+                left_asked.remove(found);
+                matched += 1;
+                false
+            });
+        }
+        matched += drop_initials(&mut left_cached, cached, &mut left_asked, asked);
+        matched += drop_initials(&mut left_asked, asked, &mut left_cached, cached);
+        // A word whose pole the other side has in another word (`over`, `more than`) is not left over.
+        left_cached.retain(|at| !asked.iter().any(|other| lexicon::stand_together(&cached[*at].text, &other.text)));
+        left_asked.retain(|at| !cached.iter().any(|other| lexicon::stand_together(&asked[*at].text, &other.text)));
+        // What agrees as a number or a date ties two questions together as a word does.
+        matched += cached.iter().filter(|item| is_fact(item) && asked.iter().any(|other| other.is == item.is)).count();
+        let before = cached.iter().zip(asked).take_while(|(a, b)| same(a, b)).count();
+        let behind = cached[before..].iter().rev().zip(asked[before..].iter().rev()).take_while(|(a, b)| same(a, b)).count();
+        Self { left_cached, left_asked, matched, before, behind, longer: cached.len().max(asked.len()) }
+    }
+
+    pub fn left_cached<'a>(&self, pair: &'a Pair<'_>) -> impl Iterator<Item = &'a Item> + use<'a, '_> {
+        self.left_cached.iter().map(|at| &pair.cached.items[*at])
+    }
+
+    pub fn left_asked<'a>(&self, pair: &'a Pair<'_>) -> impl Iterator<Item = &'a Item> + use<'a, '_> {
+        self.left_asked.iter().map(|at| &pair.asked.items[*at])
+    }
+
+    /// Matched words among all, from 0 to 1.
+    pub fn share(&self) -> f64 {
+        let all = self.matched + self.left_cached.len() + self.left_asked.len();
+        if all == 0 { 1.0 } else { self.matched as f64 / all as f64 }
+    }
+
+    /// The same frame around one place that differs.
+    pub fn is_framed(&self) -> bool {
+        2 * (self.before + self.behind) >= self.longer
+    }
+
+    pub fn is_close(&self) -> bool {
+        self.is_framed() || self.share() >= 0.6
+    }
+
+    /// A word on either side without its like, where the rest is much the same: one stands for the other.
+    pub fn difference(&self, pair: &Pair<'_>) -> Option<Difference> {
+        let telling = |item: &&Item| self.is_framed() || !lexicon::asks(&item.text);
+        let (left, other) = (self.left_cached(pair).find(telling), self.left_asked(pair).find(telling));
+        let both = left.is_some() && other.is_some();
+        let close = self.is_framed() || self.share() >= 0.5;
+        let framed_by_one = self.is_framed() && (left.is_some() || other.is_some());
+        if !(both && close || framed_by_one) {
+            return None;
+        }
+        let named = |item: Option<&Item>| item.is_some_and(|item| item.named);
+        let kind = if named(left) && named(other) { Kind::Entity } else { Kind::Word };
+        Some(pair.differ(kind, left.map(|item| item.span.clone()), other.map(|item| item.span.clone())))
+    }
+}
+
+/// Takes out initials (`NYC`, `UK`, `VAT`) with the words they stand for on the other side.
+fn drop_initials(short: &mut Vec<usize>, of: &[Item], long: &mut Vec<usize>, other: &[Item]) -> usize {
+    let before = short.len();
+    short.retain(|at| {
+        let initials = of[*at].text.as_str();
+        let spelled = (0..long.len()).find_map(|start| {
+            let run: Vec<usize> = long[start..].iter().copied().enumerate().map_while(|(n, at)| (at <= long[start] + 2 * n).then_some(at)).collect();
+            let written: String = run.iter().filter_map(|at| other[*at].text.chars().next()).take(initials.len()).collect();
+            (written.len() >= 2 && (2..=6).contains(&initials.len()) && initials.starts_with(&written)).then(|| run[..written.len()].to_vec())
+        });
+        let Some(spelled) = spelled else { return true };
+        long.retain(|at| !spelled.contains(at));
+        false
+    });
+    before - short.len()
+}
+
+fn content(items: &[Item]) -> Vec<usize> {
+    items.iter().enumerate().filter(|(_, item)| matches!(item.is, Is::Content(_))).map(|(at, _)| at).collect()
+}
+
+fn is_fact(item: &Item) -> bool {
+    matches!(item.is, Is::Quantity { .. } | Is::Date(_) | Is::Unit(_))
+}
+
+pub fn same(a: &Item, b: &Item) -> bool {
+    match (&a.is, &b.is) {
+        (Is::Function, Is::Function) => a.text == b.text,
+        (Is::Content(_), Is::Content(_)) => a.is == b.is || akin(a, b),
+        (a, b) => a == b,
+    }
+}
+
+/// One word in two forms: mistyped, inflected, or part of a compound.
+fn akin(a: &Item, b: &Item) -> bool {
+    let (Is::Content(_), Is::Content(_)) = (&a.is, &b.is) else { return false };
+    let (a, b) = (a.text.as_str(), b.text.as_str());
+    if is_typo(a, b) || lexicon::stand_together(a, b) {
+        return true;
+    }
+    let (short, long) = if a.len() <= b.len() { (a, b) } else { (b, a) };
+    // Compounds: `Budget` in `Jirabudget`. A number within makes it another thing.
+    if short.len() >= 5 && long.ends_with(short) && long.len() >= short.len() + 4 {
+        return true;
+    }
+    let common = short.bytes().zip(long.bytes()).take_while(|(x, y)| x == y).count();
+    common >= 5 && common * 10 >= long.len() * 6 && !a.contains(|c: char| c.is_ascii_digit())
+}

@@ -1,0 +1,80 @@
+//! Words that exclude each other: buy and sell, before and after, French and Spanish.
+
+use std::collections::HashMap;
+
+use super::{Alignment, Pair, Question, negation};
+use crate::difference::{Difference, Kind};
+use crate::lexicon::{self, Pole};
+use crate::read::{Is, Item};
+use crate::words::stem;
+
+pub fn difference(pair: &Pair<'_>, alignment: &Alignment) -> Option<Difference> {
+    opposed(pair, alignment).or_else(|| prefixes(pair, alignment))
+}
+
+fn opposed(pair: &Pair<'_>, alignment: &Alignment) -> Option<Difference> {
+    let cached = poles_of(&pair.cached);
+    let asked = poles_of(&pair.asked);
+    let mut found: Vec<(&Pole, &Item, &Item)> = Vec::new();
+    for (group, sides) in &cached {
+        let Some(others) = asked.get(group) else { continue };
+        let agree = sides.iter().any(|(pole, _)| others.iter().any(|(other, _)| other.at == pole.at));
+        let (Some((pole, item)), Some((_, other))) = (sides.first(), others.first()) else { continue };
+        // `not covered` is `excluded`.
+        let denied = matches!(pole.kind, Kind::Direction | Kind::Negation) && negation::differs(pair);
+        if !agree && !denied && (!pole.weak || alignment.is_close()) {
+            found.push((*pole, *item, *other));
+        }
+    }
+    let (pole, item, other) = found.into_iter().min_by_key(|(pole, _, _)| pole.group)?;
+    Some(pair.differ(pole.kind, Some(item.span.clone()), Some(other.span.clone())))
+}
+
+type Poles<'a> = HashMap<u16, Vec<(&'static Pole, &'a Item)>>;
+
+fn poles_of<'a>(question: &'a Question<'_>) -> Poles<'a> {
+    let mut found = Poles::new();
+    for (at, item) in question.items.iter().enumerate() {
+        // German `vor 14 Tagen` is a time ago, not before something.
+        let ago = item.text == "vor" && question.items.get(at + 1).is_some_and(|next| matches!(next.is, Is::Quantity { .. }));
+        if !ago && matches!(item.is, Is::Content(_) | Is::Function | Is::Quantity { unit: None, .. }) {
+            for pole in lexicon::poles(&item.text) {
+                found.entry(pole.group).or_default().push((pole, item));
+            }
+        }
+    }
+    found
+}
+
+/// What makes a word its own contrary.
+const DENYING: [&str; 10] = ["un", "in", "im", "ir", "il", "non", "dis", "de", "des", "mis"];
+
+/// What gives one verb different directions.
+const TURNING: [&str; 24] = [
+    "un", "in", "de", "des", "dis", "ent", "ab", "aus", "ein", "an", "auf", "zu", "up", "down", "en", "over", "under",
+    "ueber", "unter", "vor", "nach", "hin", "her", "re",
+];
+
+/// `unassigned` and `assigned`, `einbauen` and `ausbauen`: the same word behind another prefix.
+fn prefixes(pair: &Pair<'_>, alignment: &Alignment) -> Option<Difference> {
+    for item in alignment.left_cached(pair) {
+        for other in alignment.left_asked(pair) {
+            if turned(&item.text, &other.text) && !negation::differs(pair) {
+                return Some(pair.differ(Kind::Direction, Some(item.span.clone()), Some(other.span.clone())));
+            }
+        }
+    }
+    None
+}
+
+fn turned(a: &str, b: &str) -> bool {
+    let denied = |a: &str, b: &str| {
+        DENYING.iter().filter_map(|prefix| a.strip_prefix(prefix)).any(|root| root.len() >= 5 && stem(root) == stem(b))
+    };
+    let roots = |word: &'_ str| TURNING.iter().filter_map(|prefix| word.strip_prefix(prefix).map(stem).map(str::to_owned)).collect::<Vec<_>>();
+    let turned = || {
+        let others = roots(b);
+        roots(a).iter().any(|root| root.len() >= 4 && others.contains(root))
+    };
+    denied(a, b) || denied(b, a) || turned()
+}

@@ -1,0 +1,141 @@
+//! The closed classes of three languages: words that carry grammar, politeness, negation, and poles.
+//!
+//! Words that carry content are compared by alignment, not listed, but where two of them exclude each other.
+
+mod function;
+mod poles;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
+
+use crate::difference::Kind;
+use crate::words::stem;
+
+/// Where a word stands in an opposition: two words of one group at different poles exclude each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pole {
+    pub group: u16,
+    pub at: u8,
+    pub kind: Kind,
+    /// Common words: an opposition of them counts only where the rest is the same.
+    pub weak: bool,
+}
+
+static FUNCTION: LazyLock<HashSet<&str>> = LazyLock::new(|| function::FUNCTION.split_whitespace().collect());
+static POLITE: LazyLock<HashSet<&str>> = LazyLock::new(|| function::POLITE.split_whitespace().collect());
+static ABOUT_ASKING: LazyLock<HashSet<&str>> = LazyLock::new(|| function::ABOUT_ASKING.split_whitespace().collect());
+static ASKING: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| function::ASKING.split_whitespace().map(stem).collect());
+static IMPLICIT: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| function::IMPLICIT.split_whitespace().map(stem).collect());
+static SYNONYMS: LazyLock<HashMap<&str, &str>> = LazyLock::new(|| {
+    let sets = function::SYNONYMS.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    sets.flat_map(|set| set.clone().into_iter().map(move |word| (stem(word), stem(set[0])))).collect()
+});
+static POLES: LazyLock<Table> = LazyLock::new(Table::read);
+
+struct Table {
+    exact: HashMap<&'static str, Vec<Pole>>,
+    stems: HashMap<&'static str, Vec<Pole>>,
+}
+
+impl Table {
+    fn read() -> Self {
+        let (mut exact, mut stems) = (HashMap::<_, Vec<_>>::new(), HashMap::<_, Vec<_>>::new());
+        for (group, line) in (0..).zip(poles::POLES.lines().filter(|line| !line.trim().is_empty())) {
+            let Some((kind, poles)) = line.split_once(':') else { continue };
+            let weak = kind.trim_start().starts_with('?');
+            let Some(kind) = Kind::named(kind.trim_matches(['?', ' '])) else { continue };
+            for (at, words) in (0..).zip(poles.split('|')) {
+                for word in words.split_whitespace() {
+                    let pole = Pole { group, at, kind, weak };
+                    // `=` keeps a word from being met by its stem.
+                    let (word, by_stem) = word.strip_prefix('=').map_or((word, true), |word| (word, false));
+                    exact.entry(word).or_default().push(pole);
+                    if by_stem {
+                        let poles = stems.entry(stem(word)).or_default();
+                        if !poles.contains(&pole) {
+                            poles.push(pole);
+                        }
+                    }
+                }
+            }
+        }
+        Self { exact, stems }
+    }
+}
+
+/// Its poles: as it stands, else by its stem.
+pub fn poles(word: &str) -> &'static [Pole] {
+    let exact = POLES.exact.get(word);
+    exact.or_else(|| POLES.stems.get(stem(word))).map_or(&[], Vec::as_slice)
+}
+
+pub fn is_function(word: &str) -> bool {
+    FUNCTION.contains(word)
+}
+
+pub fn is_polite(word: &str) -> bool {
+    POLITE.contains(word)
+}
+
+/// Marks a sentence as one about the asking: `I am new here`, `I found nothing in the manual`.
+pub fn is_about_asking(word: &str) -> bool {
+    is_polite(word) || ABOUT_ASKING.contains(word)
+}
+
+/// A verb or noun that only asks: `write`, `explain`, `the reason`.
+pub fn asks(word: &str) -> bool {
+    ASKING.contains(stem(word))
+}
+
+/// Whether both stand at one pole of an opposition: then they mean much the same.
+pub fn stand_together(a: &str, b: &str) -> bool {
+    let here = |pole: &Pole| poles(b).iter().any(|other| other.group == pole.group && other.at == pole.at);
+    poles(a).iter().any(here)
+}
+
+/// Says no without a word for it: `impossible`, `stop`, `fehlt`.
+pub fn denies_implicitly(word: &str) -> bool {
+    IMPLICIT.contains(stem(word))
+}
+
+/// One form for words that mean one thing in questions to a company.
+pub fn canonical(stem: &str) -> &str {
+    SYNONYMS.get(stem).copied().unwrap_or(stem)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_of_the_table_is_read() {
+        for line in poles::POLES.lines().filter(|line| !line.trim().is_empty()) {
+            let (kind, poles) = line.split_once(':').expect("a line has a kind");
+            assert!(Kind::named(kind.trim_matches(['?', ' '])).is_some(), "{line}");
+            assert!(poles.contains('|'), "an opposition has two poles: {line}");
+        }
+    }
+
+    #[test]
+    fn no_word_stands_at_two_poles_of_one_group() {
+        for (word, found) in &POLES.exact {
+            for (number, pole) in found.iter().enumerate() {
+                let again = found[..number].iter().any(|other| other.group == pole.group && other.at != pole.at);
+                assert!(!again, "{word}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_lists_are_folded_as_texts_are() {
+        let lists = [function::FUNCTION, function::POLITE, function::IMPLICIT, function::SYNONYMS];
+        for word in lists.into_iter().flat_map(str::split_whitespace) {
+            assert_eq!(word, crate::words::fold(word));
+        }
+        for word in POLES.exact.keys() {
+            assert_eq!(*word, crate::words::fold(word));
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Oppositions: what stands at one side of a bar excludes what stands at another.
+
+/// Kind, then the poles. `?` makes a line weak; `=` keeps a word from being met by its stem.
+pub const POLES: &str = "
+direction: install installation installieren installiere installer ajouter | uninstall deinstall deinstallieren deinstalliere desinstaller
+direction: enable activate activer activez aktivieren aktiviere einschalten einschalte anmachen anschalten | disable deactivate desactiver desactivez deaktivieren deaktiviere ausschalten ausschalte ausmachen abschalten
+direction: increase rise rose risen raise grow grew grown augmenter augmente augmentation hausse steigen stieg gestiegen erhoehen erhoehe erhoehung zugelegt zunehmen zugenommen | decrease fall fell fallen drop dropped reduce reduction shrink decline diminuer diminue diminution baisser baisse sinken sank gesunken senken senke senkung nachgelassen abnehmen abgenommen reduire reduzieren verringern
+direction: accept accepted accepter acceptation annehmen annehme zusagen zusage | decline declined reject rejected refuse decliner decline refuser ablehnen ablehne absagen absage ausschlagen
+direction: approve approved genehmigen genehmigt approuver | reject rejected deny ablehnen rejeter
+direction: buy bought acheter kaufen kaufe gekauft purchase acquire achat kauf | sell sold vendre verkaufen verkaufe verkauft vente verkauf
+direction: win won gewinne gewinnen gewinnt gagner gagne | lose lost verliere verlieren verliert perdre perds
+direction: profit profits gain gains gewinn gewinne gewinnen benefice plus-values | loss losses verlust verluste verlusten perte pertes moins-values
+direction: encode encoder kodieren codieren verschluesseln encrypt chiffrer | decode decoder dekodieren decodieren entschluesseln decrypt dechiffrer
+direction: upgrade aufstufen hochstufen surclasser | downgrade herabstufen runterstufen retrograder
+direction: mute muted silent silence stumm stummschalten couper | unmute unmuted laut retablir
+direction: ascending aufsteigend croissant oldest aeltesten aelteste anciennes ancien anciens | descending absteigend decroissant newest neuesten neueste neusten recentes recent recents
+direction: shorter condense shorten kuerzer kuerzen straffen straffe court courte raccourcir condenser | longer expand lengthen laenger verlaengern ausbauen long allonger developper
+direction: arrival arrivals arrive ankunft ankuenfte arrivee arrivees | departure departures depart abflug abfluege abfahrt departs
+direction: charged charge debited debit abgebucht abgebuchter belastet debite preleve | credited refunded gutgeschrieben erstattet rembourse credite
+direction: lend lent loan leihe verleihen verleihe preter prete | borrow borrowed ausleihen borge emprunter emprunte
+direction: open opened oeffnen oeffne ouvrir ouvre eroeffnen | close closed schliessen schliesse fermer ferme
+direction: import importieren importiere importer | export exportieren exportiere exporter
+direction: download downloaded herunterladen runterladen telecharger | upload uploaded hochladen televerser
+direction: push pushen pousser | pull pullen tirer
+direction: lock locked sperren sperre gesperrt verrouiller verrouille bloquer bloque | unlock unlocked entsperren entsperrt deverrouiller debloquer
+direction: send sent senden sende gesendet verschicken schicke versenden envoyer envoie expedier | receive received empfangen erhalte erhalten recevoir recois
+direction: join beitreten rejoindre | leave verlassen quitter
+direction: hire hired einstellen eingestellt embaucher | fire fired dismiss dismissed entlassen licencier
+direction: tenant renter mieter mieterin locataire | landlord landlady lessor vermieter vermieterin proprietaire bailleur
+direction: buyer kaeufer kaeuferin acheteur | seller verkaeufer verkaeuferin vendeur
+direction: lender creditor glaeubiger creancier | debtor borrower schuldner debiteur
+direction: employer arbeitgeber arbeitgeberin employeur | =employee =employees arbeitnehmer arbeitnehmerin salarie
+direction: sender absender expediteur | recipient receiver empfaenger destinataire
+direction: high higher hoch hoher hohen hohe haut haute eleve elevee | low lower niedrig niedrigen niedriger bas basse
+direction: recht raison favour favor | unrecht tort
+direction: quit resign demissionne demissionner demission | dismiss dismisses fire fires licencie licencier
+direction: mount einbauen monter | unmount ausbauen demonter
+direction: encourage foerdern encourager | discourage decourager
+direction: add hinzufuegen fuege ajouter ajoute | remove entfernen entferne supprimer enlever subtract
+direction: =up hinauf hoch monter | =down hinunter runter descendre
+direction: =into | =out
+direction: start starten starte demarrer | stop stoppen stoppe arreter
+direction: show einblenden anzeigen afficher | hide ausblenden verbergen masquer
+direction: merge zusammenfuehren fusionner | split aufteilen trennen scinder
+direction: save sichern enregistrer | discard verwerfen
+direction: backup sauvegarder | restore wiederherstellen restaurer
+direction: connect verbinden connecter | disconnect trennen deconnecter
+direction: subscribe abonnieren abonner | unsubscribe abbestellen desabonner resilier
+direction: deposit einzahlen deposer | withdraw abheben retirer
+direction: advantage advantages benefit benefits pros vorteil vorteile avantage avantages | disadvantage disadvantages drawback drawbacks cons nachteil nachteile inconvenient inconvenients
+direction: hot heiss chaud warm | cold kalt froid
+direction: safe sicher sure | unsafe dangerous unsicher gefaehrlich dangereux
+direction: cover covers covered abgedeckt deckt couvre couverts couvert inclus | exclude excludes excluded ausgeschlossen exclut exclus
+direction: cheap cheaper cheapest guenstig guenstiger billig billiger | expensive teuer teurer cher chere
+direction: fast faster schnell schneller rapide vite | slow slower langsam langsamer lent lente
+direction: warmer waermer | colder kaelter
+negation: known bekannt bekannten bekannter connu connue | unknown unbekannt unbekannten stranger inconnu inconnue
+negation: necessary needed required noetig erforderlich necessaire necessaires requis | unnecessary superfluous unnoetig ueberfluessig superflus inutile inutiles
+negation: assigned zugeordnet attribue attribuees | unassigned
+negation: possible moeglich | impossible unmoeglich
+negation: including include included inklusive einschliesslich compris incluant inclus | excluding exclude excluded without ohne sans ausser except hors
+negation: =with =mit =avec | =without =ohne =sans
+negation: legal legale erlaubt | illegal illegale verboten interdit
+negation: allowed permitted erlaubt gestattet permis autorise | forbidden prohibited verboten untersagt interdit defendu
+negation: valid gueltig valable valide | invalid ungueltig invalide expired abgelaufen
+?negation: =for =fuer =pour | =against =gegen =contre
+negation: always immer toujours | never nie niemals jamais
+negation: everybody everyone jeder tout | nobody niemand personne
+quantifier: =over above exceeding =ueber oberhalb =dessus upwards =mehr =plus =more davantage | =under below =unter unterhalb =dessous =weniger =moins =less fewer
+quantifier: minimum minimal least mindestens mindest wenigstens minimale mindestbetrag | maximum maximal most hoechstens maximale hoechstbetrag plafond
+quantifier: most meisten hoechste hoechsten highest biggest largest groesste groessten plus grosse forte | least wenigsten niedrigste niedrigsten lowest smallest kleinste kleinsten petite faible
+quantifier: lighter leichter legere leger | heavier schwerer lourde lourd
+quantifier: oldest aelteste ancienne vieille | newest latest neueste neuesten recente
+quantifier: =first =erste =ersten =erster =erstes earliest frueheste fruehesten premier premiere premiers | =last =letzte =letzten =letzter =letztes latest spaeteste spaetesten dernier derniere derniers
+quantifier: larger bigger greater groesser groessere plus | smaller kleiner kleinere
+quantifier: everybody everyone everything =all =every =alle =jeder =jede =tous =toutes | somebody someone anybody anyone =some einige =jemand quelqu certains quelques =any | nobody none niemand keiner aucun personne
+quantifier: person personne head kopf gast guest guests gaeste | table tisch
+quantifier: exactly genau exactement | about approximately roughly ungefaehr etwa environ
+quantifier: average mean durchschnitt mittelwert durchschnittlich moyenne moyen | median mediane | total sum summe insgesamt somme
+quantifier: often oft souvent | rarely seldom selten rarement
+quantifier: daily taeglich quotidien | weekly woechentlich hebdomadaire | monthly monatlich mensuel | yearly annual annually jaehrlich annuel
+time: =before prior =vor vorher bevor davor avant ahead | =after following =nach nachher nachdem danach apres once sobald | =during =while waehrend pendant
+time: last letzte letzten letztes letztem vergangenen derniere dernier passee previous =vorherigen | next naechste naechsten naechstes naechster prochaine prochain | =this =dieses =diesen =diesem =cette =ce
+time: morning =morgens frueh vormittag matin | evening abend abends soir night nacht nuit | afternoon nachmittag nachmittags
+time: =since =seit depuis | =until =till =bis jusqu
+time: start beginning anfang beginn debut | end ende fin
+time: early earlier frueher tot | late later spaeter spaet tard
+?time: =will =werde =werden =wird =sera =seront =soll | =did =wurde =wurden =hat =haben =had =ete =war
+language: english englisch englische englischen englischer anglais anglaise | german deutsch deutsche deutschen deutscher deutschem allemand allemande | french franzoesisch franzoesische franzoesischen franzoesischer franzoesischem francais francaise | spanish spanisch spanische spanischen spanischer espagnol espagnole | italian italienisch italienische italienischen italien | portuguese portugiesisch portugais portugaise | dutch niederlaendisch neerlandais | polish polnisch polonais polonaise | russian russisch russe | chinese chinesisch chinois | japanese japanisch japonais | arabic arabisch arabe | turkish tuerkisch turc | swedish schwedisch suedois | danish daenisch danois | czech tschechisch tcheque | korean koreanisch coreen | greek griechisch grec | latin lateinisch
+language: python py | javascript js | bash shell | java | rust | golang | typescript ts | ruby | php | perl | kotlin | swift | scala | powershell | c++ cpp | csharp | haskell | matlab | sql
+modality: =must obliged obligatory mandatory compulsory required =muss =muessen pflicht verpflichtet =doit =dois =doivent obligatoire oblige =devons | permitted allowed =darf =duerfen erlaubt gestattet berechtigt autorise permis permise autorises | advisable recommended =should advised ratsam empfehlenswert =sollte =sollten empfohlen conseille recommande devrait devrais
+?modality: =must =muss =muessen =doit =dois =doivent obliged have-to | =may =can =could =darf =duerfen =kann =koennen =peut =puis =peuvent =peux =allowed | =should =soll =sollen =sollte
+?direction: =will =moechte | =soll
+?question: =combien =many | =which =quels =quelles
+scope: private personal privat private privates privater privaten privat perso personnel personnels personnelle prive privee | business dienstlich dienstliche dienstlichen dienstliches professionnel professionnels professionnelle work-related beruflich geschaeftlich job
+scope: adult adults erwachsene erwachsenen adulte | child children kind kinder kinds enfant enfants
+scope: employee employees staff mitarbeiter mitarbeiterin angestellte salarie salaries | contractor contractors freelancer freelancers freie freien freiberufler independants independant prestataire prestataires | trainee trainees apprentice intern azubi azubis auszubildende auszubildenden apprenti apprentis stagiaire stagiaires
+scope: individual individuals privatperson privatpersonen privatleute particulier particuliers | company companies kleinunternehmen kleinbetrieb societe
+scope: colleague kollegin kollege collegue | department abteilung service | everyone firma entreprise company
+scope: internal intern interne | external extern externe
+scope: national inland inlaendisch | international ausland auslaendisch abroad etranger
+scope: customer client clients customers kunde kunden kundin | supplier suppliers vendor vendors lieferant lieferanten fournisseur fournisseurs
+?scope: =my =mine =mein =meine =meinen =meinem =meiner =mon =ma =mes =ich =i =je =j | =our =unser =unsere =unseren =unserem =unserer =notre =nos =team =equipe =abteilung | =his =her =their =seine =ihre =leur =leurs =your =ihr =votre =dein
+?question: =why =warum =wieso =weshalb =pourquoi reason grund raison | =when =wann =quand | =where =wo =ou | =who =whom =wer =wen =wem =qui | =how =wie =comment | =combien =many =much
+entity: =mr =herr =herrn =monsieur | =ms =mrs =frau =mme =madame
+entity: iphone | android | mac macos | windows | browser navigateur | linux
+unit: sentence sentences satz saetze saetzen phrase phrases | paragraph paragraphs absatz absaetze absaetzen paragraphe paragraphes | word words wort woerter woertern mot mots | page pages seite seiten
+";

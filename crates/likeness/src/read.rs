@@ -1,0 +1,155 @@
+//! A question as items: numbers with their units, dates, times, and words, each in one spelling.
+
+mod dates;
+mod numbers;
+mod units;
+
+use std::ops::Range;
+
+use crate::lexicon;
+use crate::words::{self, Word, stem};
+
+/// One item of a question.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Item {
+    pub is: Is,
+    pub span: Range<usize>,
+    pub named: bool,
+    pub sentence: u16,
+    /// The word as folded; empty for what is not a word.
+    pub text: String,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Is {
+    /// In thousandths, and of what.
+    Quantity { value: i64, unit: Option<&'static str> },
+    /// A unit by itself: `in euros`, `per mile`.
+    Unit(&'static str),
+    /// A month with its day, a weekday, a quarter, a year, tomorrow.
+    Date(String),
+    /// The stem of a word that carries content.
+    Content(String),
+    Function,
+}
+
+/// Reads the words of a text, politeness left out.
+pub fn items(text: &str, hidden: &[Range<usize>]) -> Vec<Item> {
+    let words = without_politeness(words::split(text, hidden));
+    let mut items = Vec::with_capacity(words.len());
+    let mut at = 0;
+    while at < words.len() {
+        let rest = &words[at..];
+        let before = at.checked_sub(1).map(|before| words[before].text.as_str());
+        let (is, used) = dates::read(rest, before, text)
+            .or_else(|| units::quantity(rest, before))
+            .or_else(|| units::alone(rest, before))
+            .unwrap_or_else(|| (word(&rest[0]), 1));
+        let last = &words[at + used - 1];
+        items.push(Item {
+            span: rest[0].span.start..last.span.end,
+            named: rest[0].named,
+            sentence: rest[0].sentence,
+            text: rest[0].text.clone(),
+            is,
+        });
+        at += used;
+    }
+    items
+}
+
+fn word(word: &Word) -> Is {
+    // A single letter is a name (`table A`) where it is a capital, else what an apostrophe left.
+    if lexicon::is_function(&word.text) && !(word.named && word.text.len() > 2 && !word.text.is_empty()) {
+        return Is::Function;
+    }
+    if word.text.len() == 1 && word.named {
+        return Is::Content(word.text.clone());
+    }
+    if lexicon::is_function(&word.text) || word.text.len() == 1 && !word.text.starts_with(|c: char| c.is_alphanumeric())
+    {
+        return Is::Function;
+    }
+    Is::Content(lexicon::canonical(stem(&word.text)).to_owned())
+}
+
+/// Drops greetings and thanks: short sentences at either end of a text that hold a polite word or say that
+/// nothing was found, and polite words elsewhere.
+fn without_politeness(mut words: Vec<Word>) -> Vec<Word> {
+    let last = words.last().map_or(0, |word| word.sentence);
+    for edge in [0, last] {
+        let of_edge = || words.iter().filter(|word| word.sentence == edge);
+        let length = of_edge().count();
+        let polite = of_edge().filter(|word| lexicon::is_polite(&word.text)).count();
+        // A sentence with much else in it asks something, however politely.
+        let wraps = polite > 0 && (length <= 5 || polite * 4 >= length);
+        if wraps && length < words.len() {
+            words.retain(|word| word.sentence != edge);
+        }
+    }
+    for at in 1..words.len() {
+        let greets = matches!(words[at - 1].text.as_str(), "good" | "guten" | "gute" | "in" | "im" | "d");
+        let greeting = ["morning", "afternoon", "evening", "day", "tag", "morgen", "abend", "advance", "voraus", "avance"];
+        if greets && greeting.contains(&words[at].text.as_str()) && (words[at - 1].text != "in" || words[at].text == "advance") {
+            words[at].text = "hello".to_owned();
+            words[at - 1].text = "hello".to_owned();
+        }
+    }
+    let content = words.iter().filter(|word| !lexicon::is_polite(&word.text)).count();
+    if content > 0 {
+        words.retain(|word| !lexicon::is_polite(&word.text));
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn same(a: &str, b: &str) {
+        let keys = |text| items(text, &[]).into_iter().map(|item| item.is).collect::<Vec<_>>();
+        assert_eq!(keys(a), keys(b), "{a} / {b}");
+    }
+
+    #[test]
+    fn spellings_of_one_number_are_one() {
+        same("30 days", "thirty days");
+        same("3,000 euros", "three thousand EUR");
+        same("30 000 €", "dreißigtausend Euro");
+        same("quatre-vingt-dix jours", "90 jours");
+        same("einundzwanzig Tage", "21 Tage");
+        same("two hundred and five", "205");
+        same("soixante et onze", "71");
+        same("the third floor", "the 3rd floor");
+        same("im fünften Stock", "im 5. Stock");
+        same("le troisième étage", "le 3e étage");
+        same("$5k", "5,000 dollars");
+        same("25 Mo", "25 mégaoctets");
+        same("zehn Prozent", "10 %");
+        same("dix pour cent", "10%");
+        same("€50", "50 euros");
+        same("dix-huit", "18");
+    }
+
+    #[test]
+    fn spellings_of_one_date_or_time_are_one() {
+        same("3 May", "May 3rd");
+        same("on the third of May", "on the 3 May");
+        same("11 March 2011", "March 11, 2011");
+        same("2011-03-11", "11. März 2011");
+        same("zum 3.3. da", "zum 3. März da");
+        same("Q1 2025", "first quarter 2025");
+        same("T1 2025", "premier trimestre 2025");
+        same("at 9 pm", "at 21:00");
+        same("um acht am Abend", "um 20 Uhr");
+        same("à 8 heures du soir", "à 20 h");
+        same("half an hour", "30 minutes");
+        same("seven days", "one week");
+    }
+
+    #[test]
+    fn politeness_is_no_part_of_a_question() {
+        same("Hi, quick question: how tall is it? Thanks!", "how tall is it?");
+        same("Guten Tag! Wie hoch ist er? Vielen Dank im Voraus!", "Wie hoch ist er?");
+    }
+}
