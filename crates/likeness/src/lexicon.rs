@@ -21,16 +21,26 @@ pub struct Pole {
     pub weak: bool,
 }
 
-static FUNCTION: LazyLock<HashSet<&str>> = LazyLock::new(|| function::FUNCTION.split_whitespace().collect());
-static POLITE: LazyLock<HashSet<&str>> = LazyLock::new(|| function::POLITE.split_whitespace().collect());
-static ABOUT_ASKING: LazyLock<HashSet<&str>> = LazyLock::new(|| function::ABOUT_ASKING.split_whitespace().collect());
+static FUNCTION: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| function::FUNCTION.split_whitespace().collect());
+static POLITE: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| function::POLITE.split_whitespace().collect());
+static ABOUT_ASKING: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| function::ABOUT_ASKING.split_whitespace().collect());
 static ASKING: LazyLock<HashSet<&str>> =
     LazyLock::new(|| function::ASKING.split_whitespace().map(stem).collect());
 static IMPLICIT: LazyLock<HashSet<&str>> =
     LazyLock::new(|| function::IMPLICIT.split_whitespace().map(stem).collect());
 static SYNONYMS: LazyLock<HashMap<&str, &str>> = LazyLock::new(|| {
-    let sets = function::SYNONYMS.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-    sets.flat_map(|set| set.clone().into_iter().map(move |word| (stem(word), stem(set[0])))).collect()
+    let sets = function::SYNONYMS
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>());
+    sets.flat_map(|set| {
+        set.clone()
+            .into_iter()
+            .map(move |word| (stem(word), stem(set[0])))
+    })
+    .collect()
 });
 static POLES: LazyLock<Table> = LazyLock::new(Table::read);
 
@@ -42,15 +52,27 @@ struct Table {
 impl Table {
     fn read() -> Self {
         let (mut exact, mut stems) = (HashMap::<_, Vec<_>>::new(), HashMap::<_, Vec<_>>::new());
-        for (group, line) in (0..).zip(poles::POLES.lines().filter(|line| !line.trim().is_empty())) {
-            let Some((kind, poles)) = line.split_once(':') else { continue };
+        for (group, line) in (0..).zip(poles::POLES.lines().filter(|line| !line.trim().is_empty()))
+        {
+            let Some((kind, poles)) = line.split_once(':') else {
+                continue;
+            };
             let weak = kind.trim_start().starts_with('?');
-            let Some(kind) = Kind::named(kind.trim_matches(['?', ' '])) else { continue };
+            let Some(kind) = Kind::named(kind.trim_matches(['?', ' '])) else {
+                continue;
+            };
             for (at, words) in (0..).zip(poles.split('|')) {
                 for word in words.split_whitespace() {
-                    let pole = Pole { group, at, kind, weak };
+                    let pole = Pole {
+                        group,
+                        at,
+                        kind,
+                        weak,
+                    };
                     // `=` keeps a word from being met by its stem.
-                    let (word, by_stem) = word.strip_prefix('=').map_or((word, true), |word| (word, false));
+                    let (word, by_stem) = word
+                        .strip_prefix('=')
+                        .map_or((word, true), |word| (word, false));
                     exact.entry(word).or_default().push(pole);
                     if by_stem {
                         let poles = stems.entry(stem(word)).or_default();
@@ -68,7 +90,9 @@ impl Table {
 /// Its poles: as it stands, else by its stem.
 pub fn poles(word: &str) -> &'static [Pole] {
     let exact = POLES.exact.get(word);
-    exact.or_else(|| POLES.stems.get(stem(word))).map_or(&[], Vec::as_slice)
+    exact
+        .or_else(|| POLES.stems.get(stem(word)))
+        .map_or(&[], Vec::as_slice)
 }
 
 pub fn is_function(word: &str) -> bool {
@@ -91,7 +115,11 @@ pub fn asks(word: &str) -> bool {
 
 /// Whether both stand at one pole of an opposition: then they mean much the same.
 pub fn stand_together(a: &str, b: &str) -> bool {
-    let here = |pole: &Pole| poles(b).iter().any(|other| other.group == pole.group && other.at == pole.at);
+    let here = |pole: &Pole| {
+        poles(b)
+            .iter()
+            .any(|other| other.group == pole.group && other.at == pole.at)
+    };
     poles(a).iter().any(here)
 }
 
@@ -113,7 +141,10 @@ mod tests {
     fn every_line_of_the_table_is_read() {
         for line in poles::POLES.lines().filter(|line| !line.trim().is_empty()) {
             let (kind, poles) = line.split_once(':').expect("a line has a kind");
-            assert!(Kind::named(kind.trim_matches(['?', ' '])).is_some(), "{line}");
+            assert!(
+                Kind::named(kind.trim_matches(['?', ' '])).is_some(),
+                "{line}"
+            );
             assert!(poles.contains('|'), "an opposition has two poles: {line}");
         }
     }
@@ -122,7 +153,9 @@ mod tests {
     fn no_word_stands_at_two_poles_of_one_group() {
         for (word, found) in &POLES.exact {
             for (number, pole) in found.iter().enumerate() {
-                let again = found[..number].iter().any(|other| other.group == pole.group && other.at != pole.at);
+                let again = found[..number]
+                    .iter()
+                    .any(|other| other.group == pole.group && other.at != pole.at);
                 assert!(!again, "{word}");
             }
         }
@@ -130,7 +163,12 @@ mod tests {
 
     #[test]
     fn the_lists_are_folded_as_texts_are() {
-        let lists = [function::FUNCTION, function::POLITE, function::IMPLICIT, function::SYNONYMS];
+        let lists = [
+            function::FUNCTION,
+            function::POLITE,
+            function::IMPLICIT,
+            function::SYNONYMS,
+        ];
         for word in lists.into_iter().flat_map(str::split_whitespace) {
             assert_eq!(word, crate::words::fold(word));
         }

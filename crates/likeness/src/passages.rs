@@ -11,17 +11,32 @@ pub struct Passage {
 }
 
 /// Opening marks and what closes them. The German pair closes with the English opening mark.
-const MARKS: [(char, &[char]); 5] =
-    [('`', &['`']), ('"', &['"']), ('„', &['“', '”', '"']), ('“', &['”']), ('«', &['»'])];
+const MARKS: [(char, &[char]); 5] = [
+    ('`', &['`']),
+    ('"', &['"']),
+    ('„', &['“', '”', '"']),
+    ('“', &['”']),
+    ('«', &['»']),
+];
 
 pub fn find(text: &str) -> Vec<Passage> {
     let mut found = Vec::new();
     let mut at = 0;
-    while let Some((start, open)) = text[at..].char_indices().find(|(_, c)| MARKS.iter().any(|(o, _)| o == c)) {
+    while let Some((start, open)) = text[at..]
+        .char_indices()
+        .find(|(_, c)| MARKS.iter().any(|(o, _)| o == c))
+    {
         let start = at + start;
-        let fence = if text[start..].starts_with("```") { 3 } else { open.len_utf8() };
+        let fence = if text[start..].starts_with("```") {
+            3
+        } else {
+            open.len_utf8()
+        };
         let from = start + fence;
-        let closing = MARKS.iter().find(|(o, _)| *o == open).map_or(&[][..], |(_, closing)| closing);
+        let closing = MARKS
+            .iter()
+            .find(|(o, _)| *o == open)
+            .map_or(&[][..], |(_, closing)| closing);
         let end = if fence == 3 && open == '`' {
             text[from..].find("```").map(|end| (end, 3))
         } else {
@@ -37,7 +52,11 @@ pub fn find(text: &str) -> Vec<Passage> {
         };
         let inner = from..from + length;
         at = inner.end + mark;
-        found.push(Passage { span: start..at, inner, code: open == '`' });
+        found.push(Passage {
+            span: start..at,
+            inner,
+            code: open == '`',
+        });
     }
     found
 }
@@ -48,8 +67,12 @@ mod tests {
 
     #[test]
     fn quotes_of_three_languages_and_code_are_found() {
-        let text = "„in Arbeit“, « en cours », \"pending\", `rm -r` and ```\nls\n```; a stray \" stays";
-        let inner: Vec<&str> = find(text).iter().map(|p| text[p.inner.clone()].trim()).collect();
+        let text =
+            "„in Arbeit“, « en cours », \"pending\", `rm -r` and ```\nls\n```; a stray \" stays";
+        let inner: Vec<&str> = find(text)
+            .iter()
+            .map(|p| text[p.inner.clone()].trim())
+            .collect();
         assert_eq!(inner, ["in Arbeit", "en cours", "pending", "rm -r", "ls"]);
     }
 }

@@ -23,7 +23,10 @@ pub struct Item {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Is {
     /// In thousandths, and of what.
-    Quantity { value: i64, unit: Option<&'static str> },
+    Quantity {
+        value: i64,
+        unit: Option<&'static str>,
+    },
     /// A unit by itself: `in euros`, `per mile`.
     Unit(&'static str),
     /// A month with its day, a weekday, a quarter, a year, tomorrow.
@@ -60,46 +63,56 @@ pub fn items(text: &str, hidden: &[Range<usize>]) -> Vec<Item> {
 
 fn word(word: &Word) -> Is {
     // A single letter is a name (`table A`) where it is a capital, else what an apostrophe left.
-    if lexicon::is_function(&word.text) && !(word.named && word.text.len() > 2 && !word.text.is_empty()) {
-        return Is::Function;
-    }
-    if word.text.len() == 1 && word.named {
+    if word.text.len() == 1 && word.named && word.text.is_ascii() {
         return Is::Content(word.text.clone());
     }
-    if lexicon::is_function(&word.text) || word.text.len() == 1 && !word.text.starts_with(|c: char| c.is_alphanumeric())
+    if lexicon::is_function(&word.text)
+        || word.text.len() == 1 && !word.text.starts_with(|c: char| c.is_alphanumeric())
     {
         return Is::Function;
     }
     Is::Content(lexicon::canonical(stem(&word.text)).to_owned())
 }
 
-/// Drops greetings and thanks: short sentences at either end of a text that hold a polite word or say that
-/// nothing was found, and polite words elsewhere.
+/// Drops greetings and thanks: sentences at either end of a text that are mostly polite words, and polite
+/// words elsewhere.
 fn without_politeness(mut words: Vec<Word>) -> Vec<Word> {
+    mark_greetings(&mut words);
     let last = words.last().map_or(0, |word| word.sentence);
     for edge in [0, last] {
         let of_edge = || words.iter().filter(|word| word.sentence == edge);
         let length = of_edge().count();
-        let polite = of_edge().filter(|word| lexicon::is_polite(&word.text)).count();
+        let polite = of_edge()
+            .filter(|word| lexicon::is_polite(&word.text))
+            .count();
         // A sentence with much else in it asks something, however politely.
-        let wraps = polite > 0 && (length <= 5 || polite * 4 >= length);
+        let wraps = polite > 0 && polite * 2 >= length;
         if wraps && length < words.len() {
             words.retain(|word| word.sentence != edge);
         }
     }
-    for at in 1..words.len() {
-        let greets = matches!(words[at - 1].text.as_str(), "good" | "guten" | "gute" | "in" | "im" | "d");
-        let greeting = ["morning", "afternoon", "evening", "day", "tag", "morgen", "abend", "advance", "voraus", "avance"];
-        if greets && greeting.contains(&words[at].text.as_str()) && (words[at - 1].text != "in" || words[at].text == "advance") {
-            words[at].text = "hello".to_owned();
-            words[at - 1].text = "hello".to_owned();
-        }
-    }
-    let content = words.iter().filter(|word| !lexicon::is_polite(&word.text)).count();
-    if content > 0 {
+    if words.iter().any(|word| !lexicon::is_polite(&word.text)) {
         words.retain(|word| !lexicon::is_polite(&word.text));
     }
     words
+}
+
+/// `Good morning` and `im Voraus` are polite; `good` and `morning` by themselves are not.
+fn mark_greetings(words: &mut [Word]) {
+    for at in 1..words.len() {
+        let greets = match words[at - 1].text.as_str() {
+            "good" => &["morning", "afternoon", "evening", "day"][..],
+            "guten" => &["tag", "morgen", "abend"],
+            "in" => &["advance"],
+            "im" => &["voraus"],
+            "d" => &["avance"],
+            _ => continue,
+        };
+        if greets.contains(&words[at].text.as_str()) {
+            "hello".clone_into(&mut words[at - 1].text);
+            "hello".clone_into(&mut words[at].text);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -107,7 +120,12 @@ mod tests {
     use super::*;
 
     fn same(a: &str, b: &str) {
-        let keys = |text| items(text, &[]).into_iter().map(|item| item.is).collect::<Vec<_>>();
+        let keys = |text| {
+            items(text, &[])
+                .into_iter()
+                .map(|item| item.is)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(keys(a), keys(b), "{a} / {b}");
     }
 
@@ -149,7 +167,13 @@ mod tests {
 
     #[test]
     fn politeness_is_no_part_of_a_question() {
-        same("Hi, quick question: how tall is it? Thanks!", "how tall is it?");
-        same("Guten Tag! Wie hoch ist er? Vielen Dank im Voraus!", "Wie hoch ist er?");
+        same(
+            "Hi, quick question: how tall is it? Thanks!",
+            "how tall is it?",
+        );
+        same(
+            "Guten Tag! Wie hoch ist er? Vielen Dank im Voraus!",
+            "Wie hoch ist er?",
+        );
     }
 }

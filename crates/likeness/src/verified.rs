@@ -63,9 +63,16 @@ impl Observations {
         if self.seen.len() == OBSERVATIONS_MAX {
             self.seen.pop_front();
         }
-        self.seen.push_back(Observation { similarity, ..observation });
+        self.seen.push_back(Observation {
+            similarity,
+            ..observation
+        });
         let enough = self.seen.len() >= OBSERVATIONS_MIN && self.seen.iter().any(|seen| seen.right);
-        self.fit = if enough { Fit::of(&self.seen, self.fit) } else { None };
+        self.fit = if enough {
+            Fit::of(&self.seen, self.fit)
+        } else {
+            None
+        };
     }
 
     /// The oldest first, to be stored and added again.
@@ -85,15 +92,26 @@ impl Observations {
 /// Whether to serve the entry at this similarity. `roll` is uniform in `[0, 1)`.
 ///
 /// `max_error_rate` is a share of calls: `0.01` is one wrong answer in a hundred. Zero always explores.
-pub fn decide(observations: &Observations, similarity: f64, max_error_rate: f64, roll: f64) -> Decision {
+pub fn decide(
+    observations: &Observations,
+    similarity: f64,
+    max_error_rate: f64,
+    roll: f64,
+) -> Decision {
     // Written so that what is no number explores.
-    if roll > explore_share(observations, similarity, max_error_rate) { Decision::Exploit } else { Decision::Explore }
+    if roll > explore_share(observations, similarity, max_error_rate) {
+        Decision::Exploit
+    } else {
+        Decision::Explore
+    }
 }
 
 /// How often a call at this similarity must be explored, from 0 to 1.
 pub fn explore_share(observations: &Observations, similarity: f64, max_error_rate: f64) -> f64 {
     let usable = similarity.is_finite() && max_error_rate > 0.0;
-    let Some(fit) = observations.fit.as_ref().filter(|_| usable) else { return 1.0 };
+    let Some(fit) = observations.fit.as_ref().filter(|_| usable) else {
+        return 1.0;
+    };
     let wrong_at_most = 1.0 - fit.right_at_least(similarity.clamp(0.0, 1.0));
     (1.0 - max_error_rate / wrong_at_most).clamp(0.0, 1.0)
 }
@@ -135,7 +153,8 @@ mod tests {
             let mut observations = Observations::default();
             for _ in 0..150 {
                 let similarity = dice.between(0.7, 1.0);
-                let right = dice.roll() < 1.0 / (1.0 + (-steepness * (similarity - threshold)).exp());
+                let right =
+                    dice.roll() < 1.0 / (1.0 + (-steepness * (similarity - threshold)).exp());
                 calls += 1;
                 match decide(&observations, similarity, max_error_rate, dice.roll()) {
                     Decision::Explore => observations.add(Observation { similarity, right }),
@@ -147,17 +166,25 @@ mod tests {
             }
         }
         let of_calls = |count: u32| f64::from(count) / f64::from(calls);
-        Outcome { error_rate: of_calls(wrong), hit_rate: of_calls(hits) }
+        Outcome {
+            error_rate: of_calls(wrong),
+            hit_rate: of_calls(hits),
+        }
     }
 
     #[test]
     fn the_observed_error_stays_within_the_bound_in_twenty_runs() {
         for max_error_rate in [0.01, 0.02, 0.05] {
-            let runs: Vec<Outcome> = (1..=20).map(|seed| simulate(seed, max_error_rate)).collect();
+            let runs: Vec<Outcome> = (1..=20)
+                .map(|seed| simulate(seed, max_error_rate))
+                .collect();
             let worst = runs.iter().map(|run| run.error_rate).fold(0.0, f64::max);
             let hits = runs.iter().map(|run| run.hit_rate).sum::<f64>() / 20.0;
             assert!(worst <= max_error_rate, "bound {max_error_rate}: {worst}");
-            assert!(hits > 0.08, "bound {max_error_rate}: a rule that never serves is safe and useless: {hits}");
+            assert!(
+                hits > 0.08,
+                "bound {max_error_rate}: a rule that never serves is safe and useless: {hits}"
+            );
         }
     }
 
@@ -165,7 +192,10 @@ mod tests {
     fn few_observations_always_explore() {
         let mut observations = Observations::default();
         for _ in 0..OBSERVATIONS_MIN - 1 {
-            observations.add(Observation { similarity: 0.9, right: true });
+            observations.add(Observation {
+                similarity: 0.9,
+                right: true,
+            });
             assert_eq!(decide(&observations, 1.0, 0.05, 0.999), Decision::Explore);
         }
     }
@@ -174,7 +204,10 @@ mod tests {
     fn an_entry_that_was_never_right_is_never_served() {
         let mut observations = Observations::default();
         for _ in 0..50 {
-            observations.add(Observation { similarity: 0.95, right: false });
+            observations.add(Observation {
+                similarity: 0.95,
+                right: false,
+            });
         }
         assert_eq!(decide(&observations, 1.0, 0.05, 0.999), Decision::Explore);
     }
@@ -183,12 +216,26 @@ mod tests {
     fn a_bound_of_zero_and_what_is_no_number_explore() {
         let mut observations = Observations::default();
         for similarity in [0.8, 0.85, 0.9, 0.92, 0.94, 0.96, 0.98, 0.99] {
-            observations.add(Observation { similarity, right: true });
+            observations.add(Observation {
+                similarity,
+                right: true,
+            });
         }
-        observations.add(Observation { similarity: f64::NAN, right: true });
+        observations.add(Observation {
+            similarity: f64::NAN,
+            right: true,
+        });
         assert_eq!(observations.len(), 8);
-        for (similarity, bound, roll) in [(1.0, 0.0, 0.999), (f64::NAN, 0.05, 0.999), (1.0, f64::NAN, 0.999), (1.0, 0.05, f64::NAN)] {
-            assert_eq!(decide(&observations, similarity, bound, roll), Decision::Explore);
+        for (similarity, bound, roll) in [
+            (1.0, 0.0, 0.999),
+            (f64::NAN, 0.05, 0.999),
+            (1.0, f64::NAN, 0.999),
+            (1.0, 0.05, f64::NAN),
+        ] {
+            assert_eq!(
+                decide(&observations, similarity, bound, roll),
+                Decision::Explore
+            );
         }
     }
 
@@ -196,7 +243,10 @@ mod tests {
     fn no_more_than_the_newest_observations_are_kept() {
         let mut observations = Observations::default();
         for number in 0..1000 {
-            observations.add(Observation { similarity: f64::from(number) / 1000.0, right: number > 500 });
+            observations.add(Observation {
+                similarity: f64::from(number) / 1000.0,
+                right: number > 500,
+            });
         }
         assert_eq!(observations.len(), OBSERVATIONS_MAX);
         assert!(observations.iter().all(|seen| seen.similarity > 0.8));

@@ -35,18 +35,28 @@ pub fn split(text: &str, hidden: &[Range<usize>]) -> Vec<Word> {
             at = end;
             continue;
         }
-        let Some(sign) = text[at..].chars().next() else { break };
+        let Some(sign) = text[at..].chars().next() else {
+            break;
+        };
         let next = at + sign.len_utf8();
         if matches!(sign, '.' | '!' | '?' | ':' | ';' | '\n') {
             // The point of an ordinal (`3. Stock`) ends no sentence.
             if !(sign == '.' && text[..at].ends_with(|c: char| c.is_ascii_digit())) {
                 sentence += u16::from(!opens);
                 opens = true;
-            } else if let Some(number) = words.last_mut().filter(|word| word.span.end == at && is_short_number(&word.text)) {
+            } else if let Some(number) = words
+                .last_mut()
+                .filter(|word| word.span.end == at && is_short_number(&word.text))
+            {
                 number.text.push_str("te");
             }
         } else if matches!(sign, '€' | '$' | '£' | '%' | '°' | '<' | '>' | '¥') {
-            words.push(Word { text: sign.to_string(), span: at..next, named: false, sentence });
+            words.push(Word {
+                text: sign.to_string(),
+                span: at..next,
+                named: false,
+                sentence,
+            });
         }
         at = next;
     }
@@ -79,8 +89,12 @@ fn end_of_word(text: &str, start: usize) -> usize {
         let joins = match sign {
             '.' | ',' | ':' | '/' | '\'' => digits,
             // `3 000`, with whichever space; and dates, and `A-1822`.
-            ' ' | '\u{a0}' | '\u{202f}' => digits && groups(&rest[..at], &rest[at + sign.len_utf8()..]),
-            '-' => after.is_ascii_digit() && (is_code(&rest[..at]) || digits && rest[..at].len() >= 4),
+            ' ' | '\u{a0}' | '\u{202f}' => {
+                digits && groups(&rest[..at], &rest[at + sign.len_utf8()..])
+            }
+            '-' => {
+                after.is_ascii_digit() && (is_code(&rest[..at]) || digits && rest[..at].len() >= 4)
+            }
             '_' => before.is_alphanumeric() && after.is_alphanumeric(),
             _ => sign.is_alphanumeric(),
         };
@@ -95,7 +109,10 @@ fn end_of_word(text: &str, start: usize) -> usize {
 
 /// One to three digits, then a space, then exactly three.
 fn groups(left: &str, right: &str) -> bool {
-    let head = left.split([' ', '\u{a0}', '\u{202f}']).next().unwrap_or(left);
+    let head = left
+        .split([' ', '\u{a0}', '\u{202f}'])
+        .next()
+        .unwrap_or(left);
     let digits = right.bytes().take_while(u8::is_ascii_digit).count();
     (1..=3).contains(&head.len()) && head.bytes().all(|b| b.is_ascii_digit()) && digits == 3
 }
@@ -176,11 +193,18 @@ pub fn stem(word: &str) -> &str {
 
 /// Two letters the wrong way round, as fingers do it.
 pub fn is_typo(a: &str, b: &str) -> bool {
-    if a.len() != b.len() || a.len() < 5 {
+    // Swapped digits are another number.
+    if a.len() != b.len() || a.len() < 5 || a.contains(|c: char| c.is_ascii_digit()) {
         return false;
     }
-    let mut apart = a.bytes().zip(b.bytes()).enumerate().filter(|(_, (x, y))| x != y);
-    let (Some((i, (a1, b1))), Some((j, (a2, b2))), None) = (apart.next(), apart.next(), apart.next()) else {
+    let mut apart = a
+        .bytes()
+        .zip(b.bytes())
+        .enumerate()
+        .filter(|(_, (x, y))| x != y);
+    let (Some((i, (a1, b1))), Some((j, (a2, b2))), None) =
+        (apart.next(), apart.next(), apart.next())
+    else {
         return false;
     };
     j == i + 1 && a1 == b2 && a2 == b1
@@ -196,20 +220,37 @@ mod tests {
 
     #[test]
     fn words_are_folded_and_contractions_opened() {
-        assert_eq!(texts("Können wir's? I can't, won't."), ["koennen", "wir", "s", "i", "can", "not", "will", "not"]);
+        assert_eq!(
+            texts("Können wir's? I can't, won't."),
+            ["koennen", "wir", "s", "i", "can", "not", "will", "not"]
+        );
     }
 
     #[test]
     fn grouped_digits_dates_and_order_numbers_stay_whole() {
-        assert_eq!(texts("3 000 or 3,000 of A-1822 on 2011-03-11 at 9:00"), [
-            "3 000", "or", "3,000", "of", "a-1822", "on", "2011-03-11", "at", "9:00"
-        ]);
+        assert_eq!(
+            texts("3 000 or 3,000 of A-1822 on 2011-03-11 at 9:00"),
+            [
+                "3 000",
+                "or",
+                "3,000",
+                "of",
+                "a-1822",
+                "on",
+                "2011-03-11",
+                "at",
+                "9:00"
+            ]
+        );
     }
 
     #[test]
     fn a_capital_names_only_within_a_sentence() {
         let words = split("Ask Anna. Then iPhone", &[]);
-        assert_eq!(words.iter().map(|word| word.named).collect::<Vec<_>>(), [false, true, false, true]);
+        assert_eq!(
+            words.iter().map(|word| word.named).collect::<Vec<_>>(),
+            [false, true, false, true]
+        );
     }
 
     #[test]

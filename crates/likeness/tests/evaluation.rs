@@ -1,6 +1,9 @@
 //! Figures on the evaluation pairs, held as floors. Of the held-out half nothing but sums leaves this file.
 
-#![expect(clippy::print_stderr, reason = "the figures are what this test is run for")]
+#![expect(
+    clippy::print_stderr,
+    reason = "the figures are what this test is run for"
+)]
 
 use std::collections::BTreeMap;
 
@@ -18,7 +21,13 @@ fn lines(half: &str) -> Vec<Line> {
     let line = |line: &str| {
         let mut fields = line.split('\t').skip(1).map(str::to_owned);
         let mut field = || fields.next().expect("six fields");
-        Line { language: field(), near_miss: field() == "near_miss", what: field(), a: field(), b: field() }
+        Line {
+            language: field(),
+            near_miss: field() == "near_miss",
+            what: field(),
+            a: field(),
+            b: field(),
+        }
     };
     text.lines().skip(1).map(line).collect()
 }
@@ -41,7 +50,11 @@ fn measure(half: &str) -> (Figures, Figures) {
     let mut parts: BTreeMap<(bool, String), Figures> = BTreeMap::new();
     for line in lines(half) {
         let told = usize::from(likeness::compare(&line.a, &line.b).is_some());
-        let total = if line.near_miss { &mut near } else { &mut paraphrases };
+        let total = if line.near_miss {
+            &mut near
+        } else {
+            &mut paraphrases
+        };
         total.told_apart += told;
         total.all += 1;
         for part in [line.language, line.what] {
@@ -51,18 +64,45 @@ fn measure(half: &str) -> (Figures, Figures) {
         }
     }
     for ((near_miss, part), figures) in &parts {
-        let kind = if *near_miss { "near miss" } else { "paraphrase" };
-        eprintln!("{half} {kind} {part}: {} of {} told apart", figures.told_apart, figures.all);
+        let kind = if *near_miss {
+            "near miss"
+        } else {
+            "paraphrase"
+        };
+        eprintln!(
+            "{half} {kind} {part}: {} of {} told apart",
+            figures.told_apart, figures.all
+        );
     }
-    eprintln!("{half}: near misses told apart {:.3}, paraphrases let through {:.3}", near.share(), 1.0 - paraphrases.share());
+    eprintln!(
+        "{half}: near misses told apart {:.3}, paraphrases let through {:.3}",
+        near.share(),
+        1.0 - paraphrases.share()
+    );
     (near, paraphrases)
 }
 
 #[test]
 fn on_the_development_half_near_misses_are_told_apart_and_paraphrases_let_through() {
     let (near, paraphrases) = measure("development");
-    assert!(near.share() >= NEAR_FLOOR, "{}", near.share());
-    assert!(1.0 - paraphrases.share() >= PARA_FLOOR, "{}", 1.0 - paraphrases.share());
+    assert!(near.share() >= 0.96, "{}", near.share());
+    assert!(
+        1.0 - paraphrases.share() >= 0.88,
+        "{}",
+        1.0 - paraphrases.share()
+    );
+}
+
+/// Sums only: see `evaluation/README.md` for why nobody looks closer.
+#[test]
+fn on_the_held_out_half_the_figures_hold() {
+    let (near, paraphrases) = measure("held_out");
+    assert!(near.share() >= 0.5, "{}", near.share());
+    assert!(
+        1.0 - paraphrases.share() >= 0.5,
+        "{}",
+        1.0 - paraphrases.share()
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Which words of one question have their like in the other, and what is left over on both sides.
 
-use super::Pair;
+use super::oppositions::turned;
+use super::{Pair, negation};
 use crate::difference::{Difference, Kind};
 use crate::lexicon;
 use crate::read::{Is, Item};
@@ -17,6 +18,7 @@ pub struct Alignment {
     /// How many items both have in common before and behind what differs.
     before: usize,
     behind: usize,
+    denies_by_contrary: bool,
     longer: usize,
 }
 
@@ -27,7 +29,10 @@ impl Alignment {
         let mut left_cached = Vec::new();
         let mut matched = 0;
         for at in content(cached) {
-            match left_asked.iter().position(|other| cached[at].is == asked[*other].is) {
+            match left_asked
+                .iter()
+                .position(|other| cached[at].is == asked[*other].is)
+            {
                 Some(found) => {
                     left_asked.remove(found);
                     matched += 1;
@@ -37,7 +42,10 @@ impl Alignment {
         }
         if left_cached.len().max(left_asked.len()) <= LEFT_MAX {
             left_cached.retain(|at| {
-                let Some(found) = left_asked.iter().position(|other| akin(&cached[*at], &asked[*other])) else {
+                let Some(found) = left_asked
+                    .iter()
+                    .position(|other| akin(&cached[*at], &asked[*other]))
+                else {
                     return true;
                 };
                 left_asked.remove(found);
@@ -48,27 +56,84 @@ impl Alignment {
         matched += drop_initials(&mut left_cached, cached, &mut left_asked, asked);
         matched += drop_initials(&mut left_asked, asked, &mut left_cached, cached);
         // A word whose pole the other side has in another word (`over`, `more than`) is not left over.
-        left_cached.retain(|at| !asked.iter().any(|other| lexicon::stand_together(&cached[*at].text, &other.text)));
-        left_asked.retain(|at| !cached.iter().any(|other| lexicon::stand_together(&asked[*at].text, &other.text)));
+        left_cached.retain(|at| {
+            !asked
+                .iter()
+                .any(|other| lexicon::stand_together(&cached[*at].text, &other.text))
+        });
+        left_asked.retain(|at| {
+            !cached
+                .iter()
+                .any(|other| lexicon::stand_together(&asked[*at].text, &other.text))
+        });
+        // `not covered` and `excluded`: the denial and the contrary take each other away.
+        let mut denies_by_contrary = false;
+        if negation::differs(pair) {
+            left_cached.retain(|at| {
+                let contrary = |other: &usize| is_contrary(&cached[*at].text, &asked[*other].text);
+                let Some(found) = left_asked.iter().position(contrary) else {
+                    return true;
+                };
+                left_asked.remove(found);
+                denies_by_contrary = true;
+                matched += 1;
+                false
+            });
+        }
         // What agrees as a number or a date ties two questions together as a word does.
-        matched += cached.iter().filter(|item| is_fact(item) && asked.iter().any(|other| other.is == item.is)).count();
-        let before = cached.iter().zip(asked).take_while(|(a, b)| same(a, b)).count();
-        let behind = cached[before..].iter().rev().zip(asked[before..].iter().rev()).take_while(|(a, b)| same(a, b)).count();
-        Self { left_cached, left_asked, matched, before, behind, longer: cached.len().max(asked.len()) }
+        matched += cached
+            .iter()
+            .filter(|item| is_fact(item) && asked.iter().any(|other| other.is == item.is))
+            .count();
+        let before = cached
+            .iter()
+            .zip(asked)
+            .take_while(|(a, b)| same(a, b))
+            .count();
+        let behind = cached[before..]
+            .iter()
+            .rev()
+            .zip(asked[before..].iter().rev())
+            .take_while(|(a, b)| same(a, b))
+            .count();
+        Self {
+            left_cached,
+            left_asked,
+            matched,
+            before,
+            behind,
+            denies_by_contrary,
+            longer: cached.len().max(asked.len()),
+        }
     }
 
-    pub fn left_cached<'a>(&self, pair: &'a Pair<'_>) -> impl Iterator<Item = &'a Item> + use<'a, '_> {
+    pub fn left_cached<'a>(
+        &self,
+        pair: &'a Pair<'_>,
+    ) -> impl Iterator<Item = &'a Item> + use<'a, '_> {
         self.left_cached.iter().map(|at| &pair.cached.items[*at])
     }
 
-    pub fn left_asked<'a>(&self, pair: &'a Pair<'_>) -> impl Iterator<Item = &'a Item> + use<'a, '_> {
+    pub fn left_asked<'a>(
+        &self,
+        pair: &'a Pair<'_>,
+    ) -> impl Iterator<Item = &'a Item> + use<'a, '_> {
         self.left_asked.iter().map(|at| &pair.asked.items[*at])
     }
 
     /// Matched words among all, from 0 to 1.
     pub fn share(&self) -> f64 {
         let all = self.matched + self.left_cached.len() + self.left_asked.len();
-        if all == 0 { 1.0 } else { self.matched as f64 / all as f64 }
+        if all == 0 {
+            1.0
+        } else {
+            self.matched as f64 / all as f64
+        }
+    }
+
+    /// A denial on one side goes with a contrary word on the other.
+    pub fn denies_by_contrary(&self) -> bool {
+        self.denies_by_contrary
     }
 
     /// The same frame around one place that differs.
@@ -83,28 +148,63 @@ impl Alignment {
     /// A word on either side without its like, where the rest is much the same: one stands for the other.
     pub fn difference(&self, pair: &Pair<'_>) -> Option<Difference> {
         let telling = |item: &&Item| self.is_framed() || !lexicon::asks(&item.text);
-        let (left, other) = (self.left_cached(pair).find(telling), self.left_asked(pair).find(telling));
+        let (left, other) = (
+            self.left_cached(pair).find(telling),
+            self.left_asked(pair).find(telling),
+        );
         let both = left.is_some() && other.is_some();
         let close = self.is_framed() || self.share() >= 0.5;
         let framed_by_one = self.is_framed() && (left.is_some() || other.is_some());
+        let number = |item: &&Item| item.text.contains(|c: char| c.is_ascii_digit());
+        if let (Some(a), Some(b)) = (
+            self.left_cached(pair).find(number),
+            self.left_asked(pair).find(number),
+        ) {
+            return Some(pair.differ(Kind::Number, Some(a.span.clone()), Some(b.span.clone())));
+        }
         if !(both && close || framed_by_one) {
             return None;
         }
         let named = |item: Option<&Item>| item.is_some_and(|item| item.named);
-        let kind = if named(left) && named(other) { Kind::Entity } else { Kind::Word };
-        Some(pair.differ(kind, left.map(|item| item.span.clone()), other.map(|item| item.span.clone())))
+        let kind = if named(left) && named(other) {
+            Kind::Entity
+        } else {
+            Kind::Word
+        };
+        Some(pair.differ(
+            kind,
+            left.map(|item| item.span.clone()),
+            other.map(|item| item.span.clone()),
+        ))
     }
 }
 
 /// Takes out initials (`NYC`, `UK`, `VAT`) with the words they stand for on the other side.
-fn drop_initials(short: &mut Vec<usize>, of: &[Item], long: &mut Vec<usize>, other: &[Item]) -> usize {
+fn drop_initials(
+    short: &mut Vec<usize>,
+    of: &[Item],
+    long: &mut Vec<usize>,
+    other: &[Item],
+) -> usize {
     let before = short.len();
     short.retain(|at| {
         let initials = of[*at].text.as_str();
         let spelled = (0..long.len()).find_map(|start| {
-            let run: Vec<usize> = long[start..].iter().copied().enumerate().map_while(|(n, at)| (at <= long[start] + 2 * n).then_some(at)).collect();
-            let written: String = run.iter().filter_map(|at| other[*at].text.chars().next()).take(initials.len()).collect();
-            (written.len() >= 2 && (2..=6).contains(&initials.len()) && initials.starts_with(&written)).then(|| run[..written.len()].to_vec())
+            let run: Vec<usize> = long[start..]
+                .iter()
+                .copied()
+                .enumerate()
+                .map_while(|(n, at)| (at <= long[start] + 2 * n).then_some(at))
+                .collect();
+            let written: String = run
+                .iter()
+                .filter_map(|at| other[*at].text.chars().next())
+                .take(initials.len())
+                .collect();
+            (written.len() >= 2
+                && (2..=6).contains(&initials.len())
+                && initials.starts_with(&written))
+            .then(|| run[..written.len()].to_vec())
         });
         let Some(spelled) = spelled else { return true };
         long.retain(|at| !spelled.contains(at));
@@ -114,7 +214,12 @@ fn drop_initials(short: &mut Vec<usize>, of: &[Item], long: &mut Vec<usize>, oth
 }
 
 fn content(items: &[Item]) -> Vec<usize> {
-    items.iter().enumerate().filter(|(_, item)| matches!(item.is, Is::Content(_))).map(|(at, _)| at).collect()
+    items
+        .iter()
+        .enumerate()
+        .filter(|(_, item)| matches!(item.is, Is::Content(_)))
+        .map(|(at, _)| at)
+        .collect()
 }
 
 fn is_fact(item: &Item) -> bool {
@@ -131,7 +236,9 @@ pub fn same(a: &Item, b: &Item) -> bool {
 
 /// One word in two forms: mistyped, inflected, or part of a compound.
 fn akin(a: &Item, b: &Item) -> bool {
-    let (Is::Content(_), Is::Content(_)) = (&a.is, &b.is) else { return false };
+    let (Is::Content(_), Is::Content(_)) = (&a.is, &b.is) else {
+        return false;
+    };
     let (a, b) = (a.text.as_str(), b.text.as_str());
     if is_typo(a, b) || lexicon::stand_together(a, b) {
         return true;
@@ -141,6 +248,25 @@ fn akin(a: &Item, b: &Item) -> bool {
     if short.len() >= 5 && long.ends_with(short) && long.len() >= short.len() + 4 {
         return true;
     }
-    let common = short.bytes().zip(long.bytes()).take_while(|(x, y)| x == y).count();
+    begins_alike(a, b)
+}
+
+fn is_contrary(a: &str, b: &str) -> bool {
+    let opposed = |pole: &lexicon::Pole| {
+        lexicon::poles(b)
+            .iter()
+            .any(|other| other.group == pole.group && other.at != pole.at && !pole.weak)
+    };
+    turned(a, b) || lexicon::poles(a).iter().any(opposed)
+}
+
+/// Two forms of one word, by how they begin.
+pub fn begins_alike(a: &str, b: &str) -> bool {
+    let (short, long) = if a.len() <= b.len() { (a, b) } else { (b, a) };
+    let common = short
+        .bytes()
+        .zip(long.bytes())
+        .take_while(|(x, y)| x == y)
+        .count();
     common >= 5 && common * 10 >= long.len() * 6 && !a.contains(|c: char| c.is_ascii_digit())
 }

@@ -5,18 +5,23 @@ use crate::difference::{Difference, Kind};
 use crate::read::{Is, Item};
 
 pub fn difference(pair: &Pair<'_>) -> Option<Difference> {
-    dates(pair).or_else(|| quantities(pair)).or_else(|| units(pair))
+    dates(pair)
+        .or_else(|| quantities(pair))
+        .or_else(|| units(pair))
 }
 
 fn dates(pair: &Pair<'_>) -> Option<Difference> {
     let cached = dates_of(&pair.cached);
     let asked = dates_of(&pair.asked);
     let only = |of: &[Part<'_>], other: &[Part<'_>], all: &Question<'_>| {
-        of.iter().find(|part| !other.iter().any(|o| o.0 == part.0) && !stands(&part.0, all)).map(|part| part.1.span.clone())
+        of.iter()
+            .find(|part| !other.iter().any(|o| o.0 == part.0) && !stands(&part.0, all))
+            .map(|part| part.1.span.clone())
     };
     let only_cached = only(&cached, &asked, &pair.asked);
     let only_asked = only(&asked, &cached, &pair.cached);
-    (only_cached.is_some() || only_asked.is_some()).then(|| pair.differ(Kind::Date, only_cached, only_asked))
+    (only_cached.is_some() || only_asked.is_some())
+        .then(|| pair.differ(Kind::Date, only_cached, only_asked))
 }
 
 type Part<'a> = (String, &'a Item);
@@ -42,8 +47,16 @@ fn dates_of<'a>(question: &'a Question<'_>) -> Vec<Part<'a>> {
 
 /// The day of a month may be read as a bare number on the other side.
 fn stands(part: &str, question: &Question<'_>) -> bool {
-    let Some(day) = part.strip_prefix("of month ").and_then(|day| day.parse::<i64>().ok()) else { return false };
-    question.items.iter().any(|item| matches!(item.is, Is::Quantity { value, unit: None } if value == day * 1000))
+    let Some(day) = part
+        .strip_prefix("of month ")
+        .and_then(|day| day.parse::<i64>().ok())
+    else {
+        return false;
+    };
+    question
+        .items
+        .iter()
+        .any(|item| matches!(item.is, Is::Quantity { value, unit: None } if value == day * 1000))
 }
 
 fn quantities(pair: &Pair<'_>) -> Option<Difference> {
@@ -56,20 +69,33 @@ fn quantities(pair: &Pair<'_>) -> Option<Difference> {
         }
     }
     // A number said twice on one side, and one (`one of them`, `the first`), need no like.
-    cached.retain(|item| !needless(item, &pair.asked));
-    asked.retain(|item| !needless(item, &pair.cached));
+    if cached.is_empty() || asked.is_empty() {
+        cached.retain(|item| !needless(item, &pair.asked));
+        asked.retain(|item| !needless(item, &pair.cached));
+    }
     let same_value = |a: &Item, b: &Item| matches!((&a.is, &b.is), (Is::Quantity { value: a, .. }, Is::Quantity { value: b, .. }) if a == b);
     let (first, other) = (cached.first(), asked.first());
     let kind = match (first, other) {
         (None, None) => return None,
-        (Some(a), Some(b)) if same_value(a, b) || measures(a) && measures(b) && digits(a) == digits(b) => Kind::Unit,
+        (Some(a), Some(b))
+            if same_value(a, b) || measures(a) && measures(b) && digits(a) == digits(b) =>
+        {
+            Kind::Unit
+        }
         _ => Kind::Number,
     };
-    Some(pair.differ(kind, first.map(|item| item.span.clone()), other.map(|item| item.span.clone())))
+    Some(pair.differ(
+        kind,
+        first.map(|item| item.span.clone()),
+        other.map(|item| item.span.clone()),
+    ))
 }
 
 fn quantities_of<'a>(question: &'a Question<'_>) -> impl Iterator<Item = &'a Item> {
-    question.items.iter().filter(|item| matches!(item.is, Is::Quantity { .. }))
+    question
+        .items
+        .iter()
+        .filter(|item| matches!(item.is, Is::Quantity { .. }))
 }
 
 fn measures(item: &Item) -> bool {
@@ -77,31 +103,59 @@ fn measures(item: &Item) -> bool {
 }
 
 fn digits(item: &Item) -> &str {
-    item.text.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default()
+    item.text
+        .split(|c: char| !c.is_ascii_digit())
+        .next()
+        .unwrap_or_default()
 }
 
 fn needless(item: &Item, other: &Question<'_>) -> bool {
-    let Is::Quantity { value, unit } = item.is else { return false };
+    let Is::Quantity { value, unit } = item.is else {
+        return false;
+    };
     // `a kilometre` for `per km`, `seven days` for `the week`.
     let a_unit = unit.is_some_and(|unit| {
-        matches!(item.text.as_str(), "a" | "an" | "one" | "une" | "un" | "ein" | "eine" | "1") && other.items.iter().any(|item| names(item, unit))
+        matches!(
+            item.text.as_str(),
+            "a" | "an" | "one" | "une" | "un" | "ein" | "eine" | "1"
+        ) && other.items.iter().any(|item| names(item, unit))
     });
-    let a_week = unit == Some("s") && value == 604_800_000
-        && other.items.iter().any(|item| matches!(item.text.as_str(), "week" | "woche" | "semaine"));
+    let a_week = unit == Some("s")
+        && value == 604_800_000
+        && other
+            .items
+            .iter()
+            .any(|item| matches!(item.text.as_str(), "week" | "woche" | "semaine"));
     let repeated = quantities_of(other).any(|other| alike(&item.is, &other.is));
     let in_date = value % 1000 == 0
-        && dates_of(other).iter().any(|(part, _)| part.split(' ').next_back() == Some(&(value / 1000).to_string()));
+        && dates_of(other)
+            .iter()
+            .any(|(part, _)| part.split(' ').next_back() == Some(&(value / 1000).to_string()));
     repeated || a_unit || a_week || unit.is_none() && (value == 1000 || in_date)
 }
 
 fn alike(a: &Is, b: &Is) -> bool {
-    let (Is::Quantity { value: a, unit: of_a }, Is::Quantity { value: b, unit: of_b }) = (a, b) else { return false };
+    let (
+        Is::Quantity {
+            value: a,
+            unit: of_a,
+        },
+        Is::Quantity {
+            value: b,
+            unit: of_b,
+        },
+    ) = (a, b)
+    else {
+        return false;
+    };
     a == b && units_agree(*of_a, *of_b)
 }
 
 /// A unit left out, degrees without a scale, and cents without a currency agree with what names more.
 fn units_agree(a: Option<&str>, b: Option<&str>) -> bool {
-    let (Some(a), Some(b)) = (a, b) else { return true };
+    let (Some(a), Some(b)) = (a, b) else {
+        return true;
+    };
     let wide = |wide: &str, narrow: &str| match wide {
         "degree" => matches!(narrow, "celsius" | "fahrenheit"),
         "cent" => matches!(narrow, "euro" | "dollar"),
@@ -127,7 +181,9 @@ fn names(item: &Item, wanted: &str) -> bool {
     match item.is {
         Is::Unit(unit) => unit == wanted,
         Is::Quantity { unit, .. } => unit.is_some_and(|unit| {
-            unit == wanted || matches!((unit, wanted), ("m", "km") | ("g", "kg")) || unit == "byte" && wanted.ends_with("byte")
+            unit == wanted
+                || matches!((unit, wanted), ("m", "km") | ("g", "kg"))
+                || unit == "byte" && wanted.ends_with("byte")
         }),
         _ => false,
     }

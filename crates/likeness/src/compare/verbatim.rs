@@ -7,10 +7,20 @@ use crate::words::fold;
 
 pub fn difference(pair: &Pair<'_>) -> Option<Difference> {
     let (cached, asked) = (&pair.cached, &pair.asked);
-    let only_cached = cached.passages.iter().find(|passage| !holds(asked, cached, passage));
-    let only_asked = asked.passages.iter().find(|passage| !holds(cached, asked, passage));
+    let only_cached = cached
+        .passages
+        .iter()
+        .find(|passage| !holds(asked, cached, passage));
+    let only_asked = asked
+        .passages
+        .iter()
+        .find(|passage| !holds(cached, asked, passage));
     let passage = only_cached.or(only_asked)?;
-    let kind = if passage.code { Kind::Code } else { Kind::Quote };
+    let kind = if passage.code {
+        Kind::Code
+    } else {
+        Kind::Quote
+    };
     let span = |passage: Option<&Passage>| passage.map(|passage| passage.inner.clone());
     Some(pair.differ(kind, span(only_cached), span(only_asked)))
 }
@@ -24,7 +34,11 @@ fn holds(question: &Question<'_>, other: &Question<'_>, passage: &Passage) -> bo
     }
     question.passages.iter().any(|passage| {
         let found = &question.text[passage.inner.clone()];
-        if passage.code { tokens(found).eq(tokens(wanted)) } else { letters(found) == letters(wanted) }
+        if passage.code {
+            tokens(found).eq(tokens(wanted))
+        } else {
+            letters(found) == letters(wanted)
+        }
     })
 }
 
@@ -35,7 +49,10 @@ fn tokens(code: &str) -> impl Iterator<Item = &str> {
 
 fn letters(text: &str) -> String {
     let mut out = String::from(" ");
-    for word in fold(text).split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
+    for word in fold(text)
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+    {
         out.push_str(word);
         out.push(' ');
     }

@@ -6,7 +6,7 @@ a an the this that these those it its is are am be been being was were do does d
 i me my mine we us our you your he she they them him her his their there here to of in on at by for from with into
 onto and or but if then so as than too also just only very can could will would shall may might must should
 what which who whom whose when where why how s m re ve d t not no any some each about up out off over under
-get got member members give gives tell let s make please now still yet ever again what's that's one ones something anything
+per pro par je get got member members give gives tell let s make please now still yet ever again what's that's one ones something anything
 der die das den dem des ein eine einen einem einer eines ist sind bin bist sei sein war waren wird werden wurde
 wurden worden habe hat haben hatte hatten ich mir mich mein meine meinen meinem meiner meines wir uns unser unsere
 unseren unserem unserer du dir dich dein deine sie ihnen ihr ihre ihren ihrem ihrer er ihn ihm es man euch
@@ -47,7 +47,7 @@ pub const ASKING: &str = "
 write draft compose name list show give need want tell explain describe mean means reason formula calculate compute
 work works exist exists version happen happened hold follow use used using set remind reminder come comes know
 difference differ between vs thing things way ways possible create make put take question questions member members
-leave departure departs return returns gives line enough suffice suffices height tall long reach weigh weighs
+go goes going leave departure departs return returns gives line enough suffice suffices height tall long reach weigh weighs
 schreib schreibe schreiben entwirf verfasse nenne brauche moechte erklaere bedeutet heisst formel berechne berechnen
 tauschen viel videos filmt aufnehmen reichen genuegt spaet uhrzeit unterschied unterscheiden zwischen worin leitung
 ecris redige redigez cite donne explique definition signifie veut dire existe version besoin faudrait mets rappel
@@ -70,7 +70,7 @@ mitarbeiter mitarbeiterin angestellte beschaeftigte belegschaft
 employe employes salarie salaries
 laptop notebook
 phone handset handy telefon mobiltelefon telephone
-mail email mails emails
+mail email mails emails message
 delete erase remove
 loeschen entfernen
 supprimer effacer

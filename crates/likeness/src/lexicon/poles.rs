@@ -67,7 +67,7 @@ negation: valid gueltig valable valide | invalid ungueltig invalide expired abge
 negation: always immer toujours | never nie niemals jamais
 negation: everybody everyone jeder tout | nobody niemand personne
 quantifier: =over above exceeding =ueber oberhalb =dessus upwards =mehr =plus =more davantage | =under below =unter unterhalb =dessous =weniger =moins =less fewer
-quantifier: minimum minimal least mindestens mindest wenigstens minimale mindestbetrag | maximum maximal most hoechstens maximale hoechstbetrag plafond
+quantifier: minimum minimal least mindestens mindest wenigstens minimale mindestbetrag =moins | maximum maximal most hoechstens maximal maximale hoechstbetrag plafond =plus
 quantifier: most meisten hoechste hoechsten highest biggest largest groesste groessten plus grosse forte | least wenigsten niedrigste niedrigsten lowest smallest kleinste kleinsten petite faible
 quantifier: lighter leichter legere leger | heavier schwerer lourde lourd
 quantifier: oldest aelteste ancienne vieille | newest latest neueste neuesten recente
@@ -91,6 +91,7 @@ language: python py | javascript js | bash shell | java | rust | golang | typesc
 modality: =must obliged obligatory mandatory compulsory required =muss =muessen pflicht verpflichtet =doit =dois =doivent obligatoire oblige =devons | permitted allowed =darf =duerfen erlaubt gestattet berechtigt autorise permis permise autorises | advisable recommended =should advised ratsam empfehlenswert =sollte =sollten empfohlen conseille recommande devrait devrais
 ?modality: =must =muss =muessen =doit =dois =doivent obliged have-to | =may =can =could =darf =duerfen =kann =koennen =peut =puis =peuvent =peux =allowed | =should =soll =sollen =sollte
 ?direction: =will =moechte | =soll
+?question: =how =wie =comment | =why =when =where =who =warum =wann =wer =wo =pourquoi =quand =qui
 ?question: =combien =many | =which =quels =quelles
 scope: private personal privat private privates privater privaten privat perso personnel personnels personnelle prive privee | business dienstlich dienstliche dienstlichen dienstliches professionnel professionnels professionnelle work-related beruflich geschaeftlich job
 scope: adult adults erwachsene erwachsenen adulte | child children kind kinder kinds enfant enfants
@@ -101,8 +102,9 @@ scope: internal intern interne | external extern externe
 scope: national inland inlaendisch | international ausland auslaendisch abroad etranger
 scope: customer client clients customers kunde kunden kundin | supplier suppliers vendor vendors lieferant lieferanten fournisseur fournisseurs
 ?scope: =my =mine =mein =meine =meinen =meinem =meiner =mon =ma =mes =ich =i =je =j | =our =unser =unsere =unseren =unserem =unserer =notre =nos =team =equipe =abteilung | =his =her =their =seine =ihre =leur =leurs =your =ihr =votre =dein
-?question: =why =warum =wieso =weshalb =pourquoi reason grund raison | =when =wann =quand | =where =wo =ou | =who =whom =wer =wen =wem =qui | =how =wie =comment | =combien =many =much
+?question: =why =warum =wieso =weshalb =pourquoi reason grund raison | =when =wann =quand | =where =wo =ou | =who =whom =wer =wen =wem =qui
 entity: =mr =herr =herrn =monsieur | =ms =mrs =frau =mme =madame
+entity: germany german germans deutschland deutsche deutscher deutschem deutschen allemagne allemand allemande allemands | france french frankreich franzoesisch franzosen francais francaise | uk britain british england grossbritannien britisch royaume-uni | spain spanish spanien espagne | italy italian italien italie | japan japon | india indien inde | china chine | poland polen pologne | austria oesterreich autriche | switzerland swiss schweiz suisse | usa america amerika amerique etats-unis | netherlands niederlande pays-bas | belgium belgien belgique | sweden schweden suede | norway norwegen norvege | denmark daenemark danemark | portugal | ireland irland irlande | canada kanada | brazil brasilien bresil | mexico mexiko mexique | turkey tuerkei turquie | greece griechenland grece | korea coree | australia australien australie
 entity: iphone | android | mac macos | windows | browser navigateur | linux
 unit: sentence sentences satz saetze saetzen phrase phrases | paragraph paragraphs absatz absaetze absaetzen paragraphe paragraphes | word words wort woerter woertern mot mots | page pages seite seiten
 ";

@@ -39,7 +39,9 @@ const DAYS: [&str; 17] = [
 ];
 
 fn among(lists: &[&str], word: &str) -> Option<usize> {
-    lists.iter().position(|list| list.split(' ').any(|entry| entry == word))
+    lists
+        .iter()
+        .position(|list| list.split(' ').any(|entry| entry == word))
 }
 
 /// A date at the head of `words`, and how many it takes.
@@ -55,16 +57,30 @@ pub fn read(words: &[Word], before: Option<&str>, text: &str) -> Option<(Is, usi
 
 /// `2011-03-11`, `11.03.2011`, `11/03/2011`, `3.3.`
 fn numeric(word: &Word, text: &str) -> Option<(String, usize)> {
-    let mark = word.text.chars().find(|c| !c.is_ascii_digit()).filter(|c| matches!(c, '-' | '.' | '/'))?;
-    let parts: Vec<u32> = word.text.split(mark).map(|part| part.parse().ok()).collect::<Option<_>>()?;
+    let mark = word
+        .text
+        .chars()
+        .find(|c| !c.is_ascii_digit())
+        .filter(|c| matches!(c, '-' | '.' | '/'))?;
+    let parts: Vec<u32> = word
+        .text
+        .split(mark)
+        .map(|part| part.parse().ok())
+        .collect::<Option<_>>()?;
     let (year, month, day) = match (mark, parts.as_slice()) {
         ('-', [year @ 1900..=2100, month, day]) => (Some(*year), *month, *day),
         (_, [day, month, year @ 1900..=2100]) => (Some(*year), *month, *day),
-        ('.', [day, month]) if text[word.span.end..].starts_with('.') && *day > 0 => (None, *month, *day),
+        ('.', [day, month]) if text[word.span.end..].starts_with('.') && *day > 0 => {
+            (None, *month, *day)
+        }
         _ => return None,
     };
     // English may put the month first; only a day past twelve tells.
-    let (month, day) = if month > 12 && day <= 12 { (day, month) } else { (month, day) };
+    let (month, day) = if month > 12 && day <= 12 {
+        (day, month)
+    } else {
+        (month, day)
+    };
     ((1..=12).contains(&month) && day <= 31).then(|| (written(month, Some(day), year), 1))
 }
 
@@ -80,13 +96,22 @@ fn quarter(words: &[Word]) -> Option<(String, usize)> {
         && let Some(number) = number.split(['/', '-']).next()
         && matches!(number, "1" | "2" | "3" | "4")
     {
-        let tail = head.split_once('/').map_or_else(String::new, |(_, year)| format!(" {year}"));
-        let (tail, used) = if tail.is_empty() { with_year(words, 1) } else { (tail, 1) };
+        let tail = head
+            .split_once('/')
+            .map_or_else(String::new, |(_, year)| format!(" {year}"));
+        let (tail, used) = if tail.is_empty() {
+            with_year(words, 1)
+        } else {
+            (tail, 1)
+        };
         return Some((format!("quarter {number}{tail}"), used));
     }
     let number = numbers::read(words).filter(|number| number.ordinal)?;
     let named = words.get(number.words)?;
-    if !matches!(named.text.as_str(), "quarter" | "quartal" | "quartals" | "trimestre") {
+    if !matches!(
+        named.text.as_str(),
+        "quarter" | "quartal" | "quartals" | "trimestre"
+    ) {
         return None;
     }
     let (tail, used) = with_year(words, number.words + 1);
@@ -95,15 +120,22 @@ fn quarter(words: &[Word]) -> Option<(String, usize)> {
 
 /// The year behind, perhaps after `of`.
 fn with_year(words: &[Word], used: usize) -> (String, usize) {
-    let of = usize::from(words.get(used).is_some_and(|word| matches!(word.text.as_str(), "of" | "de" | "in")));
-    match words.get(used + of).and_then(|word| a_year(word)) {
+    let of = usize::from(
+        words
+            .get(used)
+            .is_some_and(|word| matches!(word.text.as_str(), "of" | "de" | "in")),
+    );
+    match words.get(used + of).and_then(a_year) {
         Some(year) => (format!(" {year}"), used + of + 1),
         None => (String::new(), used),
     }
 }
 
 fn a_year(word: &Word) -> Option<u32> {
-    word.text.parse().ok().filter(|year| (1900..=2100).contains(year))
+    word.text
+        .parse()
+        .ok()
+        .filter(|year| (1900..=2100).contains(year))
 }
 
 fn month(words: &[Word], before: Option<&str>) -> Option<(String, usize)> {
@@ -111,11 +143,17 @@ fn month(words: &[Word], before: Option<&str>) -> Option<(String, usize)> {
     let day_at = |at: usize| {
         let number = numbers::read(words.get(at..)?)?;
         let whole = number.value.fract().abs() < 1e-9 && (1. ..=31.).contains(&number.value);
-        (whole && (number.ordinal || text(at).len() <= 2 || number.words == 1)).then_some((number.value as u32, number.words))
+        (whole && (number.ordinal || text(at).len() <= 2 || number.words == 1))
+            .then_some((number.value as u32, number.words))
     };
     let (month, day, used) = if let Some(month) = among(&MONTHS, text(0)) {
-        let is_verb = text(0) == "may" && !words[0].named && !day_at(1).is_some_and(|_| a_year(&words[1]).is_none());
-        let named = matches!(before, Some("in" | "of" | "for" | "by" | "since" | "until" | "from" | "last" | "next" | "and"));
+        let is_verb = text(0) == "may"
+            && !words[0].named
+            && day_at(1).is_none_or(|_| a_year(&words[1]).is_some());
+        let named = matches!(
+            before,
+            Some("in" | "of" | "for" | "by" | "since" | "until" | "from" | "last" | "next" | "and")
+        );
         if text(0) == "may" && is_verb && !named {
             return None;
         }
@@ -129,7 +167,7 @@ fn month(words: &[Word], before: Option<&str>) -> Option<(String, usize)> {
         let month = among(&MONTHS, text(more + of))?;
         (month, Some(day), more + of + 1)
     };
-    let (year, used) = match words.get(used).and_then(|word| a_year(word)) {
+    let (year, used) = match words.get(used).and_then(a_year) {
         Some(year) => (Some(year), used + 1),
         None => (None, used),
     };
@@ -143,7 +181,9 @@ fn day(words: &[Word]) -> Option<(String, usize)> {
         ("day", "after", "tomorrow") => return Some((day(10), 3)),
         ("apres", "demain", _) => return Some((day(10), 2)),
         ("avant", "hier", _) => return Some((day(11), 2)),
-        ("good", "friday", _) | ("karfreitag", ..) | ("vendredi", "saint", _) => return Some((day(14), 2)),
+        ("good", "friday", _) | ("karfreitag", ..) | ("vendredi", "saint", _) => {
+            return Some((day(14), 2));
+        }
         ("easter", "monday", _) | ("ostermontag", ..) => return Some((day(15), 2)),
         ("lundi", "de", "paques") => return Some((day(15), 3)),
         _ => {}
@@ -154,6 +194,11 @@ fn day(words: &[Word]) -> Option<(String, usize)> {
 fn year(words: &[Word]) -> Option<(String, usize)> {
     let year = a_year(&words[0])?;
     // `2000 euros` is money.
-    let counted = words.get(1).is_some_and(|word| matches!(word.text.as_str(), "euro" | "euros" | "€" | "dollars" | "eur" | "usd"));
+    let counted = words.get(1).is_some_and(|word| {
+        matches!(
+            word.text.as_str(),
+            "euro" | "euros" | "€" | "dollars" | "eur" | "usd"
+        )
+    });
     (!counted).then(|| (format!("year {year}"), 1))
 }

@@ -13,22 +13,34 @@ pub struct Number {
 pub fn read(words: &[Word]) -> Option<Number> {
     let first = words.first()?;
     if first.text.starts_with(|c: char| c.is_ascii_digit()) {
-        return digits(&first.text).map(|(value, ordinal)| Number { value, words: 1, ordinal });
+        return digits(&first.text).map(|(value, ordinal)| Number {
+            value,
+            words: 1,
+            ordinal,
+        });
     }
     if let Some(value) = ordinal(&first.text) {
-        return Some(Number { value, words: 1, ordinal: true });
+        return Some(Number {
+            value,
+            words: 1,
+            ordinal: true,
+        });
     }
     spelled(words)
 }
 
 /// `3,000`, `1.000`, `39,5`, `3rd`, `5k`; with its unit if that is stuck to it, see [`stuck`].
 fn digits(text: &str) -> Option<(f64, bool)> {
-    let end = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let end = text
+        .find(|c: char| c.is_ascii_alphabetic())
+        .unwrap_or(text.len());
     let (number, ending) = text.split_at(end);
     let value = value(number)?;
     match ending {
         "" => Some((value, false)),
-        "st" | "nd" | "rd" | "th" | "e" | "er" | "ere" | "eme" | "ieme" | "te" | "ten" | "ter" => Some((value, true)),
+        "st" | "nd" | "rd" | "th" | "e" | "er" | "ere" | "eme" | "ieme" | "te" | "ten" | "ter" => {
+            Some((value, true))
+        }
         "k" => Some((value * 1e3, false)),
         "m" | "mio" => Some((value * 1e6, false)),
         _ => None,
@@ -46,7 +58,9 @@ fn value(number: &str) -> Option<f64> {
     let separators: Vec<char> = number.chars().filter(|c| !c.is_ascii_digit()).collect();
     let grouped = |mark: char| {
         let mut parts = number.split(mark);
-        let head = parts.next().is_some_and(|head| (1..=3).contains(&head.len()) && head != "0");
+        let head = parts
+            .next()
+            .is_some_and(|head| (1..=3).contains(&head.len()) && head != "0");
         head && parts.all(|part| part.len() == 3)
     };
     let plain = match separators.as_slice() {
@@ -55,7 +69,9 @@ fn value(number: &str) -> Option<f64> {
         [first @ ('.' | ','), .., last @ ('.' | ',')] if first != last => {
             number.replace(*first, "").replace(*last, ".")
         }
-        [first, ..] if !matches!(first, ':' | '/' | '-') && grouped(*first) => number.replace(*first, ""),
+        [first, ..] if !matches!(first, ':' | '/' | '-') && grouped(*first) => {
+            number.replace(*first, "")
+        }
         _ => return None,
     };
     plain.parse().ok()
@@ -85,7 +101,10 @@ const SMALL: [(&str, f64); 109] = [
 ];
 
 fn small(text: &str) -> Option<f64> {
-    SMALL.iter().find(|(word, _)| *word == text).map(|(_, value)| *value)
+    SMALL
+        .iter()
+        .find(|(word, _)| *word == text)
+        .map(|(_, value)| *value)
 }
 
 /// German writes numbers in one word: `fuenfundzwanzig`, `dreitausend`, `zweihundert`.
@@ -98,7 +117,11 @@ fn compound(text: &str) -> Option<f64> {
     }
     for (mark, scale) in [("tausend", 1e3), ("hundert", 100.)] {
         if let Some((left, right)) = text.split_once(mark) {
-            let left = if matches!(left, "" | "ein") { 1. } else { compound(left)? };
+            let left = if matches!(left, "" | "ein") {
+                1.
+            } else {
+                compound(left)?
+            };
             let right = match right.strip_prefix("und").unwrap_or(right) {
                 "" => 0.,
                 right => compound(right)?,
@@ -117,12 +140,25 @@ fn spelled(words: &[Word]) -> Option<Number> {
     while let Some(word) = words.get(at) {
         let Some(value) = compound(&word.text) else {
             let joins = matches!(word.text.as_str(), "and" | "et") && at > 0;
-            let (before, after) = (at.checked_sub(1), words.get(at + 1).and_then(|word| compound(&word.text)));
+            let (before, after) = (
+                at.checked_sub(1),
+                words.get(at + 1).and_then(|word| compound(&word.text)),
+            );
             let follows = before.is_some_and(|before| before + 1 == used)
-                && after.is_some_and(|after| after < 100. && current >= 20. && (current % 100. < 1. || word.text == "et"));
+                && after.is_some_and(|after| {
+                    after < 100. && current >= 20. && (current % 100. < 1. || word.text == "et")
+                });
             // `vingt et un`: the article is a number there.
-            if joins && word.text == "et" && current >= 20. && words.get(at + 1).is_some_and(|word| word.text == "un") {
-                return Some(Number { value: total + current + 1., words: at + 2, ordinal: false });
+            if joins
+                && word.text == "et"
+                && current >= 20.
+                && words.get(at + 1).is_some_and(|word| word.text == "un")
+            {
+                return Some(Number {
+                    value: total + current + 1.,
+                    words: at + 2,
+                    ordinal: false,
+                });
             }
             if joins && follows {
                 at += 1;
@@ -133,8 +169,15 @@ fn spelled(words: &[Word]) -> Option<Number> {
         let fits = match value {
             v if v >= 1e3 => true,
             v if v >= 100. => current < 100.,
-            v if v >= 20. => current % 100. < 1. || (v - 20.).abs() < 0.1 && (current % 100. - 4.).abs() < 0.1,
-            v if v >= 1. => current % 10. < 1. && (current % 100. >= 20. || current % 100. < 1. || v >= 7. && v < 10. && words[used - 1].text == "dix"),
+            v if v >= 20. => {
+                current % 100. < 1. || (v - 20.).abs() < 0.1 && (current % 100. - 4.).abs() < 0.1
+            }
+            v if v >= 1. => {
+                current % 10. < 1.
+                    && (current % 100. >= 20.
+                        || current % 100. < 1.
+                        || (7. ..10.).contains(&v) && words[used - 1].text == "dix")
+            }
             _ => used == 0,
         };
         // Side by side without a hyphen or a scale they are two numbers.
@@ -152,19 +195,27 @@ fn spelled(words: &[Word]) -> Option<Number> {
         at += 1;
         used = at;
     }
-    (used > 0).then_some(Number { value: total + current, words: used, ordinal: false })
+    (used > 0).then_some(Number {
+        value: total + current,
+        words: used,
+        ordinal: false,
+    })
 }
 
 fn ordinal(text: &str) -> Option<f64> {
     const ENGLISH: [&str; 13] = [
-        "zeroth", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth",
-        "eleventh", "twelfth",
+        "zeroth", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth",
+        "ninth", "tenth", "eleventh", "twelfth",
     ];
     const GERMAN: [&str; 13] = [
-        "nullt", "erst", "zweit", "dritt", "viert", "fuenft", "sechst", "siebt", "acht", "neunt", "zehnt", "elft",
-        "zwoelft",
+        "nullt", "erst", "zweit", "dritt", "viert", "fuenft", "sechst", "siebt", "acht", "neunt",
+        "zehnt", "elft", "zwoelft",
     ];
-    let at = |list: &[&str], word: &str| list.iter().position(|entry| *entry == word).map(|n| n as f64);
+    let at = |list: &[&str], word: &str| {
+        list.iter()
+            .position(|entry| *entry == word)
+            .map(|n| n as f64)
+    };
     if let Some(value) = at(&ENGLISH, text) {
         return Some(value);
     }
@@ -178,7 +229,9 @@ fn ordinal(text: &str) -> Option<f64> {
         "seconde" => return Some(2.),
         _ => {}
     }
-    let stem = text.strip_suffix("iemes").or_else(|| text.strip_suffix("ieme"))?;
+    let stem = text
+        .strip_suffix("iemes")
+        .or_else(|| text.strip_suffix("ieme"))?;
     let stem = match stem {
         "cinqu" => "cinq",
         "neuv" => "neuf",

@@ -5,40 +5,88 @@ use crate::words::Word;
 
 /// Words, the unit they are counted in, and how many of it they are.
 const UNITS: [(&str, &str, f64); 41] = [
-    ("s sec secs second seconds seconde secondes sekunde sekunden", "s", 1.),
-    ("ms millisecond milliseconds milliseconde millisecondes millisekunde millisekunden", "s", 0.001),
+    (
+        "s sec secs second seconds seconde secondes sekunde sekunden",
+        "s",
+        1.,
+    ),
+    (
+        "ms millisecond milliseconds milliseconde millisecondes millisekunde millisekunden",
+        "s",
+        0.001,
+    ),
     ("min mins minute minutes minuten", "s", 60.),
-    ("h hr hrs hour hours heure heures stunde stunden std uhr", "s", 3600.),
+    (
+        "h hr hrs hour hours heure heures stunde stunden std uhr",
+        "s",
+        3600.,
+    ),
     ("d day days tag tage tagen jour jours", "s", 86400.),
     ("week weeks woche wochen semaine semaines", "s", 604_800.),
     ("month months monat monate monaten mois", "month", 1.),
-    ("year years jahr jahre jahren an ans annee annees", "year", 1.),
+    (
+        "year years jahr jahre jahren an ans annee annees",
+        "year",
+        1.,
+    ),
     ("€ eur euro euros", "euro", 1.),
     ("$ usd dollar dollars", "dollar", 1.),
-    ("£ gbp pound pounds pfund livre livres sterling", "pound", 1.),
+    (
+        "£ gbp pound pounds lb lbs pfund livre livres sterling",
+        "pound",
+        1.,
+    ),
     ("¥ jpy yen yens", "yen", 1.),
     ("chf franken francs", "franc", 1.),
     ("ct cent cents centime centimes c", "cent", 0.01),
     ("% percent prozent pourcent", "percent", 1.),
-    ("km kilometre kilometres kilometer kilometers kilometern", "m", 1000.),
+    (
+        "km kilometre kilometres kilometer kilometers kilometern",
+        "m",
+        1000.,
+    ),
     ("m metre metres meter meters metern", "m", 1.),
-    ("cm centimetre centimetres zentimeter centimeter centimeters", "m", 0.01),
-    ("mm millimetre millimetres millimeter millimeters", "m", 0.001),
+    (
+        "cm centimetre centimetres zentimeter centimeter centimeters",
+        "m",
+        0.01,
+    ),
+    (
+        "mm millimetre millimetres millimeter millimeters",
+        "m",
+        0.001,
+    ),
     ("mi mile miles meile meilen milles", "mile", 1.),
     ("ft foot feet fuss pied pieds", "foot", 1.),
     ("inch inches zoll pouce pouces", "inch", 1.),
-    ("kg kilo kilos kilogram kilograms kilogramme kilogrammes kilogramm", "g", 1000.),
+    (
+        "kg kilo kilos kilogram kilograms kilogramme kilogrammes kilogramm",
+        "g",
+        1000.,
+    ),
     ("g gram grams gramm gramme grammes", "g", 1.),
-    ("mg milligram milligrams milligramm milligramme milligrammes", "g", 0.001),
+    (
+        "mg milligram milligrams milligramm milligramme milligrammes",
+        "g",
+        0.001,
+    ),
     ("tonne tonnes tonnen ton tons", "g", 1e6),
     ("ounce ounces oz unze unzen once", "ounce", 1.),
     ("l litre litres liter liters litern", "l", 1.),
-    ("ml millilitre millilitres milliliter milliliters", "l", 0.001),
+    (
+        "ml millilitre millilitres milliliter milliliters",
+        "l",
+        0.001,
+    ),
     ("gallon gallons gallone gallonen", "gallon", 1.),
     ("kb kilobyte kilobytes ko kilooctet kilooctets", "byte", 1e3),
     ("mb megabyte megabytes mo megaoctet megaoctets", "byte", 1e6),
     ("gb gigabyte gigabytes go gigaoctet gigaoctets", "byte", 1e9),
-    ("tb terabyte terabytes to teraoctet teraoctets", "byte", 1e12),
+    (
+        "tb terabyte terabytes to teraoctet teraoctets",
+        "byte",
+        1e12,
+    ),
     ("mbit mbits mbps megabit megabits", "bit", 1e6),
     ("gbit gbits gbps gigabit gigabits", "bit", 1e9),
     ("kw kilowatt kilowatts", "watt", 1e3),
@@ -49,17 +97,23 @@ const UNITS: [(&str, &str, f64); 41] = [
 ];
 
 /// Words that name a unit only behind a number.
-const ONLY_COUNTED: &str = "s d h m c g l an go to mo ko min second seconde sec once uhr ton foot once tag day jour";
+const ONLY_COUNTED: &str =
+    "s d h m c g l an go to mo ko min second seconde sec once uhr ton foot once tag day jour";
 
 fn unit(word: &str) -> Option<(&'static str, f64)> {
-    let found = UNITS.iter().find(|(words, _, _)| words.split(' ').any(|entry| entry == word))?;
+    let found = UNITS
+        .iter()
+        .find(|(words, _, _)| words.split(' ').any(|entry| entry == word))?;
     Some((found.1, found.2))
 }
 
 /// A unit of degree says its scale behind it; a currency its country before; a rate its second behind.
 fn unit_after(words: &[Word]) -> Option<(&'static str, f64, usize)> {
     let text = |at: usize| words.get(at).map_or("", |word| word.text.as_str());
-    let country = matches!(text(0), "us" | "british" | "britische" | "britischen" | "canadian" | "of" | "a" | "an" | "une");
+    let country = matches!(
+        text(0),
+        "us" | "british" | "britische" | "britischen" | "canadian" | "of" | "a" | "an" | "une"
+    );
     if let (true, Some((unit, factor))) = (country, unit(text(1))) {
         return Some((unit, factor, 2));
     }
@@ -67,7 +121,10 @@ fn unit_after(words: &[Word]) -> Option<(&'static str, f64, usize)> {
         return Some(("percent", 1., 2));
     }
     // `one go`, `2.5 to a whole`: short French units only as they are written.
-    if matches!(text(0), "go" | "to" | "mo" | "ko") && !words[0].named && (text(0) == "to" || matches!(text(1), "to" | "back")) {
+    if matches!(text(0), "go" | "to" | "mo" | "ko")
+        && !words[0].named
+        && (text(0) == "to" || matches!(text(1), "to" | "back"))
+    {
         return None;
     }
     let (named, factor) = unit(text(0))?;
@@ -79,7 +136,8 @@ fn unit_after(words: &[Word]) -> Option<(&'static str, f64, usize)> {
         }),
         "bit" | "byte" => {
             let per = usize::from(matches!(text(1), "per" | "par" | "pro" | "je"));
-            let second = unit(text(1 + per)).is_some_and(|(unit, factor)| unit == "s" && (factor - 1.).abs() < 0.1);
+            let second = unit(text(1 + per))
+                .is_some_and(|(unit, factor)| unit == "s" && (factor - 1.).abs() < 0.1);
             Some((named, factor, if second { 2 + per } else { 1 }))
         }
         "dollar" | "pound" => {
@@ -97,11 +155,19 @@ pub fn quantity(words: &[Word], before: Option<&str>) -> Option<(Is, usize)> {
     if matches!(text(0), "€" | "$" | "£" | "¥") {
         let (named, factor) = unit(text(0))?;
         let number = numbers::read(&words[1..])?;
-        return Some((quantity_of(number.value * factor, Some(named)), 1 + number.words));
+        return Some((
+            quantity_of(number.value * factor, Some(named)),
+            1 + number.words,
+        ));
     }
     // `a hundred`, `half an hour`.
     let article = usize::from(matches!(text(0), "a" | "une" | "eine" | "ein"));
-    if article == 1 && !matches!(text(1), "hundred" | "thousand" | "million" | "half" | "dozen" | "halbe" | "demi") {
+    if article == 1
+        && !matches!(
+            text(1),
+            "hundred" | "thousand" | "million" | "half" | "dozen" | "halbe" | "demi"
+        )
+    {
         return counted_once(words);
     }
     let mut rest = &words[article..];
@@ -112,15 +178,27 @@ pub fn quantity(words: &[Word], before: Option<&str>) -> Option<(Is, usize)> {
         if let Some((named, factor)) = unit(letters) {
             let late = evening(&rest[1..], value, named);
             let hours = value + if late.is_some() { 12. } else { 0. };
-            return Some((quantity_of(hours * factor, Some(named)), 1 + article + late.unwrap_or(0)));
+            return Some((
+                quantity_of(hours * factor, Some(named)),
+                1 + article + late.unwrap_or(0),
+            ));
         }
     }
     // `9:00`, perhaps in the evening.
     if let Some((hours, minutes)) = rest.first().and_then(|word| time(&word.text)) {
         let mut hours = hours;
         let mut used = 1 + usize::from(matches!(text(1), "uhr" | "h"));
-        if matches!(text(used), "pm" | "am") || matches!(text(used), "p" | "a") && text(used + 1) == "m" {
-            hours = clock(hours, if text(used).starts_with('p') { "pm" } else { "am" })?;
+        if matches!(text(used), "pm" | "am")
+            || matches!(text(used), "p" | "a") && text(used + 1) == "m"
+        {
+            hours = clock(
+                hours,
+                if text(used).starts_with('p') {
+                    "pm"
+                } else {
+                    "am"
+                },
+            )?;
             used += if text(used).len() == 1 { 2 } else { 1 };
         } else if let Some(late) = evening(&rest[used..], hours, "s") {
             hours += 12.;
@@ -128,7 +206,10 @@ pub fn quantity(words: &[Word], before: Option<&str>) -> Option<(Is, usize)> {
         } else if let Some(early) = morning(&rest[used..]) {
             used += early;
         }
-        return Some((quantity_of(hours * 3600. + minutes * 60., Some("s")), used.min(words.len())));
+        return Some((
+            quantity_of(hours * 3600. + minutes * 60., Some("s")),
+            used.min(words.len()),
+        ));
     }
     let number = numbers::read(rest)?;
     // The English article of sequence is also a unit; `per second` is not the number two.
@@ -138,17 +219,35 @@ pub fn quantity(words: &[Word], before: Option<&str>) -> Option<(Is, usize)> {
     rest = &rest[number.words..];
     let used = article + number.words;
     let mark = rest.first().map_or("", |word| word.text.as_str());
-    let spelled_mark = matches!(mark, "p" | "a") && rest.get(1).is_some_and(|word| word.text == "m");
+    let spelled_mark =
+        matches!(mark, "p" | "a") && rest.get(1).is_some_and(|word| word.text == "m");
     // German `am` stands before the evening.
     let early = mark == "am" && part_of_day(rest, &EVENING).is_some();
-    if let Some(hour) = clock(number.value, if early { "" } else if spelled_mark && mark == "p" { "pm" } else if spelled_mark { "am" } else { mark }) {
-        return Some((quantity_of(hour * 3600., Some("s")), used + 1 + usize::from(spelled_mark)));
+    if let Some(hour) = clock(
+        number.value,
+        if early {
+            ""
+        } else if spelled_mark && mark == "p" {
+            "pm"
+        } else if spelled_mark {
+            "am"
+        } else {
+            mark
+        },
+    ) {
+        return Some((
+            quantity_of(hour * 3600., Some("s")),
+            used + 1 + usize::from(spelled_mark),
+        ));
     }
     if number.ordinal {
         return Some((quantity_of(number.value, None), used));
     }
-    let digits = words[article].text.starts_with(|c: char| c.is_ascii_digit());
-    let found = unit_after(rest).filter(|_| digits || !matches!(rest[0].text.as_str(), "go" | "to" | "mo" | "ko"));
+    let digits = words[article]
+        .text
+        .starts_with(|c: char| c.is_ascii_digit());
+    let found = unit_after(rest)
+        .filter(|_| digits || !matches!(rest[0].text.as_str(), "go" | "to" | "mo" | "ko"));
     let (named, factor, more) = found.unwrap_or(("", 1., 0));
     let hours = named == "s" && (factor - 3600.).abs() < 0.1;
     let mut value = number.value * factor;
@@ -156,7 +255,10 @@ pub fn quantity(words: &[Word], before: Option<&str>) -> Option<(Is, usize)> {
     if hours || found.is_none() {
         let tail = &words[taken.min(words.len())..];
         if let Some(late) = evening(tail, number.value, "s") {
-            return Some((quantity_of((number.value + 12.) * 3600., Some("s")), taken + late));
+            return Some((
+                quantity_of((number.value + 12.) * 3600., Some("s")),
+                taken + late,
+            ));
         }
         if let Some(early) = morning(tail) {
             value = number.value * 3600.;
@@ -172,7 +274,10 @@ pub fn quantity(words: &[Word], before: Option<&str>) -> Option<(Is, usize)> {
 /// `a kilo` is one kilogram.
 fn counted_once(words: &[Word]) -> Option<(Is, usize)> {
     let (named, factor) = unit(&words.get(1)?.text)?;
-    words[1].text.starts_with(|c: char| c.is_ascii_alphabetic()).then_some(())?;
+    words[1]
+        .text
+        .starts_with(|c: char| c.is_ascii_alphabetic())
+        .then_some(())?;
     let plain = !ONLY_COUNTED.split(' ').any(|word| word == words[1].text);
     (plain && !matches!(named, "year" | "month")).then(|| (quantity_of(factor, Some(named)), 2))
 }
@@ -206,7 +311,10 @@ fn scaled(named: &'static str, factor: f64) -> &'static str {
 }
 
 fn quantity_of(value: f64, unit: Option<&'static str>) -> Is {
-    Is::Quantity { value: (value * 1000.).round() as i64, unit }
+    Is::Quantity {
+        value: (value * 1000.).round() as i64,
+        unit,
+    }
 }
 
 fn clock(value: f64, mark: &str) -> Option<f64> {
@@ -223,7 +331,16 @@ fn time(text: &str) -> Option<(f64, f64)> {
     (hours < 25 && minutes < 60).then(|| (f64::from(hours), f64::from(minutes)))
 }
 
-const EVENING: [&str; 8] = ["evening", "abend", "abends", "soir", "night", "afternoon", "nachmittag", "nachmittags"];
+const EVENING: [&str; 8] = [
+    "evening",
+    "abend",
+    "abends",
+    "soir",
+    "night",
+    "afternoon",
+    "nachmittag",
+    "nachmittags",
+];
 
 /// How many words until one that says evening, for an hour before noon.
 fn evening(words: &[Word], hours: f64, unit: &str) -> Option<usize> {
@@ -232,11 +349,30 @@ fn evening(words: &[Word], hours: f64, unit: &str) -> Option<usize> {
 }
 
 fn morning(words: &[Word]) -> Option<usize> {
-    part_of_day(words, &["morning", "morgens", "morgen", "frueh", "matin", "vormittag", "vormittags"])
+    part_of_day(
+        words,
+        &[
+            "morning",
+            "morgens",
+            "morgen",
+            "frueh",
+            "matin",
+            "vormittag",
+            "vormittags",
+        ],
+    )
 }
 
 fn part_of_day(words: &[Word], parts: &[&str]) -> Option<usize> {
-    let at = words.iter().take(3).position(|word| parts.contains(&word.text.as_str()))?;
-    let between = ["in", "the", "am", "der", "du", "at", "o", "clock", "de", "l"];
-    words[..at].iter().all(|word| between.contains(&word.text.as_str())).then_some(at + 1)
+    let at = words
+        .iter()
+        .take(3)
+        .position(|word| parts.contains(&word.text.as_str()))?;
+    let between = [
+        "in", "the", "am", "der", "du", "at", "o", "clock", "de", "l",
+    ];
+    words[..at]
+        .iter()
+        .all(|word| between.contains(&word.text.as_str()))
+        .then_some(at + 1)
 }

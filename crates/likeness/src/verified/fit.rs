@@ -36,14 +36,29 @@ impl Fit {
     /// observations that a threshold separates cleanly would make the steepness infinite and the threshold
     /// seem certain, after six of them.
     pub fn of(seen: &VecDeque<Observation>, start: Option<Self>) -> Option<Self> {
-        let constraints = [Observation { similarity: 0.0, right: false }, Observation { similarity: 1.0, right: true }];
+        let constraints = [
+            Observation {
+                similarity: 0.0,
+                right: false,
+            },
+            Observation {
+                similarity: 1.0,
+                right: true,
+            },
+        ];
         let points: Vec<Observation> = seen.iter().copied().chain(constraints).collect();
         // One more observation moves the curve little: the last one is a good start.
         let start = start.filter(|fit| fit.steepness < 200.0);
-        let mut line = start.map_or(Line { intercept: 0.0, slope: 0.0 }, |fit| Line {
-            intercept: -fit.steepness * fit.threshold,
-            slope: fit.steepness,
-        });
+        let mut line = start.map_or(
+            Line {
+                intercept: 0.0,
+                slope: 0.0,
+            },
+            |fit| Line {
+                intercept: -fit.steepness * fit.threshold,
+                slope: fit.steepness,
+            },
+        );
         let mut inverse = None;
         for _ in 0..STEPS_MAX {
             let information = Information::of(&points, line);
@@ -51,7 +66,8 @@ impl Fit {
             let (mut at_intercept, mut at_slope) = (0.0, 0.0);
             for point in &points {
                 let (right, s) = (line.right(point.similarity), point.similarity);
-                let leverage = right * (1.0 - right) * (found.a + 2.0 * found.b * s + found.c * s * s);
+                let leverage =
+                    right * (1.0 - right) * (found.a + 2.0 * found.b * s + found.c * s * s);
                 let residual = f64::from(u8::from(point.right)) - right + leverage * (0.5 - right);
                 at_intercept += residual;
                 at_slope += residual * s;
@@ -61,8 +77,14 @@ impl Fit {
                 slope: found.b * at_intercept + found.c * at_slope,
             };
             // Long steps overshoot where the curve is flat.
-            let damped = f64::min(1.0, 10.0 / step.slope.abs().max(step.intercept.abs()).max(1e-12));
-            line = Line { intercept: line.intercept + damped * step.intercept, slope: line.slope + damped * step.slope };
+            let damped = f64::min(
+                1.0,
+                10.0 / step.slope.abs().max(step.intercept.abs()).max(1e-12),
+            );
+            line = Line {
+                intercept: line.intercept + damped * step.intercept,
+                slope: line.slope + damped * step.slope,
+            };
             inverse = Some(found);
             if step.slope.abs() < 1e-6 && step.intercept.abs() < 1e-6 {
                 break;
@@ -74,12 +96,19 @@ impl Fit {
             return None;
         }
         // The threshold is a ratio of both parameters: its variance to first order.
-        let (by_intercept, by_slope) = (-1.0 / line.slope, line.intercept / (line.slope * line.slope));
+        let (by_intercept, by_slope) = (
+            -1.0 / line.slope,
+            line.intercept / (line.slope * line.slope),
+        );
         let variance = by_intercept * by_intercept * covariance.a
             + 2.0 * by_intercept * by_slope * covariance.b
             + by_slope * by_slope * covariance.c;
         let threshold = (-line.intercept / line.slope).clamp(0.0, 1.0);
-        Some(Self { threshold, steepness: line.slope, deviation: variance.max(0.0).sqrt() })
+        Some(Self {
+            threshold,
+            steepness: line.slope,
+            deviation: variance.max(0.0).sqrt(),
+        })
     }
 
     /// A lower bound of the probability that the answer is right: the best over the band.
@@ -120,7 +149,11 @@ struct Information {
 
 impl Information {
     fn of(points: &[Observation], line: Line) -> Self {
-        let mut sum = Self { a: 0.0, b: 0.0, c: 0.0 };
+        let mut sum = Self {
+            a: 0.0,
+            b: 0.0,
+            c: 0.0,
+        };
         for point in points {
             let right = line.right(point.similarity);
             let weight = right * (1.0 - right);
@@ -149,7 +182,10 @@ mod tests {
     fn the_threshold_is_found_where_answers_turn_right() {
         let seen = (0..100).map(|n| {
             let similarity = 0.7 + 0.003 * f64::from(n);
-            Observation { similarity, right: similarity > 0.85 }
+            Observation {
+                similarity,
+                right: similarity > 0.85,
+            }
         });
         let fit = Fit::of(&seen.collect(), None).expect("a curve");
         assert!((fit.threshold - 0.85).abs() < 0.01, "{fit:?}");
@@ -159,8 +195,14 @@ mod tests {
 
     #[test]
     fn answers_that_are_right_where_they_are_far_give_no_curve() {
-        let seen = (0..40).map(|n| Observation { similarity: 0.5 + 0.01 * f64::from(n), right: n < 20 });
+        let seen = (0..40).map(|n| Observation {
+            similarity: 0.5 + 0.01 * f64::from(n),
+            right: n < 20,
+        });
         let fit = Fit::of(&seen.collect(), None);
-        assert!(fit.is_none_or(|fit| fit.right_at_least(1.0) < 0.95), "{fit:?}");
+        assert!(
+            fit.is_none_or(|fit| fit.right_at_least(1.0) < 0.95),
+            "{fit:?}"
+        );
     }
 }

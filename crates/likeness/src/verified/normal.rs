@@ -7,7 +7,11 @@ pub fn quantile(share: f64) -> f64 {
     let (mut low, mut high) = (-8.0, 8.0);
     for _ in 0..40 {
         let middle = 0.5 * (low + high);
-        if reached(middle) < share { low = middle } else { high = middle }
+        if reached(middle) < share {
+            low = middle;
+        } else {
+            high = middle;
+        }
     }
     0.5 * (low + high)
 }
@@ -29,8 +33,18 @@ mod tests {
 
     #[test]
     fn known_quantiles_come_out() {
-        for (share, known) in [(0.5, 0.0), (0.8, 0.841_621), (0.95, 1.644_854), (0.99, 2.326_348), (0.02, -2.053_749)] {
-            assert!((quantile(share) - known).abs() < 1e-5, "{share}: {}", quantile(share));
+        for (share, known) in [
+            (0.5, 0.0),
+            (0.8, 0.841_621),
+            (0.95, 1.644_854),
+            (0.99, 2.326_348),
+            (0.02, -2.053_749),
+        ] {
+            assert!(
+                (quantile(share) - known).abs() < 1e-5,
+                "{share}: {}",
+                quantile(share)
+            );
         }
     }
 }
