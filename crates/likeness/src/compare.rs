@@ -18,7 +18,7 @@ use alignment::Alignment;
 
 /// Past this, two questions are the same only to the letter: the alignment of long texts says little, and
 /// a bound keeps it cheap.
-const BYTES_MAX: usize = 8 * 1024;
+const BYTES_MAX: usize = 2 * 1024;
 
 /// A longer sentence asks something, whatever else it says.
 const SENTENCE_ABOUT_ASKING_MAX: usize = 14;
@@ -127,6 +127,95 @@ impl<'a> Question<'a> {
             self.items
                 .iter_mut()
                 .for_each(|item| item.sentence -= first);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn kind(cached: &str, asked: &str) -> Option<Kind> {
+        compare(cached, asked).map(|difference| difference.kind)
+    }
+
+    #[test]
+    fn a_difference_names_its_kind_and_both_places() {
+        let found = compare(
+            "Can I get a refund within 30 days?",
+            "Can I get a refund within sixty days?",
+        );
+        let expected = Difference {
+            kind: Kind::Number,
+            cached: "30 days".into(),
+            asked: "sixty days".into(),
+        };
+        assert_eq!(found, Some(expected));
+    }
+
+    #[test]
+    fn what_a_vector_blurs_is_told_apart() {
+        assert_eq!(
+            kind("Is it due on 3 May?", "Is it due on 3 March?"),
+            Some(Kind::Date)
+        );
+        assert_eq!(
+            kind("Is 25 MB too large?", "Is 25 GB too large?"),
+            Some(Kind::Unit)
+        );
+        assert_eq!(
+            kind("Which fees are due?", "Which fees are not due?"),
+            Some(Kind::Negation)
+        );
+        assert_eq!(
+            kind("How do I enable the proxy?", "How do I disable the proxy?"),
+            Some(Kind::Direction)
+        );
+        assert_eq!(
+            kind("Fly from Rome to Oslo", "Fly from Oslo to Rome"),
+            Some(Kind::Direction)
+        );
+        assert_eq!(
+            kind("What does `ls -a` do?", "What does `ls -l` do?"),
+            Some(Kind::Code)
+        );
+        assert_eq!(
+            kind("Wer hat Zugriff?", "Wann hat er Zugriff?"),
+            Some(Kind::Question)
+        );
+        assert_eq!(
+            kind("Dois-je signer ?", "Puis-je signer ?"),
+            Some(Kind::Modality)
+        );
+    }
+
+    #[test]
+    fn other_words_for_the_same_pass() {
+        assert_eq!(
+            kind("Hello, which fees are due? Thanks!", "Which fees are due?"),
+            None
+        );
+        assert_eq!(kind("Is it due on 3 May?", "Is it due on May 3rd?"), None);
+        assert_eq!(kind("Kostet das 50 €?", "Kostet das fünfzig Euro?"), None);
+    }
+
+    #[test]
+    fn long_texts_are_the_same_only_to_the_letter() {
+        let long = "word ".repeat(4000);
+        assert_eq!(compare(&long, &long), None);
+        assert_eq!(kind(&long, &format!("{long}more")), Some(Kind::Length));
+    }
+
+    proptest! {
+        #[test]
+        fn any_two_texts_compare_and_the_order_does_not_matter(
+            a in "[a-cA-C0-3 .,:/'`\"„“?äé€°%-]{0,40}", b in "\\PC{0,40}",
+        ) {
+            prop_assert_eq!(compare(&a, &a), None);
+            let (forth, back) = (compare(&a, &b), compare(&b, &a));
+            prop_assert_eq!(forth.is_some(), back.is_some());
         }
     }
 }

@@ -5,6 +5,7 @@
 mod function;
 mod poles;
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
@@ -121,6 +122,24 @@ pub fn stand_together(a: &str, b: &str) -> bool {
             .any(|other| other.group == pole.group && other.at == pole.at)
     };
     poles(a).iter().any(here)
+}
+
+/// One spelling for the two of English.
+pub fn respelled(word: &str) -> Cow<'_, str> {
+    let endings = [
+        ("isation", "ization"),
+        ("ising", "izing"),
+        ("ised", "ized"),
+        ("ise", "ize"),
+        ("ours", "ors"),
+        ("our", "or"),
+    ];
+    for (british, american) in endings {
+        if let Some(root) = word.strip_suffix(british).filter(|root| root.len() >= 3) {
+            return Cow::Owned(format!("{root}{american}"));
+        }
+    }
+    Cow::Borrowed(word)
 }
 
 /// Says no without a word for it: `impossible`, `stop`, `fehlt`.

@@ -62,16 +62,19 @@ pub fn items(text: &str, hidden: &[Range<usize>]) -> Vec<Item> {
 }
 
 fn word(word: &Word) -> Is {
-    // A single letter is a name (`table A`) where it is a capital, else what an apostrophe left.
-    if word.text.len() == 1 && word.named && word.text.is_ascii() {
-        return Is::Content(word.text.clone());
+    // A single letter is a name (`table A`) where it is a capital, else what an apostrophe or a hyphen left.
+    if word.text.len() == 1 {
+        let named = word.named && word.text.is_ascii();
+        return if named {
+            Is::Content(word.text.clone())
+        } else {
+            Is::Function
+        };
     }
-    if lexicon::is_function(&word.text)
-        || word.text.len() == 1 && !word.text.starts_with(|c: char| c.is_alphanumeric())
-    {
+    if lexicon::is_function(&word.text) {
         return Is::Function;
     }
-    Is::Content(lexicon::canonical(stem(&word.text)).to_owned())
+    Is::Content(lexicon::canonical(stem(&lexicon::respelled(&word.text))).to_owned())
 }
 
 /// Drops greetings and thanks: sentences at either end of a text that are mostly polite words, and polite
@@ -168,7 +171,7 @@ mod tests {
     #[test]
     fn politeness_is_no_part_of_a_question() {
         same(
-            "Hi, quick question: how tall is it? Thanks!",
+            "Good morning! How tall is it, please? Thanks!",
             "how tall is it?",
         );
         same(

@@ -28,6 +28,7 @@ impl Alignment {
         let mut left_asked: Vec<usize> = content(asked);
         let mut left_cached = Vec::new();
         let mut matched = 0;
+        let mut denies_by_contrary = false;
         for at in content(cached) {
             match left_asked
                 .iter()
@@ -52,33 +53,35 @@ impl Alignment {
                 matched += 1;
                 false
             });
-        }
-        matched += drop_initials(&mut left_cached, cached, &mut left_asked, asked);
-        matched += drop_initials(&mut left_asked, asked, &mut left_cached, cached);
-        // A word whose pole the other side has in another word (`over`, `more than`) is not left over.
-        left_cached.retain(|at| {
-            !asked
-                .iter()
-                .any(|other| lexicon::stand_together(&cached[*at].text, &other.text))
-        });
-        left_asked.retain(|at| {
-            !cached
-                .iter()
-                .any(|other| lexicon::stand_together(&asked[*at].text, &other.text))
-        });
-        // `not covered` and `excluded`: the denial and the contrary take each other away.
-        let mut denies_by_contrary = false;
-        if negation::differs(pair) {
+            matched += drop_initials(&mut left_cached, cached, &mut left_asked, asked);
+            matched += drop_initials(&mut left_asked, asked, &mut left_cached, cached);
+            matched += drop_compounds(&mut left_cached, cached, &mut left_asked, asked);
+            matched += drop_compounds(&mut left_asked, asked, &mut left_cached, cached);
+            // A word whose pole the other side has in another word (`over`, `more than`) is not left over.
             left_cached.retain(|at| {
-                let contrary = |other: &usize| is_contrary(&cached[*at].text, &asked[*other].text);
-                let Some(found) = left_asked.iter().position(contrary) else {
-                    return true;
-                };
-                left_asked.remove(found);
-                denies_by_contrary = true;
-                matched += 1;
-                false
+                !asked
+                    .iter()
+                    .any(|other| lexicon::stand_together(&cached[*at].text, &other.text))
             });
+            left_asked.retain(|at| {
+                !cached
+                    .iter()
+                    .any(|other| lexicon::stand_together(&asked[*at].text, &other.text))
+            });
+            // `not covered` and `excluded`: the denial and the contrary take each other away.
+            if negation::differs(pair) {
+                left_cached.retain(|at| {
+                    let contrary =
+                        |other: &usize| is_contrary(&cached[*at].text, &asked[*other].text);
+                    let Some(found) = left_asked.iter().position(contrary) else {
+                        return true;
+                    };
+                    left_asked.remove(found);
+                    denies_by_contrary = true;
+                    matched += 1;
+                    false
+                });
+            }
         }
         // What agrees as a number or a date ties two questions together as a word does.
         matched += cached
@@ -153,8 +156,10 @@ impl Alignment {
             self.left_asked(pair).find(telling),
         );
         let both = left.is_some() && other.is_some();
-        let close = self.is_framed() || self.share() >= 0.5;
-        let framed_by_one = self.is_framed() && (left.is_some() || other.is_some());
+        let close = self.is_framed() || self.share() >= 0.55;
+        // A word of asking more changes nothing; any other does.
+        let tells = |item: Option<&Item>| item.is_some_and(|item| !lexicon::asks(&item.text));
+        let framed_by_one = self.is_framed() && (tells(left) || tells(other));
         let number = |item: &&Item| item.text.contains(|c: char| c.is_ascii_digit());
         if let (Some(a), Some(b)) = (
             self.left_cached(pair).find(number),
@@ -211,6 +216,33 @@ fn drop_initials(
         false
     });
     before - short.len()
+}
+
+/// Takes out words written in one with the two they are written in on the other side: `login`, `log in`.
+fn drop_compounds(
+    one: &mut Vec<usize>,
+    of: &[Item],
+    two: &mut Vec<usize>,
+    other: &[Item],
+) -> usize {
+    let before = one.len();
+    one.retain(|at| {
+        let text = of[*at].text.as_str();
+        let joined = |first: &usize| {
+            let rest = text.strip_prefix(other[*first].text.as_str());
+            rest.is_some_and(|rest| {
+                other
+                    .get(first + 1)
+                    .is_some_and(|next| !rest.is_empty() && next.text == rest)
+            })
+        };
+        let Some(first) = two.iter().copied().find(joined) else {
+            return true;
+        };
+        two.retain(|at| *at != first && *at != first + 1);
+        false
+    });
+    before - one.len()
 }
 
 fn content(items: &[Item]) -> Vec<usize> {

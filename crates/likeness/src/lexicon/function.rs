@@ -36,14 +36,19 @@ pub const ABOUT_ASKING: &str = "
 hope well new bother bear pointer quick question questions wondering advance appreciate appreciated grateful patience
 looked searched search googled found faq docs documentation manual wiki intranet forum urgent hurry beginner newbie
 asking asked curious morning afternoon day
+everyone everybody folks team colleagues hopefully idea stuck lost understand sure help helped advise advice enquiry
+excuse trouble time first busy short brief favour favor thankful asap soon reply answer answers stupid silly dumb
 hoffe neu hilfe hilfeseite hilfeseiten gesucht gefunden handbuch forum eilig dringend frage fragen geduld dankbar
-anfaenger anfaengerin kenne stoere voraus gruessen runde tag morgen kollegen
+anfaenger anfaengerin kenne stoere voraus gruessen schoenen schoene freundlichen lieben leute team weiter ratlos weiss ahnung helfen hilft antwort rueckmeldung bescheid eile kurz bloede dumme verstehe runde tag morgen kollegen
 espere nouveau nouvelle debute debutant debutante aide cherche trouve presse question patience reconnaissant avance
+aider aidez aide savoir sais idee bonne soiree beaucoup reponse retour urgence perdu perdue comprends bete collegues monde
 deranger indulgents indulgent journee equipe renseignement
 ";
 
 /// Words of asking: one of them in the place of another changes nothing, unless all the rest is the same.
 pub const ASKING: &str = "
+tell know wonder wondering ask asking like love help wish sagen wissen weiss weisst wuesste fragen frage hilf helfen
+savoir sais savez dire dites aider pouvez pourriez pourrais voudrais aimerais souhaite souhaiterais koenntest koennten wuerde
 write draft compose name list show give need want tell explain describe mean means reason formula calculate compute
 work works exist exists version happen happened hold follow use used using set remind reminder come comes know
 difference differ between vs thing things way ways possible create make put take question questions member members

@@ -3,6 +3,59 @@
 /// Kind, then the poles. `?` makes a line weak; `=` keeps a word from being met by its stem.
 pub const POLES: &str = "
 direction: install installation installieren installiere installer ajouter | uninstall deinstall deinstallieren deinstalliere desinstaller
+direction: lend leihen | borrow
+direction: give gave geben donner | take took nehmen prendre
+direction: ask fragen demander | answer antworten repondre
+direction: enter betreten entrer | exit sortir austreten
+direction: inflate gonfler | deflate degonfler
+direction: teach lehren enseigner | learn lernen apprendre
+direction: attach anhaengen joindre | detach detacher
+direction: expand erweitern ausklappen | collapse zuklappen replier
+direction: zoom-in vergroessern agrandir enlarge | zoom-out verkleinern reduire shrink
+direction: compress komprimieren compresser zip | decompress extract entpacken decompresser unzip
+direction: freeze einfrieren congeler | thaw defrost auftauen decongeler
+direction: heat erhitzen aufwaermen chauffer | cool kuehlen abkuehlen refroidir
+direction: tighten anziehen festziehen serrer | loosen lockern losdrehen desserrer
+direction: fill fuellen befuellen auffuellen remplir | empty leeren entleeren vider
+direction: wet nass mouille | dry trocken sec
+direction: full voll plein | empty leer vide
+direction: old alt alte alten vieux vieille | new neu neue neuen neuer nouveau nouvelle | =used gebraucht occasion
+direction: right rechts droite | =left links gauche
+direction: inside innen drinnen dedans indoors interieur | outside aussen draussen dehors outdoors exterieur
+direction: front vorne vorder devant | back hinten rueck arriere derriere
+direction: top oben haut | bottom unten bas
+direction: north nord | south sued sud | east ost | west ouest
+direction: incoming inbound eingehend eingehende eingehenden entrant entrants entrante | outgoing outbound ausgehend ausgehende ausgehenden sortant sortants sortante
+direction: input eingabe entree | output ausgabe sortie
+direction: asset actif | liability passif
+direction: import einfuhr | export ausfuhr
+direction: promote befoerdern promouvoir | demote degradieren retrograder
+direction: hired eingestellt embauche | fired gekuendigt licencie
+direction: read lesen lire | write schreiben ecrire
+direction: push schieben pousser | pull ziehen tirer
+direction: begin beginnen commencer | finish beenden terminer finir
+direction: block blockieren bloquer | unblock allow freigeben debloquer
+direction: winner gewinner gagnant vainqueur | loser verlierer perdant
+direction: husband ehemann mari | wife ehefrau epouse
+direction: parent parents eltern | child children kinder
+direction: doctor arzt aerztin medecin | patient patientin
+direction: teacher lehrer lehrerin enseignant | pupil student schueler schuelerin eleve
+direction: guest gast gaeste invite | host gastgeber hote
+direction: author autor auteur | reader leser lecteur
+direction: maternity mutterschaft maternite | paternity vaterschaft paternite
+direction: gross brutto brut | =net =netto
+direction: credit guthaben | debit lastschrift soll
+direction: weight-loss abnehmen maigrir | zunehmen grossir
+direction: dark dunkel sombre | light hell clair bright
+direction: strong stark fort | weak schwach faible
+direction: thick dick epais | thin duenn mince
+direction: hard hart dur | soft weich mou
+direction: sweet suess sucre | salty salzig sale | sour sauer acide
+direction: vertical senkrecht | horizontal waagerecht
+direction: public oeffentlich | private privat prive confidential
+direction: permanent unbefristet | temporary befristet temporaire
+direction: online | offline
+direction: female weiblich femme woman frauen women | male maennlich homme man maenner men
 direction: enable activate activer activez aktivieren aktiviere einschalten einschalte anmachen anschalten | disable deactivate desactiver desactivez deaktivieren deaktiviere ausschalten ausschalte ausmachen abschalten
 direction: increase rise rose risen raise grow grew grown augmenter augmente augmentation hausse steigen stieg gestiegen erhoehen erhoehe erhoehung zugelegt zunehmen zugenommen | decrease fall fell fallen drop dropped reduce reduction shrink decline diminuer diminue diminution baisser baisse sinken sank gesunken senken senke senkung nachgelassen abnehmen abgenommen reduire reduzieren verringern
 direction: accept accepted accepter acceptation annehmen annehme zusagen zusage | decline declined reject rejected refuse decliner decline refuser ablehnen ablehne absagen absage ausschlagen
@@ -89,7 +142,7 @@ time: early earlier frueher tot | late later spaeter spaet tard
 language: english englisch englische englischen englischer anglais anglaise | german deutsch deutsche deutschen deutscher deutschem allemand allemande | french franzoesisch franzoesische franzoesischen franzoesischer franzoesischem francais francaise | spanish spanisch spanische spanischen spanischer espagnol espagnole | italian italienisch italienische italienischen italien | portuguese portugiesisch portugais portugaise | dutch niederlaendisch neerlandais | polish polnisch polonais polonaise | russian russisch russe | chinese chinesisch chinois | japanese japanisch japonais | arabic arabisch arabe | turkish tuerkisch turc | swedish schwedisch suedois | danish daenisch danois | czech tschechisch tcheque | korean koreanisch coreen | greek griechisch grec | latin lateinisch
 language: python py | javascript js | bash shell | java | rust | golang | typescript ts | ruby | php | perl | kotlin | swift | scala | powershell | c++ cpp | csharp | haskell | matlab | sql
 modality: =must obliged obligatory mandatory compulsory required =muss =muessen pflicht verpflichtet =doit =dois =doivent obligatoire oblige =devons | permitted allowed =darf =duerfen erlaubt gestattet berechtigt autorise permis permise autorises | advisable recommended =should advised ratsam empfehlenswert =sollte =sollten empfohlen conseille recommande devrait devrais
-?modality: =must =muss =muessen =doit =dois =doivent obliged have-to | =may =can =could =darf =duerfen =kann =koennen =peut =puis =peuvent =peux =allowed | =should =soll =sollen =sollte
+?modality: =must =muss =muessen =doit =dois =doivent obliged =faut tenu zwingend | =may =can =could =darf =duerfen =kann =koennen =peut =puis =peuvent =peux =allowed droit able | =should ought supposed =soll =sollen =sollte
 ?direction: =will =moechte | =soll
 ?question: =how =wie =comment | =why =when =where =who =warum =wann =wer =wo =pourquoi =quand =qui
 ?question: =combien =many | =which =quels =quelles

@@ -1,5 +1,8 @@
 //! Numbers in digits and in words: English, German, French.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use crate::words::Word;
 
 /// A value, how many words say it, and whether it is an ordinal.
@@ -100,11 +103,10 @@ const SMALL: [(&str, f64); 109] = [
     ("zweimal", 2.), ("dreimal", 3.),
 ];
 
+static NAMED: LazyLock<HashMap<&str, f64>> = LazyLock::new(|| SMALL.into_iter().collect());
+
 fn small(text: &str) -> Option<f64> {
-    SMALL
-        .iter()
-        .find(|(word, _)| *word == text)
-        .map(|(_, value)| *value)
+    NAMED.get(text).copied()
 }
 
 /// German writes numbers in one word: `fuenfundzwanzig`, `dreitausend`, `zweihundert`.

@@ -1,5 +1,8 @@
 //! Units and currencies: which words name which, and quantities in one of each kind.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use super::{Is, numbers};
 use crate::words::Word;
 
@@ -100,11 +103,16 @@ const UNITS: [(&str, &str, f64); 41] = [
 const ONLY_COUNTED: &str =
     "s d h m c g l an go to mo ko min second seconde sec once uhr ton foot once tag day jour";
 
+static NAMED: LazyLock<HashMap<&str, (&str, f64)>> = LazyLock::new(|| {
+    let words = |entry: &(&'static str, &'static str, f64)| {
+        let (words, unit, factor) = *entry;
+        words.split(' ').map(move |word| (word, (unit, factor)))
+    };
+    UNITS.iter().flat_map(words).collect()
+});
+
 fn unit(word: &str) -> Option<(&'static str, f64)> {
-    let found = UNITS
-        .iter()
-        .find(|(words, _, _)| words.split(' ').any(|entry| entry == word))?;
-    Some((found.1, found.2))
+    NAMED.get(word).copied()
 }
 
 /// A unit of degree says its scale behind it; a currency its country before; a rate its second behind.
