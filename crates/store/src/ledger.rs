@@ -26,6 +26,7 @@ mod database;
 pub mod follow;
 mod journal;
 mod keeper;
+mod kept;
 mod levels;
 mod migrations;
 mod overflow;

@@ -92,11 +92,7 @@ impl Database {
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut sums = Sums::by_user_before(self.rollup.until());
         let mut insert = rows::Insert::new(&transaction)?;
-        for record in records {
-            if insert.call(record)? {
-                sums.add(record);
-            }
-        }
+        insert.calls(records, |record| sums.add(record))?;
         drop(insert);
         totals::add(&transaction, &sums, false)?;
         self.rollup.add_late(&transaction, &sums)?;
