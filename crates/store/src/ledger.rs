@@ -44,6 +44,7 @@ mod tail;
 #[cfg(test)]
 mod tests;
 mod totals;
+mod unsummed;
 mod usage;
 mod writer;
 

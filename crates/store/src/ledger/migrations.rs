@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-const STEPS: [&str; 6] = [
+const STEPS: [&str; 7] = [
     "
     -- One per call. Times in ms (`at`) and µs (durations), UTC.
     CREATE TABLE calls (
@@ -284,6 +284,13 @@ const STEPS: [&str; 6] = [
     ) WITHOUT ROWID;
     CREATE TABLE rollup (zone TEXT NOT NULL, until INTEGER NOT NULL);
     INSERT INTO rollup VALUES ('UTC', 0);
+    ",
+    "
+    -- The last call that sums of hours, quotas and budgets know of: `call`, which stood in row `row`
+    -- of `calls`. One row.
+    CREATE TABLE summed (row INTEGER NOT NULL, call BLOB);
+    INSERT INTO summed
+        SELECT ifnull(max(rowid), 0), (SELECT id FROM calls ORDER BY rowid DESC LIMIT 1) FROM calls;
     ",
 ];
 

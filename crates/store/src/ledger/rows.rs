@@ -329,6 +329,20 @@ pub(super) fn each(
     Ok(())
 }
 
+/// Calls that came behind a row, in their order, with their attempts.
+pub(super) fn each_behind(
+    connection: &Connection,
+    row: i64,
+    each: &mut dyn FnMut(CallRecord) -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
+    let mut select = connection.prepare("SELECT * FROM calls WHERE rowid > ? ORDER BY rowid")?;
+    let mut rows = select.query([row])?;
+    while let Some(row) = rows.next()? {
+        each(whole(connection, row)?)?;
+    }
+    Ok(())
+}
+
 /// A row of `calls` with its attempts.
 pub(super) fn whole(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<CallRecord> {
     let mut found = record(row)?;
