@@ -11,7 +11,7 @@ const RECORDS_SUMMED_AT_ONCE: usize = 16;
 const PAUSES_MAX: u32 = 10;
 
 /// Records between two breaths while the database keeps up: some 0.1 ms of work.
-const RECORDS: usize = 8;
+const RECORDS: usize = 16;
 /// Each such part of its bound that the journal fills doubles them.
 const PARTS: u64 = 256;
 /// From here on the thread takes no breath, and has as much of a processor as any other.
@@ -96,10 +96,10 @@ mod tests {
 
     #[test]
     fn a_database_that_keeps_up_lets_calls_run_first_and_one_that_lags_does_not() {
-        assert_eq!(records(0), Some(8));
-        assert_eq!(records(4 * MIB - 1), Some(8));
-        assert_eq!(records(4 * MIB), Some(16));
-        assert_eq!(records(31 * MIB), Some(1024));
+        assert_eq!(records(0), Some(16));
+        assert_eq!(records(4 * MIB - 1), Some(16));
+        assert_eq!(records(4 * MIB), Some(32));
+        assert_eq!(records(31 * MIB), Some(2048));
         assert_eq!(records(32 * MIB), None);
         assert_eq!(records(2 * GIB), None);
     }
@@ -125,9 +125,9 @@ mod tests {
             bytes: 0,
             bytes_max,
         });
-        let due: Vec<bool> = (0..24).map(|_| breath.is_due()).collect();
-        let at: Vec<_> = (0..24).filter(|at| due[*at]).collect();
-        assert_eq!(at, [7, 15, 23]);
+        let due: Vec<bool> = (0..48).map(|_| breath.is_due()).collect();
+        let at: Vec<_> = (0..48).filter(|at| due[*at]).collect();
+        assert_eq!(at, [15, 31, 47]);
         let mut breath = Breath::new(Backlog {
             bytes: GIB,
             bytes_max,
