@@ -1,7 +1,7 @@
 # What you can do here: `make help`.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench sizing soak
+.PHONY: help demo test lint bench sizing soak fuzz
 
 CARGO ?= cargo
 
@@ -18,6 +18,7 @@ help:
 	@echo "make soak   minutes or hours of mixed traffic, faults and reloads; checks that nothing grows"
 	@echo "            and that the ledger is what the providers billed"
 	@echo "            (make soak DURATION=4h RATE=500 ARGS='--kill-every 2m'; options: ARGS=--help)"
+	@echo "make fuzz   hostile bytes for every parser, a minute each (FUZZ_SECONDS=3600; make fuzz-request)"
 
 demo:
 	$(call need,$(CARGO),install Rust from https://rustup.rs)
@@ -57,3 +58,19 @@ RATE ?= 200
 soak:
 	$(CARGO) build --release --locked --package tollgate --package soak
 	@$(CARGO) run --quiet --release --locked --package soak -- --duration $(DURATION) --rate $(RATE) $(ARGS)
+
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS = request stream answer texts events pii config
+SEEDS_request = crates/dialect/tests/golden/requests
+SEEDS_texts = $(SEEDS_request)
+SEEDS_stream = crates/dialect/tests/golden/streams
+SEEDS_answer = $(SEEDS_stream)
+SEEDS_events = $(SEEDS_stream)
+SEEDS_config = examples
+
+fuzz: $(FUZZ_TARGETS:%=fuzz-%)
+
+fuzz-%:
+	$(call need,cargo-fuzz,install it: cargo install cargo-fuzz; and a nightly compiler: rustup toolchain install nightly)
+	@mkdir -p fuzz/corpus/$*
+	$(CARGO) +nightly fuzz run $* fuzz/corpus/$* $(SEEDS_$*) -- -max_total_time=$(FUZZ_SECONDS)

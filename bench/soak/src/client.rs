@@ -10,10 +10,13 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client as Pooled;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 /// Nothing takes this long unless it is broken.
 const DEADLINE: Duration = Duration::from_secs(60);
+/// Shorter than the gateway's `idle_timeout`, as every client's must be: a call that is sent while the
+/// other side closes is lost.
+const IDLE_MAX: Duration = Duration::from_secs(20);
 
 #[derive(Clone, Debug)]
 pub struct Client {
@@ -41,7 +44,10 @@ impl Client {
         connector.set_nodelay(true);
         Self {
             address,
-            pooled: Pooled::builder(TokioExecutor::new()).build(connector),
+            pooled: Pooled::builder(TokioExecutor::new())
+                .pool_idle_timeout(IDLE_MAX)
+                .pool_timer(TokioTimer::new())
+                .build(connector),
         }
     }
 

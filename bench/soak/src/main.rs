@@ -46,9 +46,9 @@ pub struct Options {
     /// Calls a second
     #[arg(long, default_value_t = 200)]
     rate: u32,
-    /// Calls at once, at most
-    #[arg(long, default_value_t = 256)]
-    clients: usize,
+    /// Calls at once, at most; without it as many as are due in a second, and at least 256
+    #[arg(long)]
+    clients: Option<usize>,
     /// Between two reloads; every other one is of a broken file. 0s: never
     #[arg(long, default_value = "5s", value_parser = duration)]
     reload_every: Duration,

@@ -24,6 +24,8 @@ const FIRST: u64 = 1 << 60;
 const LATE_PERCENT_MAX: u64 = 5;
 /// Faults that are told; more are counted.
 const FAULTS_MAX: usize = 20;
+/// Some calls are answered for seconds on purpose.
+const CLIENTS_MIN: usize = 256;
 
 /// What a call is meant to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +75,7 @@ impl Traffic {
         Self {
             client: Client::of(address),
             rate: options.rate.max(1),
-            clients: options.clients.max(1),
+            clients: clients(options.clients, options.rate),
             seed: options.seed,
             made: AtomicU64::new(0),
             ok: AtomicU64::new(0),
@@ -119,8 +121,8 @@ impl Traffic {
         let late = self.late.load(Ordering::Relaxed);
         if late * 100 > self.count() * LATE_PERCENT_MAX {
             faults.push(format!(
-                "{late} calls were due and no client was free: this machine does not hold {} calls a second, so its growth says nothing; lower --rate",
-                self.rate
+                "{late} calls were due and none of {} clients was free: {} calls a second were not held, so its growth says nothing; lower --rate, or raise --clients if the machine had room",
+                self.clients, self.rate
             ));
         }
         if self.ok.load(Ordering::Relaxed) == 0 {
@@ -438,6 +440,11 @@ impl std::error::Error for Wrong {}
 
 fn wrong(what: String) -> Result<()> {
     bail!(Wrong(what))
+}
+
+fn clients(asked: Option<usize>, rate: u32) -> usize {
+    let a_second_of_calls = usize::try_from(rate).unwrap_or(usize::MAX);
+    asked.unwrap_or(a_second_of_calls.max(CLIENTS_MIN)).max(1)
 }
 
 fn kind(dice: &mut Dice) -> Kind {

@@ -5,6 +5,7 @@
 mod alert;
 mod backend;
 mod budget;
+mod guard;
 mod identity;
 mod key;
 mod limit;
@@ -55,6 +56,7 @@ pub(crate) fn compile(
         products,
         subscriptions,
         applications,
+        guards,
         budgets,
         sinks,
         metrics,
@@ -93,12 +95,14 @@ pub(crate) fn compile(
             )
         })
         .collect();
+    let guards = guard::guards(&Scope::Global, guards, None, limits.problems);
     let issuers_are_declared = !identity.jwt.items.is_empty() || !identity.jwt.is_whole;
     let products = product::products(
         products.items,
         &models,
         issuers_are_declared,
         dimensions.as_ref(),
+        guards.as_ref(),
         &mut limits,
     );
 
@@ -114,6 +118,7 @@ pub(crate) fn compile(
             keys,
             // `price::written` has read these.
             prices: _,
+            guards: own_guards,
             limit_lists,
         } = section;
         // A product that is none is reported where it is named.
@@ -130,6 +135,12 @@ pub(crate) fn compile(
                     &granted.unbounded,
                 ),
                 budgets: budget::of_tenant(&budgets, &id.id, &product.id),
+                guards: guard::guards(
+                    &Scope::Subscription(id.id.clone()),
+                    own_guards,
+                    granted.product.guards.as_ref(),
+                    limits.problems,
+                ),
             };
             compiled.insert(id.id.clone(), Arc::new(subscription));
         }

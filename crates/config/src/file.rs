@@ -4,6 +4,7 @@ pub(crate) mod alert;
 pub(crate) mod auth;
 pub(crate) mod backend;
 pub(crate) mod budget;
+pub(crate) mod guard;
 pub(crate) mod identity;
 pub(crate) mod kafka;
 pub(crate) mod limit;
@@ -23,6 +24,7 @@ use jiff::tz::TimeZone;
 use self::alert::Alert;
 use self::backend::Backend;
 use self::budget::Budget;
+use self::guard::GuardOfOneKind;
 use self::identity::Identity;
 use self::limit::LimitLists;
 use self::listen::Listen;
@@ -82,6 +84,9 @@ section! {
         pub subscriptions: List<Subscription> = "[]",
         /// Limits of single applications, whichever subscription calls for them.
         pub applications: List<Application> = "[]",
+        /// Who looks at prompts and answers, in this order, where neither the subscription nor its
+        /// product says otherwise.
+        pub guards: Option<List<GuardOfOneKind>>,
         /// Money for calendar periods.
         pub budgets: List<Budget> = "[]",
         /// Where copies of usage records are sent.

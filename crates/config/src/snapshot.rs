@@ -1,6 +1,7 @@
 //! The whole compiled configuration at one revision. A call sees one from start to end.
 
 mod alerting;
+mod guard;
 pub(crate) mod prices;
 mod sink;
 mod token_source;
@@ -26,6 +27,7 @@ pub use alerting::{
     AlertCondition, AlertRule, Alerting, Channel, ChannelTarget, Direction, MailTls, PaceMeasure,
     PaceSubject, PrivateUrl, SigningKey, Smtp,
 };
+pub use guard::{Guard, GuardKind, Guarded, Guards, OnError, Pii};
 pub use prices::{Prices, Provisioned};
 pub use sink::{
     Envelope, FileCompression, FileSink, KafkaCompression, KafkaLogin, KafkaSasl, KafkaSink,
@@ -179,6 +181,8 @@ pub struct Subscription {
     pub limits: Vec<KeyedLimit>,
     /// Those of the snapshot's budgets that may count its calls, by index: which do is each call's.
     pub budgets: Vec<usize>,
+    /// Its own, else its product's, else the configuration's.
+    pub guards: Option<Arc<Guards>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -201,6 +205,8 @@ pub struct Product {
     /// Its own, else the configuration's; absent when neither has any.
     pub dimensions: Option<Arc<Dimensions>>,
     pub limits: Vec<KeyedLimit>,
+    /// Its own, else the configuration's: those of its subscriptions that have none.
+    pub guards: Option<Arc<Guards>>,
 }
 
 impl Product {

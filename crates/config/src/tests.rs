@@ -3,6 +3,7 @@
 mod alerts;
 mod auth;
 mod budgets;
+mod guards;
 mod keys;
 mod listen;
 mod meaning;

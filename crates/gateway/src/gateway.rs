@@ -12,10 +12,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::alerts::Alerts;
+use crate::backfill::Candidates;
 use crate::clock::{Chance, Clock};
 use crate::credentials::Credentials;
 use crate::estimates::Estimates;
 use crate::fetch::Fetch;
+use crate::guards::hash_key::{HashKeyError, KeptHashKey};
 use crate::identity::Authenticator;
 use crate::overload::Overload;
 use crate::router::Router;
@@ -37,6 +39,8 @@ pub struct Gateway {
     /// Copies of records for other systems.
     pub sinks: Sinks,
     pub telemetry: Telemetry,
+    /// Of hashes in the place of values, where the configuration has no key.
+    pub hash_key: KeptHashKey,
     pub overload: Arc<Overload>,
     /// What the listeners show their clients.
     pub certificates: Certificates,
@@ -59,6 +63,8 @@ pub enum StartError {
     Certificates(Vec<config::Problem>),
     #[error("a backend's address cannot be used: {0}")]
     Address(#[from] http::Error),
+    #[error(transparent)]
+    HashKey(#[from] HashKeyError),
 }
 
 impl Gateway {
@@ -93,6 +99,7 @@ impl Gateway {
             ledger,
             sinks: Sinks::new(snapshot.settings.data_dir.clone()),
             telemetry: Telemetry::new(clock.now()),
+            hash_key: KeptHashKey::default(),
             overload: Arc::default(),
             certificates: Certificates::default(),
             clock,
@@ -124,6 +131,29 @@ impl Gateway {
         Ok(())
     }
 
+    /// As `reload`; budgets that are new are charged with what calls of their running period cost
+    /// before. `dir` is where the ledger is. Calls under way meanwhile are not counted.
+    pub async fn reload_counting(
+        self: &Arc<Self>,
+        snapshot: Snapshot,
+        dir: &Path,
+    ) -> Result<(), StartError> {
+        let candidates = Candidates::of(&snapshot, dir, self.clock.now());
+        let found = self.tasks.spawn_blocking(|| candidates.find()).await;
+        self.reload(snapshot)?;
+        let Ok(found) = found else {
+            return Ok(());
+        };
+        let gateway = self.clone();
+        let credited = self.tasks.spawn_blocking(move || {
+            let snapshot = gateway.snapshot.load();
+            found.credit(&gateway.counters, &snapshot, gateway.clock.now());
+        });
+        // A panic in it is logged by the runtime's hook; the configuration is in force.
+        drop(credited.await);
+        Ok(())
+    }
+
     /// Gives what the snapshot names its state, before any call can see it.
     fn prepare(&self, snapshot: &Snapshot) -> Result<(), StartError> {
         let certificates = self
@@ -133,6 +163,9 @@ impl Gateway {
         let problems = sinks::check(snapshot);
         if !problems.is_empty() {
             return Err(StartError::Certificates(problems));
+        }
+        if snapshot.need_hash_key() {
+            self.hash_key.prepare(&snapshot.settings.data_dir)?;
         }
         self.router.sync(snapshot, &self.credentials)?;
         self.certificates.replace(certificates);

@@ -6,6 +6,7 @@
 pub mod admin;
 pub mod admission;
 pub mod alerts;
+pub mod backfill;
 pub mod body;
 pub mod clock;
 pub mod credentials;
@@ -13,6 +14,7 @@ pub mod encoding;
 pub mod estimates;
 pub mod fetch;
 pub mod gateway;
+pub mod guards;
 pub mod headers;
 pub mod identity;
 mod in_time;

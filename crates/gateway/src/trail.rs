@@ -6,7 +6,7 @@ use std::time::Duration;
 use dialect::{Dialect, Encoding, Request};
 use domain::price::{Ceiling, PriceList};
 use domain::record::{
-    AttemptFailure, AttemptRecord, CacheOutcome, CallRecord, Cost, Opening, Outcome, Who,
+    AttemptFailure, AttemptRecord, CacheOutcome, CallRecord, Cost, Opening, Outcome, Verdict, Who,
 };
 use domain::{BackendId, CallId, Metered, ModelName, Mono, Nanos, Now, Price, Usage};
 use http::{HeaderValue, StatusCode};
@@ -31,6 +31,8 @@ pub struct Facts {
     pub caller: Option<Caller>,
     pub call: Option<Request>,
     pub held: Option<Held>,
+    /// Of guards that found something, or could not look.
+    pub verdicts: Vec<Verdict>,
     /// Where the product's dimensions count it.
     pub series: Option<Arc<UsageSeries>>,
     pub ending: Option<Ending>,
@@ -81,6 +83,8 @@ pub struct Held {
     /// The backend whose answer the client gets, and when its first byte came.
     pub answered: Option<BackendId>,
     pub first_byte: Option<Duration>,
+    /// The last attempt's answer is here and was metered, and nobody was told of it yet.
+    pub has_crossed: bool,
 }
 
 impl Held {
@@ -113,6 +117,9 @@ impl Held {
             prompt_tokens,
             charges: reservation.charges(),
             price: ceiling.as_ref().map(Ceiling::opening),
+            asked_model: downgraded
+                .as_ref()
+                .map(|downgraded| downgraded.from.clone()),
             ..opening(origin, caller, call.model.clone(), call.stream)
         };
         let entry = ledger.begin(&opening);
@@ -135,6 +142,7 @@ impl Held {
             sent_at: SmallVec::new(),
             answered: None,
             first_byte: None,
+            has_crossed: false,
         }
     }
 
@@ -161,6 +169,12 @@ impl Held {
         cost
     }
 
+    /// What is owed for an answer that is here.
+    pub fn crossed(&self) -> Option<Metered> {
+        let last = self.attempts.last().filter(|_| self.has_crossed);
+        last.map(|attempt| attempt.metered)
+    }
+
     /// Tells the journal how much of the answer passed, before it does.
     pub fn progress(&self, ledger: &Ledger, completion_tokens: u64) {
         ledger.progress(&self.entry, completion_tokens);
@@ -175,6 +189,7 @@ impl Facts {
             caller: None,
             call: None,
             held: None,
+            verdicts: Vec::new(),
             series: None,
             ending: None,
         }
@@ -197,6 +212,7 @@ impl Facts {
             caller,
             call,
             held,
+            verdicts,
             series,
             ending,
         } = self;
@@ -288,6 +304,7 @@ impl Facts {
             latency: now.mono.since(origin.started.mono),
             first_byte,
             attempts,
+            verdicts,
         };
         Settlement {
             origin,
@@ -347,6 +364,7 @@ fn opening(origin: &Origin, caller: &Caller, model: ModelName, stream: bool) -> 
             user: caller.user.clone(),
         },
         model,
+        asked_model: None,
         stream,
         revision: origin.revision,
         prompt_tokens: 0,
@@ -417,7 +435,12 @@ impl Drop for Trail {
             return;
         }
         let mut metered = Metered::NOTHING;
-        if let (Some(held), Some(call)) = (&mut self.facts.held, &self.facts.call)
+        if let Some(held) = &self.facts.held
+            && let Some(crossed) = held.crossed()
+        {
+            // Its answer was here, with a guard, when the client left.
+            metered = crossed;
+        } else if let (Some(held), Some(call)) = (&mut self.facts.held, &self.facts.call)
             && let Some((backend, since)) = held.at_upstream.take()
         {
             metered = held.prompt_only(call);

@@ -19,6 +19,7 @@ use crate::counters::Restored;
 use crate::directory::{Lock, create_private_directory};
 
 mod adjustments;
+pub mod backfill;
 mod billed;
 mod charged;
 mod codec;
@@ -46,6 +47,7 @@ mod tests;
 mod totals;
 mod unsummed;
 mod usage;
+mod verdicts;
 mod writer;
 
 pub use adjustments::{Adjustment, adjust, adjustments, each_call};

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use domain::{ModelName, ProductId, Scope};
 
 use super::limit::{LimitCompiler, unbounded};
-use super::telemetry;
+use super::{guard, telemetry};
 use crate::file::product::{self, Credential};
 use crate::read::{List, Placed};
-use crate::snapshot::{Dimensions, Model, Product, Require};
+use crate::snapshot::{Dimensions, Guards, Model, Product, Require};
 
 /// A product, and those of its models whose answers have no bound.
 pub(super) struct Granted {
@@ -22,6 +22,7 @@ pub(super) fn products(
     models: &HashMap<ModelName, Arc<Model>>,
     issuers_are_declared: bool,
     default_dimensions: Option<&Arc<Dimensions>>,
+    default_guards: Option<&Arc<Guards>>,
     limits: &mut LimitCompiler<'_>,
 ) -> HashMap<ProductId, Granted> {
     let mut products = HashMap::new();
@@ -33,6 +34,7 @@ pub(super) fn products(
             require,
             application,
             metrics,
+            guards,
             // `price::written` has read these.
             prices: _,
             limit_lists,
@@ -71,6 +73,12 @@ pub(super) fn products(
             require,
             application_header: application.map(|application| application.from_header),
             limits: limits.compile_with(&Scope::Product(id.clone()), limit_lists, &unbounded),
+            guards: guard::guards(
+                &Scope::Product(id.clone()),
+                guards,
+                default_guards,
+                limits.problems,
+            ),
             id: id.clone(),
         };
         products.insert(

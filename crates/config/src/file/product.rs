@@ -2,6 +2,7 @@
 
 use domain::{ModelName, ProductId};
 
+use super::guard::GuardOfOneKind;
 use super::limit::LimitLists;
 use super::price::ScopedPrice;
 use super::telemetry::ProductMetrics;
@@ -22,6 +23,8 @@ section! {
         pub application: Option<ApplicationSource>,
         /// Token metrics by dimensions of this product's own.
         pub metrics: ProductMetrics = "{}",
+        /// Who looks at prompts and answers, in this order. Without it, the top level's; `[]` is nobody.
+        pub guards: Option<List<GuardOfOneKind>>,
         /// Prices and percentages for its subscriptions.
         pub prices: List<Placed<ScopedPrice>> = "[]",
         ..limit_lists: LimitLists,

@@ -2,6 +2,7 @@
 
 use domain::{ApplicationName, ProductId, SubscriptionId};
 
+use super::guard::GuardOfOneKind;
 use super::limit::LimitLists;
 use super::price::ScopedPrice;
 use crate::read::{Declared, KeyText, List, Placed, Reference, Text, section, words};
@@ -22,6 +23,8 @@ section! {
         pub state: SubscriptionState = "active",
         /// Its keys. `tollgate keys create` makes keys outside the file.
         pub keys: Keys = "{}",
+        /// Who looks at prompts and answers, in this order. Without it, its product's; `[]` is nobody.
+        pub guards: Option<List<GuardOfOneKind>>,
         /// Prices and percentages agreed on with it.
         pub prices: List<Placed<ScopedPrice>> = "[]",
         ..limit_lists: LimitLists,

@@ -147,15 +147,7 @@ fn check_digit(field: &[u8]) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Detector;
-
-    fn found(text: &str) -> Vec<(&str, &str)> {
-        let found = Detector::default().find(text);
-        found
-            .into_iter()
-            .map(|finding| (finding.kind.as_str(), &text[finding.range]))
-            .collect()
-    }
+    use crate::pii::tests::named as found;
 
     #[test]
     fn documents_are_found_by_name_or_form() {

@@ -64,15 +64,7 @@ fn domain_end(bytes: &[u8], start: usize) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Detector;
-
-    fn emails(text: &str) -> Vec<&str> {
-        let found = Detector::default().find(text);
-        found
-            .into_iter()
-            .map(|finding| &text[finding.range])
-            .collect()
-    }
+    use crate::pii::tests::values as emails;
 
     #[test]
     fn addresses_are_found_without_the_sentence_around_them() {

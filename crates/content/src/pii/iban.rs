@@ -94,15 +94,7 @@ fn length_in(country: [u8; 2]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Detector;
-
-    fn found(text: &str) -> Vec<&str> {
-        let found = Detector::default().find(text);
-        found
-            .into_iter()
-            .map(|finding| &text[finding.range])
-            .collect()
-    }
+    use crate::pii::tests::values as found;
 
     #[test]
     fn accounts_are_found_with_and_without_groups() {

@@ -156,15 +156,7 @@ pub(super) fn mac(word: &Word<'_>) -> Option<Match> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Detector;
-
-    fn found(text: &str) -> Vec<(&str, &str)> {
-        let found = Detector::default().find(text);
-        found
-            .into_iter()
-            .map(|finding| (finding.kind.as_str(), &text[finding.range]))
-            .collect()
-    }
+    use crate::pii::tests::named as found;
 
     #[test]
     fn addresses_are_found_in_every_form() {

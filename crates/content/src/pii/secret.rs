@@ -82,15 +82,7 @@ pub(super) fn private_key(bytes: &[u8], start: usize) -> Option<Match> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Detector;
-
-    fn found(text: &str) -> Vec<(&str, &str)> {
-        let found = Detector::default().find(text);
-        found
-            .into_iter()
-            .map(|finding| (finding.kind.as_str(), &text[finding.range]))
-            .collect()
-    }
+    use crate::pii::tests::named as found;
 
     #[test]
     fn tokens_and_keys_are_found_whole() {

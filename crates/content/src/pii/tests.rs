@@ -4,6 +4,28 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// What is found in a text, and what it is.
+pub(super) fn found(text: &str) -> Vec<(Kind, &str)> {
+    let found = Detector::default().find(text);
+    found
+        .into_iter()
+        .map(|finding| (finding.kind, &text[finding.range]))
+        .collect()
+}
+
+/// The same with the kinds' names.
+pub(super) fn named(text: &str) -> Vec<(&str, &str)> {
+    found(text)
+        .into_iter()
+        .map(|(kind, value)| (kind.as_str(), value))
+        .collect()
+}
+
+/// The same without their kinds.
+pub(super) fn values(text: &str) -> Vec<&str> {
+    found(text).into_iter().map(|(_, value)| value).collect()
+}
+
 #[test]
 fn values_are_found_among_the_words_of_a_sentence() {
     let text = "Hi, I am Anna (anna@example.com, +49 30 901820). My card 4111 1111 1111 1111 \

@@ -6,7 +6,7 @@ use std::ops::Range;
 use memchr::memchr;
 use serde_json::Value;
 
-use super::{ARGUMENTS, NO_TEXT, TOKENS, is_picture, quoted, spliced};
+use super::{ARGUMENTS, TOKENS, is_no_text, quoted, spliced};
 use crate::json::{Json, scan};
 
 /// Places that one answer may write to. Providers use a few for each choice.
@@ -54,6 +54,8 @@ pub struct EventTexts {
     /// Members of the last event but its choices and usage, as JSON: events that are put in have
     /// them too.
     head: Vec<u8>,
+    /// The last event lacks the blank line that ends it, as where a provider was cut.
+    is_torn: bool,
 }
 
 impl EventTexts {
@@ -68,6 +70,7 @@ impl EventTexts {
         while !rest.is_empty() {
             let (event, after) = rest.split_at(event_length(rest));
             self.event(event, edit, &mut out)?;
+            self.is_torn = !(event.ends_with(b"\n\n") || event.ends_with(b"\n\r\n"));
             rest = after;
         }
         Ok(out)
@@ -77,6 +80,9 @@ impl EventTexts {
     pub fn finish(&mut self, edit: &mut dyn FnMut(&Place, Part<'_>) -> String) -> Vec<u8> {
         let mut out = Vec::new();
         self.close(|_| true, edit, &mut out);
+        if self.is_torn && !out.is_empty() {
+            out.splice(0..0, *b"\n\n");
+        }
         out
     }
 
@@ -258,7 +264,7 @@ impl<'a> Pass<'a, '_> {
                     let span = self.span(value);
                     self.token_lists.push(span);
                 }
-            } else if !NO_TEXT.contains(&&*key) || !value.is_string() {
+            } else {
                 place.path.push(Step::Key(key.into_owned()));
                 self.value(place, value)?;
                 place.path.pop();
@@ -272,9 +278,12 @@ impl<'a> Pass<'a, '_> {
             return self.walk(place, value);
         }
         let text = value.text().ok_or(Unreadable)?;
+        let key = match place.path.last() {
+            Some(Step::Key(key)) => key.as_str(),
+            Some(Step::Item(_)) | None => "",
+        };
         // A tool's name comes once and whole.
-        let is_name = matches!(place.path.last(), Some(Step::Key(key)) if key == "name");
-        if is_picture(&text) || is_name {
+        if key == "name" || is_no_text(key, &text) {
             return Ok(());
         }
         if !self.open.contains(place) {

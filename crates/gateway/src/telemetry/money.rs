@@ -102,6 +102,7 @@ pub mod tests {
                     user: None,
                 },
                 model: "gpt-4o".into(),
+                asked_model: None,
                 stream: false,
                 revision: 1,
                 prompt_tokens: 1,
@@ -118,6 +119,7 @@ pub mod tests {
             saved: Nanos::ZERO,
             latency: Duration::from_millis(1),
             first_byte: None,
+            verdicts: Vec::new(),
             attempts: Vec::new(),
         }
     }

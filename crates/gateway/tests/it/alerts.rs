@@ -294,6 +294,7 @@ pub fn record(at: Wall, number: u128, tokens: u64, cost: Cost) -> CallRecord {
                 user: None,
             },
             model: "gpt-4o".into(),
+            asked_model: None,
             stream: false,
             revision: 1,
             prompt_tokens: tokens,
@@ -313,6 +314,7 @@ pub fn record(at: Wall, number: u128, tokens: u64, cost: Cost) -> CallRecord {
         saved: domain::Nanos(0),
         latency: Duration::from_millis(100),
         first_byte: None,
+        verdicts: Vec::new(),
         attempts: Vec::new(),
     }
 }

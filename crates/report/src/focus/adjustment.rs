@@ -39,6 +39,7 @@ impl Adjustment {
             product,
             application,
             model,
+            asked_model,
             backend,
         } = &self.group;
         let provider = &self.provider.name;
@@ -67,7 +68,11 @@ impl Adjustment {
             "ServiceSubcategory" => Cell::text("Generative AI"),
             "SubAccountId" => Cell::text(subscription),
             "SubAccountName" => Cell::text(self.subscription_name.as_ref().unwrap_or(subscription)),
-            "Tags" => Cell::Text(super::charge::tags(product, application.as_deref())),
+            "Tags" => Cell::Text(super::charge::tags(
+                product,
+                application.as_deref(),
+                asked_model.as_deref(),
+            )),
             "x_Backend" => Cell::or_null(backend.as_deref()),
             "x_EstimatedQuantity" | "x_SavedCost" => Decimal::ZERO.into(),
             "x_Model" => Cell::text(model),
@@ -99,6 +104,7 @@ mod tests {
                 product: "standard".to_owned(),
                 application: None,
                 model: "gpt-4o".to_owned(),
+                asked_model: None,
                 backend: Some("eastus".to_owned()),
             },
             subscription_name: None,

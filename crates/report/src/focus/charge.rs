@@ -48,6 +48,8 @@ pub struct Charge {
     pub product: String,
     pub application: Option<String>,
     pub model: String,
+    /// What the clients asked for, if a budget had `model` answer instead.
+    pub asked_model: Option<String>,
     pub backend: Option<String>,
     pub provider: Provider,
     pub meter: Meter,
@@ -199,16 +201,23 @@ impl Charge {
     }
 
     pub fn tags(&self) -> String {
-        tags(&self.product, self.application.as_deref())
+        tags(
+            &self.product,
+            self.application.as_deref(),
+            self.asked_model.as_deref(),
+        )
     }
 }
 
 /// Keys with the prefix are the gateway's; FOCUS wants a provider's own tags to have one.
-pub(super) fn tags(product: &str, application: Option<&str>) -> String {
+pub(super) fn tags(product: &str, application: Option<&str>, asked_model: Option<&str>) -> String {
     // By name, whether or not maps are kept so.
     let mut tags = serde_json::Map::new();
     if let Some(application) = application {
         tags.insert("tollgate:application".to_owned(), application.into());
+    }
+    if let Some(model) = asked_model {
+        tags.insert("tollgate:asked_model".to_owned(), model.into());
     }
     tags.insert("tollgate:product".to_owned(), product.into());
     serde_json::Value::Object(tags).to_string()

@@ -17,6 +17,8 @@ pub struct Group {
     pub product: String,
     pub application: Option<String>,
     pub model: String,
+    /// If a budget had `model` answer instead.
+    pub asked_model: Option<String>,
     pub backend: Option<String>,
 }
 
@@ -204,6 +206,7 @@ impl Day {
                 product: group.product,
                 application: group.application,
                 model: group.model,
+                asked_model: group.asked_model,
                 backend: group.backend,
                 meter,
                 tier,

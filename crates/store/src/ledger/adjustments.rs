@@ -161,7 +161,8 @@ fn names(adjustment: &Adjustment, query: &UsageQuery) -> Option<Vec<String>> {
         UsageBy::Subscription => adjustment.subscription.to_string(),
         UsageBy::Application => adjustment.application.clone(),
         UsageBy::Product => adjustment.product.to_string(),
-        UsageBy::Model => adjustment.model.to_string(),
+        // It is of calls that were asked for as several models: it stands with what answered.
+        UsageBy::Model | UsageBy::AskedModel => adjustment.model.to_string(),
         UsageBy::Backend => adjustment.backend.to_string(),
         UsageBy::Day => local(adjustment.hour, &query.time_zone, "%Y-%m-%d"),
         UsageBy::Hour => local(adjustment.hour, &query.time_zone, "%Y-%m-%dT%H:00%:z"),

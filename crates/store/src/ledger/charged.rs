@@ -45,6 +45,8 @@ pub struct ChargedCall {
     pub product: String,
     pub application: Option<String>,
     pub model: String,
+    /// If a budget had `model` answer instead.
+    pub asked_model: Option<String>,
     pub backend: Option<String>,
     pub usage: Usage,
     pub is_estimated: bool,
@@ -65,14 +67,14 @@ const CALLS: &str = "
     SELECT subscription, product, ifnull(application, ''), model, ifnull(backend, ''), prompt_tokens,
         completion_tokens, cached_prompt_tokens, cache_write_tokens, reasoning_tokens,
         audio_prompt_tokens, audio_completion_tokens, images, cache_write_1h_tokens, tier, estimated,
-        ifnull(cost, 0), ifnull(currency, ''), ifnull(price, ''), saved, 0
+        ifnull(cost, 0), ifnull(currency, ''), ifnull(price, ''), saved, 0, asked_model
     FROM calls WHERE at >= ?1 AND at < ?2 AND (cost IS NULL OR price IS NOT NULL)";
 
 const WITHOUT_DETAIL: &str = "
     SELECT subscription, product, application, model, backend, prompt_tokens, completion_tokens,
         cached_prompt_tokens, cache_write_tokens, reasoning_tokens, audio_prompt_tokens,
         audio_completion_tokens, images, 0, 'standard', estimated_tokens * 2 > total_tokens, cost,
-        currency, price, saved, 1
+        currency, price, saved, 1, NULL
     FROM usage_hourly
     WHERE folded AND hour >= ?1 AND hour < ?2 AND (price <> '' OR unpriced_calls > 0)";
 
@@ -182,6 +184,7 @@ fn call(row: &Row<'_>) -> rusqlite::Result<ChargedCall> {
         product: row.get(1)?,
         application: named(row.get(2)?),
         model: row.get(3)?,
+        asked_model: row.get(21)?,
         backend: named(row.get(4)?),
         usage,
         is_estimated: row.get(15)?,

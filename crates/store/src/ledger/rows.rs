@@ -15,11 +15,12 @@ use smallvec::SmallVec;
 use super::codec;
 use super::kept::{self, Kept};
 use super::sums::{kept, kept_money};
+use super::verdicts;
 
 /// Rows of one statement. A statement opens its tables and finds the place of its first row; the
 /// other rows stand next to it.
 const GROUP: usize = 16;
-const CALL_COLUMNS: usize = 35;
+const CALL_COLUMNS: usize = 37;
 const ATTEMPT_COLUMNS: usize = 20;
 
 static CALL: LazyLock<String> = LazyLock::new(|| {
@@ -90,6 +91,7 @@ impl<'c> Insert<'c> {
                 if is_new {
                     let numbered = record.attempts.iter().zip(1..);
                     attempts.extend(numbered.map(|(attempt, n)| (record.opening.id, n, attempt)));
+                    verdicts::insert(self.connection, record)?;
                     added(record);
                 }
             }
@@ -179,12 +181,14 @@ fn put_call(
         latency,
         first_byte,
         attempts,
+        verdicts,
     } = record;
     let Opening {
         id,
         at,
         who,
         model,
+        asked_model,
         stream,
         revision,
         prompt_tokens,
@@ -219,7 +223,9 @@ fn put_call(
     put_cost(row, cost)?;
     row.integer(kept_money(*saved))?;
     row.integer(tokens(usage.cache_write_1h))?;
-    row.text(usage.tier.as_str())
+    row.text(usage.tier.as_str())?;
+    row.optional_text(asked_model.as_ref().map(|model| model.as_str()))?;
+    row.integer(verdicts.len() as i64)
 }
 
 fn put_attempt(
@@ -286,11 +292,7 @@ fn put_cost(row: &mut kept::Rows<'_, '_>, cost: &Cost) -> rusqlite::Result<()> {
 pub(super) fn find(connection: &Connection, id: CallId) -> rusqlite::Result<Option<CallRecord>> {
     let mut select = connection.prepare_cached("SELECT * FROM calls WHERE id = ?")?;
     let found = select.query_row([id.0.to_be_bytes()], record).optional()?;
-    let Some(mut found) = found else {
-        return Ok(None);
-    };
-    found.attempts = attempts(connection, id)?;
-    Ok(Some(found))
+    found.map(|found| found.whole(connection)).transpose()
 }
 
 /// Newest first.
@@ -298,13 +300,11 @@ pub(super) fn recent(connection: &Connection, limit: usize) -> rusqlite::Result<
     let mut select =
         connection.prepare_cached("SELECT * FROM calls ORDER BY at DESC, id DESC LIMIT ?")?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut records = select
+    let records = select
         .query_map([limit], record)?
         .collect::<Result<Vec<_>, _>>()?;
-    for record in &mut records {
-        record.attempts = attempts(connection, record.opening.id)?;
-    }
-    Ok(records)
+    let whole = records.into_iter().map(|found| found.whole(connection));
+    whole.collect()
 }
 
 /// Oldest first. Attempts only of calls that name no backend: theirs is who was asked.
@@ -320,7 +320,7 @@ pub(super) fn each(
         transaction.prepare("SELECT * FROM calls WHERE at >= ? AND at < ? ORDER BY at, id")?;
     let mut rows = select.query([since.0, until.0])?;
     while let Some(row) = rows.next()? {
-        let mut call = record(row)?;
+        let mut call = record(row)?.call;
         if call.backend.is_none() {
             call.attempts = attempts(&transaction, call.opening.id)?;
         }
@@ -345,9 +345,7 @@ pub(super) fn each_behind(
 
 /// A row of `calls` with its attempts.
 pub(super) fn whole(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<CallRecord> {
-    let mut found = record(row)?;
-    found.attempts = attempts(connection, found.opening.id)?;
-    Ok(found)
+    record(row)?.whole(connection)
 }
 
 pub(super) fn has(connection: &Connection, id: CallId) -> rusqlite::Result<bool> {
@@ -374,15 +372,36 @@ fn attempts(connection: &Connection, call: CallId) -> rusqlite::Result<Vec<Attem
     rows.collect()
 }
 
-/// Without its attempts, which are rows of another table.
-fn record(row: &Row<'_>) -> rusqlite::Result<CallRecord> {
+/// A row of `calls`, without what are rows of other tables.
+struct Found {
+    call: CallRecord,
+    has_verdicts: bool,
+}
+
+impl Found {
+    fn whole(self, connection: &Connection) -> rusqlite::Result<CallRecord> {
+        let Self {
+            mut call,
+            has_verdicts,
+        } = self;
+        call.attempts = attempts(connection, call.opening.id)?;
+        // Nearly no call has one: nothing is looked up for the others.
+        if has_verdicts {
+            call.verdicts = verdicts::of(connection, call.opening.id)?;
+        }
+        Ok(call)
+    }
+}
+
+fn record(row: &Row<'_>) -> rusqlite::Result<Found> {
     let id: [u8; 16] = row.get("id")?;
     let application: Option<String> = row.get("application")?;
+    let asked_model: Option<String> = row.get("asked_model")?;
     let rule: Option<String> = row.get("rule")?;
     let backend: Option<String> = row.get("backend")?;
     let first_byte_us: Option<i64> = row.get("first_byte_us")?;
     let charge_bytes: Vec<u8> = row.get("charges")?;
-    Ok(CallRecord {
+    let call = CallRecord {
         opening: Opening {
             id: CallId(u128::from_be_bytes(id)),
             at: Wall(row.get("at")?),
@@ -394,6 +413,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<CallRecord> {
                 user: row.get::<_, Option<String>>("user")?.map(Into::into),
             },
             model: text(row, "model")?.as_str().into(),
+            asked_model: asked_model.map(|name| name.as_str().into()),
             stream: row.get("stream")?,
             revision: row.get::<_, i64>("revision")?.cast_unsigned(),
             prompt_tokens: amount(row, "opening_prompt_tokens")?,
@@ -415,6 +435,11 @@ fn record(row: &Row<'_>) -> rusqlite::Result<CallRecord> {
         latency: duration(row.get("latency_us")?),
         first_byte: first_byte_us.map(duration),
         attempts: Vec::new(),
+        verdicts: Vec::new(),
+    };
+    Ok(Found {
+        call,
+        has_verdicts: row.get::<_, i64>("verdicts")? > 0,
     })
 }
 
@@ -461,7 +486,7 @@ pub(super) fn currency(code: &str) -> rusqlite::Result<Currency> {
     code.parse().map_err(|_| unreadable(code))
 }
 
-fn text(row: &Row<'_>, column: &str) -> rusqlite::Result<String> {
+pub(super) fn text(row: &Row<'_>, column: &str) -> rusqlite::Result<String> {
     row.get(column)
 }
 
@@ -469,12 +494,16 @@ fn amount(row: &Row<'_>, column: &str) -> rusqlite::Result<u64> {
     Ok(u64::try_from(row.get::<_, i64>(column)?).unwrap_or(0))
 }
 
-fn named<T: Copy>(all: &[T], name_of: fn(T) -> &'static str, name: &str) -> rusqlite::Result<T> {
+pub(super) fn named<T: Copy>(
+    all: &[T],
+    name_of: fn(T) -> &'static str,
+    name: &str,
+) -> rusqlite::Result<T> {
     let found = all.iter().copied().find(|one| name_of(*one) == name);
     found.ok_or_else(|| unreadable(name))
 }
 
-fn unreadable(what: &str) -> rusqlite::Error {
+pub(super) fn unreadable(what: &str) -> rusqlite::Error {
     let error = format!("`{what}` is not what this version writes");
     rusqlite::Error::FromSqlConversionFailure(0, Type::Text, error.into())
 }

@@ -1,6 +1,9 @@
 //! Usage by name and time: sums of days where they are there, sums of hours where they are exact,
 //! single calls where they are not.
 //!
+//! Sums know the model that answered. What a budget downgraded is moved to the model that was asked for
+//! when a report asks by that: those calls have an index of their own.
+//!
 //! Zones that are not whole hours off UTC have hours of UTC that belong to two of their days.
 
 use std::collections::BTreeMap;
@@ -48,6 +51,8 @@ pub enum UsageBy {
     Cache,
     /// The person behind the call, where a claim says who it is.
     User,
+    /// The model that the client asked for, where a budget may have had another one answer.
+    AskedModel,
 }
 
 /// Where calls of one group cost different currencies, each currency has a row, and so have the
@@ -179,6 +184,13 @@ fn rows(connection: &Connection, query: &UsageQuery) -> rusqlite::Result<Vec<Usa
         }
     }
     let mut groups = tally.groups;
+    if query.names_asked_models() {
+        // A model of which every call was asked for as another has nothing left.
+        for currencies in groups.values_mut() {
+            currencies.retain(|_, sums| *sums != UsageSums::default());
+        }
+        groups.retain(|_, currencies| !currencies.is_empty());
+    }
     if query.by.is_empty() {
         groups.entry(Vec::new()).or_default();
     }
@@ -209,6 +221,10 @@ impl UsageQuery {
         !self.every(|by| by != UsageBy::User)
     }
 
+    fn names_asked_models(&self) -> bool {
+        !self.every(|by| by != UsageBy::AskedModel)
+    }
+
     /// Of what it sums by or selects.
     fn every(&self, is: impl Fn(UsageBy) -> bool) -> bool {
         let only = self.only.iter().map(|(by, _)| *by);
@@ -229,6 +245,10 @@ enum Source {
     DailyByUser,
     Hourly,
     Calls,
+    /// Downgraded calls, under the model that answered: they are taken off.
+    Answered,
+    /// The same calls under the model that was asked for.
+    Asked,
 }
 
 impl Source {
@@ -237,8 +257,12 @@ impl Source {
             Self::Daily => "usage_daily",
             Self::DailyByUser => "usage_daily_by_user",
             Self::Hourly => "usage_hourly",
-            Self::Calls => "calls",
+            Self::Calls | Self::Answered | Self::Asked => "calls",
         }
+    }
+
+    fn is_sums(self) -> bool {
+        matches!(self, Self::Daily | Self::DailyByUser | Self::Hourly)
     }
 
     /// Sums by user have fewer names, or there would be as many of them as calls.
@@ -251,15 +275,17 @@ impl Source {
     fn column(self, by: UsageBy) -> Option<&'static str> {
         Some(match (by, self) {
             (UsageBy::Subscription, _) => "subscription",
-            (UsageBy::Application, Self::Calls) => "ifnull(application, '')",
-            (UsageBy::Application, _) => "application",
+            (UsageBy::Application, source) if source.is_sums() => "application",
+            (UsageBy::Application, _) => "ifnull(application, '')",
             (UsageBy::Product, _) => "product",
             (UsageBy::Model, _) => "model",
-            (UsageBy::Backend, Self::Calls) => "ifnull(backend, '')",
-            (UsageBy::Backend, _) => "backend",
+            (UsageBy::AskedModel, Self::Asked) => "asked_model",
+            (UsageBy::AskedModel, _) => "model",
+            (UsageBy::Backend, source) if source.is_sums() => "backend",
+            (UsageBy::Backend, _) => "ifnull(backend, '')",
             (UsageBy::Outcome, _) => "outcome",
             (UsageBy::Cache, _) => "cache",
-            (UsageBy::User, Self::Calls) => "ifnull(user, '')",
+            (UsageBy::User, Self::Calls | Self::Answered | Self::Asked) => "ifnull(user, '')",
             (UsageBy::User, Self::DailyByUser) => "user",
             // Only calls without detail are looked for there: nobody knows whose they were.
             (UsageBy::User, Self::Hourly | Self::Daily) => "''",
@@ -269,8 +295,8 @@ impl Source {
 
     fn sums(self) -> String {
         let sum = |(name, of_call): (&str, &str)| match self {
-            Self::Calls => format!(", sum({of_call})"),
             Self::Daily | Self::DailyByUser | Self::Hourly => format!(", sum({name})"),
+            Self::Calls | Self::Answered | Self::Asked => format!(", sum({of_call})"),
         };
         AMOUNTS.map(sum).concat()
     }
@@ -304,6 +330,18 @@ impl Tally<'_> {
     }
 
     fn add(&mut self, span: Span, label: &Label) -> rusqlite::Result<()> {
+        self.add_answered(span, label)?;
+        if self.query.names_asked_models() {
+            let downgraded = "asked_model IS NOT NULL AND at >= ?1 AND at < ?2";
+            for source in [Source::Answered, Source::Asked] {
+                self.add_rows(source, downgraded, &[span.from, span.to], label)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Every call under the model that answered.
+    fn add_answered(&mut self, span: Span, label: &Label) -> rusqlite::Result<()> {
         let by_user = self.query.names_users();
         let mut rest = span;
         let daily = if by_user {
@@ -386,7 +424,15 @@ impl Tally<'_> {
                 "" => None,
                 code => Some(currency(code)?),
             };
-            *group.entry(currency).or_default() += sums(row)?;
+            let group = group.entry(currency).or_default();
+            match source {
+                Source::Answered => *group = without(*group, sums(row)?),
+                Source::Daily
+                | Source::DailyByUser
+                | Source::Hourly
+                | Source::Calls
+                | Source::Asked => *group += sums(row)?,
+            }
         }
         Ok(())
     }
@@ -406,7 +452,8 @@ impl Tally<'_> {
                 | UsageBy::Backend
                 | UsageBy::Outcome
                 | UsageBy::Cache
-                | UsageBy::User => {
+                | UsageBy::User
+                | UsageBy::AskedModel => {
                     column += 1;
                     row.get(column - 1)?
                 }
@@ -430,6 +477,15 @@ fn sums(row: &Row<'_>) -> rusqlite::Result<UsageSums> {
         *amount = row.get(column)?;
     }
     Ok(UsageSums::from_amounts(amounts))
+}
+
+/// What is taken off was added before: it is of calls that the sums count.
+fn without(all: UsageSums, part: UsageSums) -> UsageSums {
+    let mut amounts = all.amounts();
+    for (amount, part) in amounts.iter_mut().zip(part.amounts()) {
+        *amount = amount.saturating_sub(part);
+    }
+    UsageSums::from_amounts(amounts)
 }
 
 /// Calls without a currency stand with those of the only one that their group has.

@@ -3,6 +3,7 @@
 mod compare;
 mod focus;
 mod output;
+mod provisioned;
 mod rows;
 mod source;
 
@@ -31,6 +32,7 @@ caches kept off the bill.
   tollgate usage --config tollgate.yaml --by user,model --only team=search --since 30d
   tollgate usage --config tollgate.yaml --by day,subscription --since 2026-11-01 --until 2026-12-01 --format csv
   tollgate usage --config tollgate.yaml --format focus-parquet --since 2026-11-01 --until 2026-12-01 --output november.parquet
+  tollgate usage --config tollgate.yaml --provisioned --since 2026-11-01 --until 2026-12-01
   tollgate usage compare --config tollgate.yaml --invoice november.csv --tolerance 1%")]
 pub struct Usage {
     #[command(subcommand)]
@@ -57,6 +59,10 @@ pub struct Usage {
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 
+    /// Add what deployments that are paid by the hour cost, by the tokens that they served
+    #[arg(long)]
+    provisioned: bool,
+
     #[command(flatten)]
     focus: focus::Options,
 }
@@ -80,6 +86,9 @@ pub enum By {
     Cache,
     /// The person behind the call, where a claim says who it is
     User,
+    /// The model that the client asked for: another than `model` where a budget downgraded the call
+    #[value(name = "asked_model", alias = "asked-model")]
+    AskedModel,
 }
 
 /// `subscription=search`
@@ -146,7 +155,11 @@ impl Usage {
             until,
             time_zone,
         };
-        let rows = ledger::usage(&opened.data_dir, &query)?;
+        let mut rows = ledger::usage(&opened.data_dir, &query)?;
+        if self.provisioned {
+            rows.extend(provisioned::rows(opened.snapshot()?, &query)?);
+            rows.sort_by(|one, other| one.by.cmp(&other.by));
+        }
         match form {
             None => output.write_all(rows::for_people(&self.by, &rows).as_bytes())?,
             Some(form) => output = rows::write(output, form, &self.by, &rows)?,
@@ -168,7 +181,10 @@ impl Usage {
             until,
             time_zone: opened.time_zone(),
         };
-        self.focus.write(output, form, &opened, &query)?.finish()?;
+        let with_provisioned = self.provisioned;
+        self.focus
+            .write(output, form, &opened, &query, with_provisioned)?
+            .finish()?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -185,7 +201,7 @@ impl Only {
                 name: name.to_owned(),
             }),
             Err(_) => Err(format!(
-                "`{by}` is none of subscription (or team), application, product, model, backend, outcome, cache, user"
+                "`{by}` is none of subscription (or team), application, product, model, backend, outcome, cache, user, asked_model"
             )),
         }
     }
@@ -204,6 +220,7 @@ impl By {
             Self::Outcome => "outcome",
             Self::Cache => "cache",
             Self::User => "user",
+            Self::AskedModel => "asked_model",
         }
     }
 
@@ -219,6 +236,7 @@ impl By {
             Self::Outcome => UsageBy::Outcome,
             Self::Cache => UsageBy::Cache,
             Self::User => UsageBy::User,
+            Self::AskedModel => UsageBy::AskedModel,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What finance does with the ledger: reports in files, and a provider's invoice laid beside it.
 
+mod budget_forecast;
 mod priced;
+mod provisioned;
 
 use std::path::{Path, PathBuf};
 use std::process::Output;

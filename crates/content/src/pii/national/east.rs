@@ -54,16 +54,8 @@ pub(super) fn birth_number(candidate: &Candidate<'_>) -> Option<Match> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::Detector;
     use super::*;
-
-    fn found(text: &str) -> Vec<(Kind, &str)> {
-        let found = Detector::default().find(text);
-        found
-            .into_iter()
-            .map(|finding| (finding.kind, &text[finding.range]))
-            .collect()
-    }
+    use crate::pii::tests::found;
 
     #[test]
     fn eastern_ids_are_found_and_one_wrong_digit_is_not() {

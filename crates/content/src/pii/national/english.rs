@@ -87,16 +87,8 @@ pub(super) fn nhs(candidate: &Candidate<'_>) -> Option<Match> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::Detector;
     use super::*;
-
-    fn found(text: &str) -> Vec<(Kind, &str)> {
-        let found = Detector::default().find(text);
-        found
-            .into_iter()
-            .map(|finding| (finding.kind, &text[finding.range]))
-            .collect()
-    }
+    use crate::pii::tests::found;
 
     #[test]
     fn ids_are_found_and_what_was_never_given_out_is_not() {

@@ -61,16 +61,8 @@ pub(super) fn tax_id(candidate: &Candidate<'_>) -> Option<Match> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::Detector;
     use super::*;
-
-    fn found(text: &str) -> Vec<(Kind, &str)> {
-        let found = Detector::default().find(text);
-        found
-            .into_iter()
-            .map(|finding| (finding.kind, &text[finding.range]))
-            .collect()
-    }
+    use crate::pii::tests::found;
 
     #[test]
     fn french_ids_are_found_and_one_wrong_digit_is_not() {
@@ -80,8 +72,7 @@ mod tests {
             "1 84 12 2A 451 089 05",
         ] {
             let text = format!("n° sécu {nir}");
-            let digits = Detector::default().find(&text);
-            assert_eq!(digits.len(), usize::from(is_valid(nir)), "{nir}");
+            assert_eq!(found(&text).len(), usize::from(is_valid(nir)), "{nir}");
         }
         assert_eq!(
             found("numéro fiscal 3023217600053"),

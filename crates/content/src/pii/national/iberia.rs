@@ -83,16 +83,8 @@ pub(super) fn nif(candidate: &Candidate<'_>) -> Option<Match> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::Detector;
     use super::*;
-
-    fn found(text: &str) -> Vec<(Kind, &str)> {
-        let found = Detector::default().find(text);
-        found
-            .into_iter()
-            .map(|finding| (finding.kind, &text[finding.range]))
-            .collect()
-    }
+    use crate::pii::tests::found;
 
     #[test]
     fn iberian_ids_are_found_and_one_wrong_character_is_not() {

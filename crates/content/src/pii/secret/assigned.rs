@@ -163,15 +163,7 @@ fn reads_as_word(value: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::Detector;
-
-    fn found(text: &str) -> Vec<&str> {
-        let found = Detector::default().find(text);
-        found
-            .into_iter()
-            .map(|finding| &text[finding.range])
-            .collect()
-    }
+    use crate::pii::tests::values as found;
 
     #[test]
     fn what_is_called_a_secret_is_one() {

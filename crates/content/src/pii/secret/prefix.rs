@@ -140,15 +140,7 @@ fn looks_random(rest: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::Detector;
-
-    fn found(text: &str) -> Vec<&str> {
-        let found = Detector::default().find(text);
-        found
-            .into_iter()
-            .map(|finding| &text[finding.range])
-            .collect()
-    }
+    use crate::pii::tests::values as found;
 
     #[test]
     fn keys_are_found_by_their_prefix() {

@@ -74,15 +74,7 @@ pub(super) fn is_placeholder(value: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::Detector;
-
-    fn found(text: &str) -> Vec<&str> {
-        let found = Detector::default().find(text);
-        found
-            .into_iter()
-            .map(|finding| &text[finding.range])
-            .collect()
-    }
+    use crate::pii::tests::values as found;
 
     #[test]
     fn a_url_with_a_password_is_found_up_to_its_host() {

@@ -231,3 +231,16 @@ proptest! {
         prop_assert_eq!(content(&run(&events)), pieces.concat().to_uppercase());
     }
 }
+
+#[test]
+fn what_was_held_back_when_a_provider_was_cut_is_an_event_of_its_own() {
+    let whole = delta("cut");
+    let torn = whole.trim_end();
+    let sent = run(&[torn]);
+    let events: Vec<&str> = sent
+        .split("\n\n")
+        .filter(|event| !event.is_empty())
+        .collect();
+    assert_eq!(events.len(), 2, "{sent}");
+    assert_eq!(content(&sent), "CUT");
+}

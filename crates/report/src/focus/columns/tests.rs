@@ -30,6 +30,7 @@ fn charge(meter: Meter, quantity: u64, prices: Option<Prices>, backend: bool) ->
         product: "standard".to_owned(),
         application: Some("=cmd|'/c calc'!A0".to_owned()),
         model: "gpt-4o".to_owned(),
+        asked_model: Some("o3".to_owned()),
         backend: backend.then(|| "eastus".to_owned()),
         provider: Provider::of_backend("eastus", Some("eastus.openai.azure.com")),
         meter,
@@ -152,7 +153,7 @@ fn a_charge_reads_as_it_was_made() {
     assert_eq!(text("ResourceId"), "backends/eastus/models/gpt-4o");
     assert_eq!(
         text("Tags"),
-        r#"{"tollgate:application":"=cmd|'/c calc'!A0","tollgate:product":"standard"}"#
+        r#"{"tollgate:application":"=cmd|'/c calc'!A0","tollgate:asked_model":"o3","tollgate:product":"standard"}"#
     );
 }
 

@@ -35,6 +35,7 @@ fn call(usage: Usage, amount: i64) -> Call {
             product: "standard".to_owned(),
             application: None,
             model: "gpt-4o".to_owned(),
+            asked_model: None,
             backend: Some("eastus".to_owned()),
         },
         usage,

@@ -10,7 +10,7 @@ use super::super::samples::any_record;
 use super::super::sums::{Sums, UsageSums, hour_of};
 use super::*;
 
-const ALL: [UsageBy; 10] = [
+const ALL: [UsageBy; 11] = [
     UsageBy::Subscription,
     UsageBy::Application,
     UsageBy::Product,
@@ -21,6 +21,7 @@ const ALL: [UsageBy; 10] = [
     UsageBy::Outcome,
     UsageBy::Cache,
     UsageBy::User,
+    UsageBy::AskedModel,
 ];
 /// Off UTC by nothing, an hour, half an hour, a quarter, and by half an hour in summer only.
 const ZONES: [&str; 5] = [
@@ -32,13 +33,15 @@ const ZONES: [&str; 5] = [
 ];
 
 /// Names that samples have.
-const NAMED: [(UsageBy, &str); 6] = [
+const NAMED: [(UsageBy, &str); 8] = [
     (UsageBy::Subscription, "team-1"),
     (UsageBy::Application, "name-0"),
     (UsageBy::Model, "model-2"),
     (UsageBy::Backend, ""),
     (UsageBy::Cache, "off"),
     (UsageBy::User, "name-1"),
+    (UsageBy::AskedModel, "name-2"),
+    (UsageBy::AskedModel, "model-0"),
 ];
 
 fn any_query() -> impl Strategy<Value = UsageQuery> {
@@ -83,6 +86,11 @@ fn name(record: &CallRecord, by: UsageBy, query: &UsageQuery) -> String {
         UsageBy::Outcome => record.outcome.as_str().to_owned(),
         UsageBy::Cache => record.cache.as_str().to_owned(),
         UsageBy::User => opening.who.user.as_deref().unwrap_or_default().to_owned(),
+        UsageBy::AskedModel => opening
+            .asked_model
+            .as_ref()
+            .unwrap_or(&opening.model)
+            .to_string(),
     }
 }
 
@@ -132,11 +140,13 @@ proptest! {
         }
         database.apply(late.iter(), &[], None, sum_up).unwrap();
         database.sum_up().unwrap();
-        // Without detail, they count where their hour starts, and nobody knows whose they were.
+        // Without detail, they count where their hour starts, and nobody knows whose they were
+        // or what they had asked for.
         let mut sums = Sums::default();
         let folded: Vec<_> = folded.into_iter().map(|mut record| {
             record.opening.at = hour_of(record.opening.at);
             record.opening.who.user = None;
+            record.opening.asked_model = None;
             sums.add(&record);
             record
         }).collect();

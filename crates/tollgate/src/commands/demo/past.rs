@@ -88,6 +88,7 @@ fn append(
                 user: None,
             },
             model: "gpt-4o".into(),
+            asked_model: None,
             stream: false,
             revision: 0,
             prompt_tokens: tokens,
@@ -111,6 +112,7 @@ fn append(
         saved: Nanos(0),
         latency: Duration::from_millis(800),
         first_byte: None,
+        verdicts: Vec::new(),
         attempts: Vec::new(),
     };
     ledger.append(None, record);

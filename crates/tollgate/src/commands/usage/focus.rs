@@ -67,6 +67,7 @@ impl Options {
         format: report::Format,
         opened: &Opened,
         query: &ChargedQuery,
+        with_provisioned: bool,
     ) -> Result<W> {
         if !self.allow_unpriced {
             refuse_unpriced(opened, query)?;
@@ -121,6 +122,12 @@ impl Options {
         for adjustment in adjustments(opened, query, &directory)? {
             writer.row(&adjustment.row(version, &issuer))?;
         }
+        if with_provisioned {
+            let charges = super::provisioned::charges(opened.snapshot()?, query, &directory)?;
+            for charge in charges {
+                writer.row(&charge.row(version, &issuer))?;
+            }
+        }
         if unpriced > 0 {
             print::error(&format!(
                 "tollgate: {} calls have no price: their rows say UNPRICED, and their cost is missing\n",
@@ -165,6 +172,7 @@ fn adjustments(
                 product: adjustment.product.to_string(),
                 application: named(adjustment.application),
                 model: adjustment.model.to_string(),
+                asked_model: None,
                 backend,
             },
             currency: adjustment.currency,
@@ -238,6 +246,7 @@ fn into_call(call: ChargedCall) -> Call {
         product,
         application,
         model,
+        asked_model,
         backend,
         usage,
         is_estimated,
@@ -263,6 +272,7 @@ fn into_call(call: ChargedCall) -> Call {
             product,
             application,
             model,
+            asked_model,
             backend,
         },
         usage,

@@ -61,7 +61,7 @@ pub fn add_unpriced(dir: &Path) {
     ledger.close();
 }
 
-fn call(number: i64, price: &PriceId) -> CallRecord {
+pub fn call(number: i64, price: &PriceId) -> CallRecord {
     let at = Wall(NOVEMBER + number % 3 * 24 * HOUR + number * HOUR / 4);
     let prompt = 1_000 + 7 * number.unsigned_abs();
     let is_batch = number % 5 == 0;
@@ -111,6 +111,7 @@ fn call(number: i64, price: &PriceId) -> CallRecord {
                 user: None,
             },
             model: "gpt-4o".into(),
+            asked_model: None,
             stream: false,
             revision: 1,
             prompt_tokens: prompt,
@@ -127,6 +128,7 @@ fn call(number: i64, price: &PriceId) -> CallRecord {
         saved: Nanos::ZERO,
         latency: Duration::from_millis(800),
         first_byte: None,
+        verdicts: Vec::new(),
         attempts: vec![attempt],
     }
 }
