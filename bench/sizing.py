@@ -27,7 +27,7 @@ import time
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from run import ROOT, Processes, cpu_model, cpu_seconds, free_port, wait_for  # noqa: E402
+from run import ROOT, Processes, cpu_model, cpu_seconds, free_port, release_folder, wait_for, with_binaries  # noqa: E402
 
 PROXY_CORE, LOAD_CORE = "0", "1"
 SIZES = {"small": (10, 10, 1), "large": (10_000, 1_000, 100)}
@@ -64,14 +64,14 @@ def main():
 
 
 def parse():
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
+    target = release_folder()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tollgate", default=target / "tollgate", help="the gateway's binary")
     parser.add_argument("--upstream", default=target / "bench-upstream", help="the provider's binary")
     parser.add_argument("--seconds", type=float, default=8, help="of load on each size (default 8)")
     parser.add_argument("--starts", type=int, default=5, help="starts of each size; the median counts (default 5)")
     parser.add_argument("--write", action="store_true", help="write docs/sizing.md")
-    return parser.parse_args()
+    return with_binaries(parser.parse_args(), "tollgate", "upstream")
 
 
 def key_of(number):
