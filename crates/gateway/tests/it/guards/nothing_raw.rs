@@ -9,13 +9,13 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http::Request;
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use memchr::memmem;
 use serde_json::json;
 
 use crate::scripted::{Answer, Backend, DONE, USAGE};
 use crate::sinks::{eventually, receiver::Receiver};
-use crate::stage::Stage;
+use crate::stage::{Stage, Told};
 
 const CALLS: usize = 10_000;
 
@@ -173,16 +173,16 @@ fn files(dir: &Path, into: &mut Vec<(String, Vec<u8>)>) {
 }
 
 fn assert_nothing_raw(place: &str, bytes: &[u8]) {
-    for (value, part) in PLANTED {
-        for needle in [value, part] {
-            let found = memmem::find(bytes, needle.as_bytes());
-            assert!(found.is_none(), "{place} holds {needle:?} at {found:?}");
-        }
+    for (_, part) in PLANTED {
+        let found = memmem::find(bytes, part.as_bytes());
+        assert!(found.is_none(), "{place} holds {part:?} at {found:?}");
     }
 }
 
 #[tokio::test]
 async fn nothing_raw_is_written_anywhere_and_none_of_it_reaches_the_provider() {
+    // Where a part is found, so is whatever holds it.
+    assert!(PLANTED.iter().all(|(value, part)| value.contains(part)));
     let calls = std::env::var("TOLLGATE_CALLS").map_or(CALLS, |calls| calls.parse().unwrap());
     let log = Log::default();
     let writer = log.clone();
@@ -217,7 +217,7 @@ async fn nothing_raw_is_written_anywhere_and_none_of_it_reaches_the_provider() {
         });
         let response = stage.begin(request(number, action)).await;
         refused += usize::from(response.status() == 400);
-        let told = response.into_body().collect().await.unwrap().to_bytes();
+        let told = Told::read(response).await.body;
         if action == "mask" {
             masked += usize::from(memmem::find(&told, b"quixote").is_some());
         } else {
