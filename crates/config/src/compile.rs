@@ -71,7 +71,8 @@ pub(crate) fn compile(
     let alerting = alert::alerting(notify.items, alerts.items, problems);
 
     let backends = backend::backends(backends.items, problems);
-    let models = model::models(pools.items, models.items, &backends, problems);
+    backend::check_members(&pools.items, &models.items, &backends, problems);
+    let models = model::models(pools.items, models.items, &backends.models, problems);
 
     let common = budget::Common {
         models: &models,
@@ -95,7 +96,7 @@ pub(crate) fn compile(
             )
         })
         .collect();
-    let guards = guard::guards(&Scope::Global, guards, None, limits.problems);
+    let guards = guard::guards(&Scope::Global, guards, None, &backends, limits.problems);
     let issuers_are_declared = !identity.jwt.items.is_empty() || !identity.jwt.is_whole;
     let products = product::products(
         products.items,
@@ -103,6 +104,7 @@ pub(crate) fn compile(
         issuers_are_declared,
         dimensions.as_ref(),
         guards.as_ref(),
+        &backends,
         &mut limits,
     );
 
@@ -139,6 +141,7 @@ pub(crate) fn compile(
                     &Scope::Subscription(id.id.clone()),
                     own_guards,
                     granted.product.guards.as_ref(),
+                    &backends,
                     limits.problems,
                 ),
             };
@@ -156,7 +159,7 @@ pub(crate) fn compile(
         .collect();
     let priced = price::Compiled {
         models: &models,
-        backends: &backends,
+        backends: &backends.models,
         products: products.values().map(|product| &**product).collect(),
         subscriptions: compiled.values().map(|of| &**of).collect(),
     };
@@ -169,7 +172,7 @@ pub(crate) fn compile(
         keys,
         products,
         models,
-        backends,
+        backends: backends.models,
         limits: global,
         budgets: budgets.into_iter().map(|budget| budget.keyed).collect(),
         application_limits,

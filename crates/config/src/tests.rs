@@ -4,6 +4,7 @@ mod alerts;
 mod auth;
 mod budgets;
 mod guards;
+mod judges;
 mod keys;
 mod listen;
 mod meaning;
@@ -17,6 +18,7 @@ use super::*;
 const EXAMPLE: &str = include_str!("../../../examples/tollgate.yaml");
 const SELF_HOSTED: &str = include_str!("../../../examples/self-hosted.yaml");
 const AZURE_IDENTITIES: &str = include_str!("../../../examples/azure-identities.yaml");
+const GUARDS: &str = include_str!("../../../examples/guards.yaml");
 const SINKS: &str = include_str!("../../../examples/sinks.yaml");
 
 /// A gateway with one of everything.

@@ -136,7 +136,14 @@ impl Gateway {
         let guarded = match &caller.subscription.guards {
             None => None,
             Some(guards) => {
-                let judged = guards::judge_prompt(self, guards, call, held, verdicts);
+                let judged = guards::judge_prompt(
+                    self,
+                    guards,
+                    (&*caller, &facts.origin),
+                    call,
+                    held,
+                    verdicts,
+                );
                 Some(Box::pin(judged).await?)
             }
         };

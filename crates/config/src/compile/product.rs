@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use domain::{ModelName, ProductId, Scope};
 
+use super::backend::Backends;
 use super::limit::{LimitCompiler, unbounded};
 use super::{guard, telemetry};
 use crate::file::product::{self, Credential};
@@ -23,6 +24,7 @@ pub(super) fn products(
     issuers_are_declared: bool,
     default_dimensions: Option<&Arc<Dimensions>>,
     default_guards: Option<&Arc<Guards>>,
+    backends: &Backends,
     limits: &mut LimitCompiler<'_>,
 ) -> HashMap<ProductId, Granted> {
     let mut products = HashMap::new();
@@ -77,6 +79,7 @@ pub(super) fn products(
                 &Scope::Product(id.clone()),
                 guards,
                 default_guards,
+                backends,
                 limits.problems,
             ),
             id: id.clone(),
