@@ -9,7 +9,7 @@ use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
 use simulator::{Behaviour, Running, Simulator};
 
-use super::streams::{DELTA_STOP, delta, said};
+use super::streams::{DELTA_STOP, arguments, delta, said};
 use super::{asking, saying, verdicts};
 use crate::scripted::{Answer, Backend, DONE, USAGE, dead_address};
 use crate::stage::{KEY, Stage, Told, reported, request};
@@ -763,4 +763,36 @@ async fn presidio_can_block_and_goes_by_on_error_too() {
         let record = stage.record().await;
         assert_eq!(verdicts(&record)[0].4.as_deref(), Some("unreadable answer"));
     }
+}
+
+#[tokio::test]
+async fn harm_in_a_streams_tool_arguments_is_found_behind_escapes_too() {
+    let judge = judge(Behaviour::default()).await;
+    let text = r#"{"note":"ha\u0072m\u002dhate-6"}"#;
+    for chars in [1, 5, 1_000] {
+        let all: Vec<char> = text.chars().collect();
+        let pieces = all
+            .chunks(chars)
+            .map(|piece| piece.iter().collect::<String>());
+        let mut events: Vec<String> = pieces.map(|piece| arguments(&piece)).collect();
+        events.extend([DELTA_STOP, USAGE, DONE].map(str::to_owned));
+        let (stage, _model) = stage(&judge, &in_windows("block"), streaming(&events)).await;
+        let told = stage.call(streamed()).await;
+        assert!(told.text().contains("content_filter"), "{}", told.text());
+        assert!(!told.text().contains("hate-6"), "{}", told.text());
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_while_a_window_is_judged_is_billed_for_what_came() {
+    let judge = judge(Behaviour::default()).await;
+    let all = events(&"all fine here and there. ".repeat(40), 50);
+    let (stage, _model) = stage(&judge, &in_windows("block"), streaming(&all)).await;
+    let mut body = stage.begin(streamed()).await.into_body();
+    assert!(body.frame().await.unwrap().is_ok());
+    drop(body);
+    let record = stage.record().await;
+    assert_eq!(record.outcome, Outcome::HungUp);
+    assert!(record.metered.usage().completion > 0);
+    assert!(record.verdicts.is_empty());
 }
