@@ -39,7 +39,6 @@ pub struct Serve {
 impl Serve {
     pub async fn run(self) -> Result<ExitCode> {
         self.log.start()?;
-        forbid_core_dumps();
         // Before anything is opened, so that no signal finds the process without an ear.
         let mut signals = Signals::listen()?;
         let mut loader = Loader::new(self.config);
@@ -71,28 +70,6 @@ impl Serve {
         }
     }
 }
-
-/// A core dump would hold prompts, answers and credentials as they were in memory.
-#[cfg(unix)]
-fn forbid_core_dumps() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
-    // One byte is less than any dump. Linux pipes dumps to a handler whatever the limit is, zero too,
-    // and leaves it where the limit is one.
-    let limit = Rlimit {
-        current: Some(1),
-        maximum: Some(1),
-    };
-    let is_off = getrlimit(Resource::Core).maximum == Some(0);
-    if let Err(error) = setrlimit(Resource::Core, limit)
-        && !is_off
-    {
-        tracing::warn!(%error, "core dumps cannot be turned off");
-    }
-}
-
-#[cfg(not(unix))]
-fn forbid_core_dumps() {}
 
 /// All or nothing: a configuration with problems leaves the one in force.
 async fn apply(service: &Service, change: Change) {

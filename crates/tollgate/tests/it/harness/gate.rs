@@ -148,16 +148,6 @@ impl Gate {
         kibibytes.trim().parse::<u64>().unwrap() * 1024
     }
 
-    /// Bytes of a core dump that the process may leave, now and after it raised its limit.
-    pub fn core_bytes_max(&self) -> Vec<String> {
-        let id = self.process.as_ref().unwrap().id();
-        let limits = std::fs::read_to_string(format!("/proc/{id}/limits")).unwrap();
-        let mut lines = limits.lines();
-        let line = lines.find_map(|line| line.strip_prefix("Max core file size"));
-        let words = line.unwrap().split_whitespace().take(2);
-        words.map(str::to_owned).collect()
-    }
-
     /// Waits until that many calls are on the ledger, and fails if there are more.
     pub async fn all_records(&self, count: usize) -> Vec<CallRecord> {
         let records = eventually("every call's record", async || {
