@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use domain::{ModelName, ProductId, Scope};
 
+use super::audit::{Audits, Ruled};
 use super::limit::{LimitCompiler, unbounded};
 use super::telemetry;
 use crate::file::product::{self, Credential};
@@ -15,6 +16,8 @@ use crate::snapshot::{Dimensions, Model, Product, Require};
 pub(super) struct Granted {
     pub product: Arc<Product>,
     pub unbounded: Vec<ModelName>,
+    /// Its own rule, else the configuration's.
+    pub audit: Option<Ruled>,
 }
 
 pub(super) fn products(
@@ -22,6 +25,7 @@ pub(super) fn products(
     models: &HashMap<ModelName, Arc<Model>>,
     issuers_are_declared: bool,
     default_dimensions: Option<&Arc<Dimensions>>,
+    (audits, default_audit): (&mut Audits, Option<&Ruled>),
     limits: &mut LimitCompiler<'_>,
 ) -> HashMap<ProductId, Granted> {
     let mut products = HashMap::new();
@@ -33,6 +37,7 @@ pub(super) fn products(
             require,
             application,
             metrics,
+            audit,
             // `price::written` has read these.
             prices: _,
             limit_lists,
@@ -64,6 +69,12 @@ pub(super) fn products(
         let field = format!("products[{id}].metrics.dimensions");
         let dimensions = telemetry::dimensions(&field, &metrics.dimensions, limits.problems)
             .or_else(|| default_dimensions.cloned());
+        let audit = audits.rule(
+            &Scope::Product(id.clone()),
+            audit,
+            default_audit,
+            limits.problems,
+        );
         let product = Product {
             dimensions,
             name: name.map_or_else(|| id.to_string(), |name| name.text),
@@ -78,6 +89,7 @@ pub(super) fn products(
             Granted {
                 product: Arc::new(product),
                 unbounded,
+                audit,
             },
         );
     }

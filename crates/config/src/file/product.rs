@@ -2,6 +2,7 @@
 
 use domain::{ModelName, ProductId};
 
+use super::audit::Audit;
 use super::limit::LimitLists;
 use super::price::ScopedPrice;
 use super::telemetry::ProductMetrics;
@@ -22,6 +23,8 @@ section! {
         pub application: Option<ApplicationSource>,
         /// Token metrics by dimensions of this product's own.
         pub metrics: ProductMetrics = "{}",
+        /// What is kept of calls. Without it, as the top level says.
+        pub audit: Option<Placed<Audit>>,
         /// Prices and percentages for its subscriptions.
         pub prices: List<Placed<ScopedPrice>> = "[]",
         ..limit_lists: LimitLists,

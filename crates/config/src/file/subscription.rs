@@ -2,6 +2,7 @@
 
 use domain::{ApplicationName, ProductId, SubscriptionId};
 
+use super::audit::Audit;
 use super::limit::LimitLists;
 use super::price::ScopedPrice;
 use crate::read::{Declared, KeyText, List, Placed, Reference, Text, section, words};
@@ -22,6 +23,8 @@ section! {
         pub state: SubscriptionState = "active",
         /// Its keys. `tollgate keys create` makes keys outside the file.
         pub keys: Keys = "{}",
+        /// What is kept of calls. Without it, as its product says.
+        pub audit: Option<Placed<Audit>>,
         /// Prices and percentages agreed on with it.
         pub prices: List<Placed<ScopedPrice>> = "[]",
         ..limit_lists: LimitLists,
@@ -50,6 +53,8 @@ section! {
     pub struct Application {
         /// The application's name, as its key, token or header says.
         pub name: Declared<ApplicationName>,
+        /// What is kept of calls, whatever the subscription says.
+        pub audit: Option<Placed<Audit>>,
         ..limit_lists: LimitLists,
     }
 }
