@@ -210,8 +210,9 @@ impl<'a> Path<'a> {
     fn walk(&mut self, at: Wall, share: f64, time_zone: &TimeZone) {
         let hour = season::hour(at, time_zone);
         let ahead = hour.day - self.level.last_day;
-        let weight = share * self.season.weight(hour);
-        self.expected += weight * self.level.on(ahead);
+        // Errors grow with what is spent.
+        let weight = share * self.season.weight(hour) * self.level.grown(ahead);
+        self.expected += weight * self.level.value;
         self.weight += weight;
         self.by_weekday[hour.weekday] += weight;
         if self.day.0 == hour.day {

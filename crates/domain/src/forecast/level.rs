@@ -10,17 +10,21 @@ const TREND_HALF_LIFE_DAYS: f64 = 14.0;
 /// Days before a trend is looked for.
 const TREND_DAYS_MIN: usize = 14;
 /// Of a slope, in its own errors squared: what is shrunk to nothing because it may be chance.
-const CHANCE: f64 = 2.0;
+const CHANCE: f64 = 1.0;
 /// A slope this many times its own error is told as a trend.
 const TREND_CERTAINTY: f64 = 2.5;
-/// Of the level a day, either way, before a trend can be seen: spend does not stand still.
-const DRIFT: f64 = 0.01;
+/// Of the level a day, either way, where no trend is seen: spend does not stand still.
+const DRIFT: f64 = 0.0025;
+/// The same while too few days are known for a trend to be looked for.
+const UNSEEN_DRIFT: f64 = 0.015;
 /// Of the slope, from day to day: growth does not go on for ever.
-const DAMPING: f64 = 0.98;
+const DAMPING: f64 = 0.985;
 /// Of the slope: whether growth goes on is another question than whether there was any.
-const DOUBT: f64 = 0.35;
+const DOUBT: f64 = 0.5;
 /// A day's growth, either way: what doubles within two weeks is a new level, not a trend.
 const GROWTH_MAX: f64 = 0.05;
+/// A day of long ago counts at most so many times what it strayed, however little was spent then.
+const STRAY_MAX: f64 = 5.0;
 /// A day this many errors off counts as that far: one batch run is no new level.
 const OUTLIER: f64 = 4.0;
 
@@ -61,7 +65,7 @@ impl Level {
         // Days that are alike to the cent, or only one of them, are no promise.
         let least = if days.len() < 7 { 0.25 } else { 0.03 };
         let day_error = line.day_error(&points).max(least * line.value.max(mean));
-        let persistence = persistence(&points, &line);
+        let persistence = line.persistence(&points);
         let known = line.known_days.max(1.0);
         let last_day = days.last().map_or(0, |day| day.day);
         Self {
@@ -71,18 +75,18 @@ impl Level {
             last_day,
             days: u32::try_from(days.len()).unwrap_or(u32::MAX),
             day_error: day_error * persistence,
-            level_error: day_error * persistence / known.sqrt(),
+            level_error: (day_error * persistence / known.sqrt()).hypot(line.value_doubt),
             trend_error: line.slope_error,
             caution: 1.0 + 2.0 / (count + 1.0),
         }
     }
 
-    /// A mean day, so many days after the last that is known.
-    pub fn on(&self, days_ahead: i32) -> f64 {
+    /// How many times the last known day's level it is so many days later.
+    pub fn grown(&self, days_ahead: i32) -> f64 {
         let ahead = f64::from(days_ahead.max(0));
         // The sum of a geometric series.
         let damped = DAMPING * (1.0 - DAMPING.powf(ahead)) / (1.0 - DAMPING);
-        self.value * (self.growth * damped).exp()
+        (self.growth * damped).exp()
     }
 }
 
@@ -120,6 +124,8 @@ struct Line {
     slope: f64,
     bend: f64,
     slope_error: f64,
+    /// How far the value may be off because the slope was not believed.
+    value_doubt: f64,
     has_trend: bool,
     /// How many days of equal weight would tell as much.
     known_days: f64,
@@ -138,6 +144,7 @@ impl Line {
             slope: 0.0,
             bend: 0.0,
             slope_error: 0.0,
+            value_doubt: 0.0,
             has_trend: false,
             known_days: points.len() as f64,
         }
@@ -155,18 +162,19 @@ impl Line {
             return flat;
         };
         // A slope is believed as far as it is more than chance.
-        let certainty = (sloped.slope / sloped.slope_error.max(f64::MIN_POSITIVE)).abs();
+        let slope_error = sloped.slope_error * sloped.persistence(points);
+        let certainty = (sloped.slope / slope_error.max(f64::MIN_POSITIVE)).abs();
         let share = 1.0 - CHANCE / (certainty * certainty).max(CHANCE);
         let between = |flat: f64, sloped: f64| flat + share * (sloped - flat);
         Self {
             value: between(flat.value, sloped.value).max(0.0),
             slope: share * sloped.slope,
             bend: sloped.bend,
-            slope_error: sloped
-                .slope_error
+            slope_error: slope_error
                 .hypot((1.0 - share) * sloped.slope)
                 .hypot(DOUBT * sloped.slope)
-                .max(DRIFT / 2.0 * flat.value),
+                .max(DRIFT * flat.value),
+            value_doubt: (1.0 - share) * (sloped.value - flat.value).abs(),
             has_trend: certainty > TREND_CERTAINTY,
             known_days: between(flat.known_days, sloped.known_days),
         }
@@ -187,7 +195,8 @@ impl Line {
             value,
             slope: 0.0,
             bend: 0.0,
-            slope_error: DRIFT * value,
+            slope_error: UNSEEN_DRIFT * value,
+            value_doubt: 0.0,
             has_trend: false,
             known_days: if squares > 0.0 {
                 weights * weights / squares
@@ -224,6 +233,7 @@ impl Line {
             slope,
             bend,
             slope_error: 0.0,
+            value_doubt: 0.0,
             has_trend: true,
             // The value stands at the line's end, where it is known least: a quarter as well.
             known_days: weights * weights / squares / 4.0,
@@ -243,11 +253,18 @@ impl Line {
         (self.slope / self.value).clamp(-GROWTH_MAX, GROWTH_MAX)
     }
 
+    /// How far a day strays, if it were one of the last: days stray by a share of what is usual then.
+    fn stray(&self, point: &Point) -> f64 {
+        let level = self.value + self.slope * bent(point.x, self.bend);
+        let grown = self.value / level.max(self.value / STRAY_MAX).max(f64::MIN_POSITIVE);
+        (point.total - self.at(point)) * grown
+    }
+
     /// Standard deviation of a day of weight 1.
     fn day_error(&self, points: &[Point]) -> f64 {
         let (mut errors, mut factors) = (0.0, 0.0);
         for point in points {
-            errors += (point.total - self.at(point)).powi(2);
+            errors += self.stray(point).powi(2);
             factors += point.factor * point.factor;
         }
         let unknowns = if self.has_trend { 2.0 } else { 1.0 };
@@ -267,19 +284,22 @@ impl Line {
             .collect();
         1.4826 * median(&mut errors)
     }
-}
 
-/// How much further sums stray because a dear day is followed by another: 1 if it is not.
-fn persistence(points: &[Point], line: &Line) -> f64 {
-    let errors: Vec<f64> = points
-        .iter()
-        .map(|point| point.total - line.at(point))
-        .collect();
-    let squares: f64 = errors.iter().map(|error| error * error).sum();
-    if errors.len() < 7 || squares <= 0.0 {
-        return 1.0;
+    /// How much further sums stray because a dear day is followed by another: 1 if it is not.
+    fn persistence(&self, points: &[Point]) -> f64 {
+        let errors: Vec<f64> = points
+            .iter()
+            .filter(|point| point.factor > 0.05)
+            .map(|point| self.stray(point) / point.factor)
+            .collect();
+        let squares: f64 = errors.iter().map(|error| error * error).sum();
+        if errors.len() < 7 || squares <= 0.0 {
+            return 1.0;
+        }
+        let products: f64 = errors.windows(2).map(|pair| pair[0] * pair[1]).sum();
+        let seen = products / squares;
+        // What a line was fitted to looks less alike than it is (Kendall's correction).
+        let correlation = (seen + (1.0 + 4.0 * seen) / errors.len() as f64).clamp(0.0, 0.7);
+        ((1.0 + correlation) / (1.0 - correlation)).sqrt()
     }
-    let products: f64 = errors.windows(2).map(|pair| pair[0] * pair[1]).sum();
-    let correlation = (products / squares).clamp(0.0, 0.7);
-    ((1.0 + correlation) / (1.0 - correlation)).sqrt()
 }

@@ -172,6 +172,48 @@ struct Score {
     width: f64,
 }
 
+/// 200 teams, each with a pattern of weekdays, a trend and noise of its own, known for two to eight
+/// weeks and asked on some day of September.
+#[test]
+fn four_of_five_months_end_within_the_interval() {
+    const TEAMS: u64 = 200;
+    let (start, end) = (midnight("2026-09-01"), midnight("2026-10-01"));
+    let (mut within, mut below, mut above, mut width) = (0, 0, 0, 0.0);
+    for team in 0..TEAMS {
+        let mut dice = Dice(team * 104_729 + 5);
+        let mut between = |low: f64, high: f64| low + (high - low) * dice.uniform();
+        let shape = Shape {
+            name: "of its own",
+            weekend: between(0.1, 1.0),
+            office_hours: between(0.0, 1.0) < 0.5,
+            growth: between(-0.1, 0.15),
+            day_noise: between(0.05, 0.3),
+            memory: between(0.0, 0.5),
+            hour_noise: 0.2,
+        };
+        let from = Wall(start.0 - between(2.0, 8.9) as i64 * 7 * 24 * HOUR_MS);
+        let now = Wall(start.0 + between(1.0, 24.0) as i64 * 24 * HOUR_MS);
+        let hours = series(shape, from, end, &mut dice);
+        let begun = ((start.0 - from.0) / HOUR_MS) as usize;
+        let actual = sum(&hours[begun..]);
+        let told = known(asked(&hours, from, now, Nanos(i64::MAX), Period::Month));
+        width += (told.high.0 - told.low.0) as f64 / actual.0 as f64;
+        match actual {
+            actual if actual < told.low => below += 1,
+            actual if actual > told.high => above += 1,
+            _ => within += 1,
+        }
+    }
+    let seen = format!(
+        "{within} of {TEAMS} within, {below} below, {above} above, mean width {:.0}%",
+        width / TEAMS as f64 * 100.0
+    );
+    println!("{seen}");
+    assert!((140..=180).contains(&within), "{seen}");
+    // Nor is the middle far off to one side.
+    assert!(below <= 40 && above <= 40, "{seen}");
+}
+
 /// Months of September with so many weeks known before it, asked on one day.
 fn score(shape: Shape, weeks_before: i64, day: &str) -> Score {
     const RUNS: u64 = 40;
@@ -226,7 +268,7 @@ fn forecasts_are_as_good_as_the_page_says() {
             // What the page promises.
             if weeks > 0 {
                 let about = format!("{} {weeks} {day}", shape.name);
-                let least = if shape.growth > 0.0 { 0.5 } else { 0.7 };
+                let least = if shape.growth > 0.0 { 0.65 } else { 0.7 };
                 bounds.push((about, within >= least && error <= 0.18));
             }
         }

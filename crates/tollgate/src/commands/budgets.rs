@@ -1,6 +1,7 @@
 //! `tollgate budgets`: how full budgets are, and temporary raises. A running gateway takes raises up
 //! within a second or two.
 
+mod forecast;
 mod rows;
 
 use std::path::{Path, PathBuf};
@@ -28,10 +29,11 @@ use crate::table::Format;
 A raise adds to a budget's amount until it ends, in every period that it reaches into. It is kept
 with who granted it and why. The file's amount stays what it is.
 
-  tollgate budgets list   --config tollgate.yaml
-  tollgate budgets show   --config tollgate.yaml search-month
-  tollgate budgets raise  --config tollgate.yaml search-month --by 100 --until 2026-12-01 --reason \"launch week\"
-  tollgate budgets cancel --config tollgate.yaml 7")]
+  tollgate budgets list     --config tollgate.yaml
+  tollgate budgets show     --config tollgate.yaml search-month
+  tollgate budgets forecast --config tollgate.yaml
+  tollgate budgets raise    --config tollgate.yaml search-month --by 100 --until 2026-12-01 --reason \"launch week\"
+  tollgate budgets cancel   --config tollgate.yaml 7")]
 pub struct Budgets {
     #[command(subcommand)]
     task: Task,
@@ -43,6 +45,8 @@ enum Task {
     List(List),
     /// Show one budget: its rule, its counters, and all of its raises
     Show(Show),
+    /// Say what each budget will have cost when its period ends, and when it is used up
+    Forecast(forecast::Forecast),
     /// Grant more money until a date
     Raise(Raise),
     /// End a raise before its time
@@ -115,6 +119,7 @@ impl Budgets {
         match self.task {
             Task::List(list) => list.run(),
             Task::Show(show) => show.run(),
+            Task::Forecast(forecast) => forecast.run(),
             Task::Raise(raise) => raise.run(),
             Task::Cancel(cancel) => cancel.run(),
         }?;

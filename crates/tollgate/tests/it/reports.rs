@@ -1,5 +1,6 @@
 //! What finance does with the ledger: reports in files, and a provider's invoice laid beside it.
 
+mod budget_forecast;
 mod priced;
 
 use std::path::{Path, PathBuf};

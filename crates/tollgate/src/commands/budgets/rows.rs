@@ -13,13 +13,13 @@ use crate::table::{Cell, Table};
 
 /// One counter of a budget; one without calls has its row too.
 pub struct Row<'b> {
-    budget: &'b KeyedBudget,
+    pub budget: &'b KeyedBudget,
     /// `None`: nobody called in this period, and there is no telling who will.
-    key: Option<&'b str>,
+    pub key: Option<&'b str>,
     /// With the raises in force.
-    amount: Nanos,
-    used: Nanos,
-    span: Span,
+    pub amount: Nanos,
+    pub used: Nanos,
+    pub span: Span,
 }
 
 pub fn rows<'b>(

@@ -61,7 +61,7 @@ pub fn add_unpriced(dir: &Path) {
     ledger.close();
 }
 
-fn call(number: i64, price: &PriceId) -> CallRecord {
+pub fn call(number: i64, price: &PriceId) -> CallRecord {
     let at = Wall(NOVEMBER + number % 3 * 24 * HOUR + number * HOUR / 4);
     let prompt = 1_000 + 7 * number.unsigned_abs();
     let is_batch = number % 5 == 0;

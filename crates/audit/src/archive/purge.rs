@@ -1,0 +1,248 @@
+//! Retention: contents that are past their days go, unless they are held. Their skeletons stay, so
+//! that the chain verifies.
+
+use std::ops::RangeInclusive;
+
+use domain::Wall;
+use foldhash::{HashSet, HashSetExt};
+use rusqlite::params;
+
+use super::Archive;
+use super::erase::{Gone, complete, mark};
+use super::search::{ROW, Row};
+use crate::database::State;
+use crate::event::{Actor, Event};
+use crate::keys::{KeyId, month};
+use crate::{AuditError, index};
+
+/// What a purge did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Purged {
+    /// Records whose content went.
+    pub records: u64,
+    /// Records past their days that a hold keeps.
+    pub held: u64,
+    /// Keys that sealed nothing any more.
+    pub keys: u64,
+    /// Files of contents that were deleted.
+    pub files: u64,
+}
+
+/// One file's records, as a purge sees them.
+#[derive(Default)]
+struct Sorted {
+    gone: Gone,
+    held: u64,
+    /// When the first of those that stay may go.
+    expires: Option<Wall>,
+}
+
+impl Archive {
+    /// Once an hour, say. Costs nothing while nothing is past its days.
+    pub fn purge(&mut self, actor: &Actor, now: Wall) -> Result<Purged, AuditError> {
+        let mut purged = Purged::default();
+        for (number, range) in self.due(now)? {
+            let sorted = self.sort(number, &range, now)?;
+            purged.held += sorted.held;
+            purged.records += sorted.gone.len() as u64;
+            if !sorted.gone.is_empty() {
+                self.drop_contents(number, &range, &sorted, actor, now)?;
+            }
+            purged.files += u64::from(self.settle_segment(number, &sorted)?);
+        }
+        if purged.records > 0 {
+            purged.keys = self.drop_keys(actor, now)?;
+        }
+        Ok(purged)
+    }
+
+    /// Files that hold something past its days, and their entries.
+    fn due(&self, now: Wall) -> Result<Vec<(u64, RangeInclusive<u64>)>, AuditError> {
+        let read = || -> rusqlite::Result<Vec<_>> {
+            let mut select = self.database.connection.prepare_cached(
+                "SELECT number, first, last FROM segments WHERE expires <= ? ORDER BY number",
+            )?;
+            let number =
+                |row: &rusqlite::Row<'_>, at| row.get::<_, i64>(at).map(i64::cast_unsigned);
+            let rows = select.query_map([now.0], |row| {
+                Ok((number(row, 0)?, number(row, 1)?..=number(row, 2)?))
+            })?;
+            rows.collect()
+        };
+        read().map_err(|error| self.database.faulty(&error))
+    }
+
+    fn sort(
+        &self,
+        number: u64,
+        range: &RangeInclusive<u64>,
+        now: Wall,
+    ) -> Result<Sorted, AuditError> {
+        let holds = self.holds()?;
+        let read = || -> rusqlite::Result<Sorted> {
+            let mut sorted = Sorted::default();
+            let select = format!(
+                "SELECT {ROW} FROM chain WHERE sequence BETWEEN ? AND ? AND segment = ? AND gone_by IS NULL"
+            );
+            let mut select = self.database.connection.prepare_cached(&select)?;
+            let mut rows = select.query([
+                range.start().cast_signed(),
+                range.end().cast_signed(),
+                number.cast_signed(),
+            ])?;
+            while let Some(row) = rows.next()? {
+                let Some(row) = Row::read(row)? else { continue };
+                let expires = row.skeleton.expires_at();
+                let is_over = expires <= now;
+                let is_held = is_over && self.holder(&holds, &row.skeleton).is_some();
+                sorted.held += u64::from(is_held);
+                if is_over && !is_held {
+                    sorted.gone.push((row.sequence, row.place));
+                } else {
+                    sorted.expires =
+                        Some(sorted.expires.map_or(expires, |known| known.min(expires)));
+                }
+            }
+            Ok(sorted)
+        };
+        read().map_err(|error| self.database.faulty(&error))
+    }
+
+    fn drop_contents(
+        &mut self,
+        number: u64,
+        range: &RangeInclusive<u64>,
+        sorted: &Sorted,
+        actor: &Actor,
+        now: Wall,
+    ) -> Result<(), AuditError> {
+        let event = Event::Purged {
+            ranges: ranges(sorted.gone.iter().map(|(sequence, _)| *sequence)),
+            keys: Vec::new(),
+        };
+        let is_gone: HashSet<u64> = sorted.gone.iter().map(|(sequence, _)| *sequence).collect();
+        let keyring = std::sync::Arc::clone(&self.keyring);
+        let sequence = self.commit(&event, "", actor, now, |transaction, sequence| {
+            mark(transaction, sequence, &sorted.gone)?;
+            index::forget(transaction, &keyring, range.clone(), |sequence| {
+                is_gone.contains(&sequence)
+            })
+        })?;
+        let exclusive = self.keyring.exclusive()?;
+        complete(
+            &mut self.database,
+            &self.keyring,
+            &exclusive,
+            &mut self.contents,
+            sequence,
+            &[],
+            &sorted.gone,
+        )
+        .map_err(|failed| failed.in_dir(&self.settings.dir))?;
+        tracing::info!(
+            segment = number,
+            records = sorted.gone.len(),
+            "contents of the audit log are past their days and gone"
+        );
+        Ok(())
+    }
+
+    /// True if the file could be deleted: nothing of it is left, and nothing comes.
+    fn settle_segment(&mut self, number: u64, sorted: &Sorted) -> Result<bool, AuditError> {
+        let read = State::read(&self.database.connection);
+        let state = read.map_err(|error| self.database.faulty(&error))?;
+        let connection = &self.database.connection;
+        if sorted.expires.is_none() && number < state.segment {
+            self.contents.delete(number).map_err(|error| {
+                AuditError::Store(format!("cannot delete a file of purged contents: {error}"))
+            })?;
+            connection
+                .execute(
+                    "DELETE FROM segments WHERE number = ?",
+                    [number.cast_signed()],
+                )
+                .map_err(|error| self.database.faulty(&error))?;
+            return Ok(true);
+        }
+        // Records that the writer added meanwhile have set their own time, if it is sooner.
+        let update = "UPDATE segments SET expires = ?2 WHERE number = ?1 AND last <= ?3";
+        let last = connection.query_row(
+            "SELECT last FROM segments WHERE number = ?",
+            [number.cast_signed()],
+            |row| row.get::<_, i64>(0),
+        );
+        last.and_then(|last| {
+            connection.execute(
+                update,
+                params![
+                    number.cast_signed(),
+                    sorted.expires.map(|expires| expires.0),
+                    last
+                ],
+            )
+        })
+        .map_err(|error| self.database.faulty(&error))?;
+        Ok(false)
+    }
+
+    /// Keys of past months that seal nothing any more: what was copied elsewhere is unreadable too.
+    fn drop_keys(&mut self, actor: &Actor, now: Wall) -> Result<u64, AuditError> {
+        // Calls that began last month may still end, and the chain may lag a little.
+        let recent = month(Wall(now.0.saturating_sub(45 * 86_400_000)));
+        let read = || -> rusqlite::Result<HashSet<KeyId>> {
+            let mut in_use = HashSet::new();
+            let select = format!("SELECT {ROW} FROM chain WHERE gone_by IS NULL");
+            let mut select = self.database.connection.prepare_cached(&select)?;
+            let mut rows = select.query([])?;
+            while let Some(row) = rows.next()? {
+                in_use.extend(Row::read(row)?.map(|row| row.skeleton.key));
+            }
+            Ok(in_use)
+        };
+        let in_use = read().map_err(|error| self.database.faulty(&error))?;
+        let mut keys: Vec<KeyId> = self
+            .keyring
+            .live()
+            .into_iter()
+            .filter(|(id, month)| *month < recent && !in_use.contains(id))
+            .map(|(id, _)| id)
+            .collect();
+        keys.sort_unstable();
+        if keys.is_empty() {
+            return Ok(0);
+        }
+        let event = Event::Purged {
+            ranges: Vec::new(),
+            keys: keys.clone(),
+        };
+        let forgotten: HashSet<KeyId> = keys.iter().copied().collect();
+        let sequence = self.commit(&event, "", actor, now, |transaction, sequence| {
+            index::forget_keys(transaction, &forgotten)?;
+            mark(transaction, sequence, &Vec::new())
+        })?;
+        let exclusive = self.keyring.exclusive()?;
+        complete(
+            &mut self.database,
+            &self.keyring,
+            &exclusive,
+            &mut self.contents,
+            sequence,
+            &keys,
+            &Vec::new(),
+        )
+        .map_err(|failed| failed.in_dir(&self.settings.dir))?;
+        Ok(keys.len() as u64)
+    }
+}
+
+/// Neighbours together.
+fn ranges(sequences: impl Iterator<Item = u64>) -> Vec<RangeInclusive<u64>> {
+    let mut ranges: Vec<RangeInclusive<u64>> = Vec::new();
+    for sequence in sequences {
+        match ranges.last_mut() {
+            Some(last) if *last.end() + 1 == sequence => *last = *last.start()..=sequence,
+            _ => ranges.push(sequence..=sequence),
+        }
+    }
+    ranges
+}

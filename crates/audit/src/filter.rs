@@ -1,0 +1,239 @@
+//! Which words a record may hold: a Bloom filter for each, ten bits for each different word.
+//!
+//! Pure. One in a hundred records that lack a word looks as if it had it: searches open those and look.
+
+use crate::bytes::{self, Malformed, Reader};
+use crate::words::{Words, hash};
+
+const BITS_PER_WORD: u64 = 10;
+const PROBES: u64 = 4;
+/// Longer lists are counted by sorting.
+const COUNTED_WITH_BITS_MAX: usize = 4_096;
+
+/// Filters of records of one key, in the order of the chain.
+#[derive(Debug, Default)]
+pub(crate) struct Filters {
+    sequences: Vec<u64>,
+    lens: Vec<u32>,
+    words: Vec<u64>,
+}
+
+/// Kept between records, so that nothing is allocated for each.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    hashes: Vec<u64>,
+}
+
+impl Filters {
+    pub(crate) fn add(&mut self, sequence: u64, texts: &[&[u8]], scratch: &mut Scratch) {
+        scratch.hashes.clear();
+        for text in texts {
+            let mut words = Words::new(text);
+            while let Some(word) = words.next() {
+                scratch.hashes.push(hash(word));
+            }
+        }
+        let count = different(&mut scratch.hashes);
+        let len = (count * BITS_PER_WORD).div_ceil(64).max(1);
+        let start = self.words.len();
+        self.words.resize(start + len as usize, 0);
+        let filter = &mut self.words[start..];
+        for hash in &scratch.hashes {
+            for (word, bit) in probes(*hash, len) {
+                filter[word] |= bit;
+            }
+        }
+        self.sequences.push(sequence);
+        self.lens.push(len as u32);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.sequences.is_empty()
+    }
+
+    /// In memory, about.
+    pub(crate) fn bytes(&self) -> usize {
+        self.words.len() * 8 + self.sequences.len() * 12
+    }
+
+    pub(crate) fn range(&self) -> (u64, u64) {
+        let end = |at: Option<&u64>| at.copied().unwrap_or(0);
+        (end(self.sequences.first()), end(self.sequences.last()))
+    }
+
+    pub(crate) fn retain(&mut self, keeps: impl Fn(u64) -> bool) {
+        let old = std::mem::take(self);
+        let mut at = 0;
+        for (sequence, len) in old.sequences.into_iter().zip(old.lens) {
+            let end = at + len as usize;
+            if keeps(sequence) {
+                self.sequences.push(sequence);
+                self.lens.push(len);
+                self.words.extend_from_slice(&old.words[at..end]);
+            }
+            at = end;
+        }
+    }
+
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let mut plain = Vec::with_capacity(4 + self.bytes() + 64);
+        bytes::put_u32(&mut plain, self.sequences.len() as u32);
+        for (sequence, len) in self.sequences.iter().zip(&self.lens) {
+            bytes::put_u64(&mut plain, *sequence);
+            bytes::put_u32(&mut plain, *len);
+        }
+        for word in &self.words {
+            plain.extend_from_slice(&word.to_le_bytes());
+        }
+        plain
+    }
+
+    pub(crate) fn read(plain: &[u8]) -> Result<Self, Malformed> {
+        let mut filters = Self::default();
+        each(plain, |sequence, filter| {
+            filters.sequences.push(sequence);
+            filters.lens.push(filter.len() as u32);
+            filters
+                .words
+                .extend(filter.iter().map(|word| u64::from_le_bytes(*word)));
+        })?;
+        Ok(filters)
+    }
+}
+
+/// Calls `found` with records that may hold all of the words. Copies nothing: a search does this for
+/// every record there is.
+pub(crate) fn candidates(
+    plain: &[u8],
+    hashes: &[u64],
+    mut found: impl FnMut(u64),
+) -> Result<(), Malformed> {
+    each(plain, |sequence, filter| {
+        let has = |hash: &u64| {
+            probes(*hash, filter.len() as u64)
+                .all(|(word, bit)| u64::from_le_bytes(filter[word]) & bit != 0)
+        };
+        if hashes.iter().all(has) {
+            found(sequence);
+        }
+    })
+}
+
+fn each(plain: &[u8], mut found: impl FnMut(u64, &[[u8; 8]])) -> Result<(), Malformed> {
+    let mut list = Reader::new(plain);
+    let count = list.u32()? as usize;
+    let heads = list.take(count.checked_mul(12).ok_or(Malformed)?)?;
+    let mut heads = Reader::new(heads);
+    for _ in 0..count {
+        let sequence = heads.u64()?;
+        let len = heads.u32()? as usize;
+        let (filter, _) = list
+            .take(len.checked_mul(8).ok_or(Malformed)?)?
+            .as_chunks::<8>();
+        if filter.is_empty() {
+            return Err(Malformed);
+        }
+        found(sequence, filter);
+    }
+    list.end()
+}
+
+fn probes(hash: u64, len: u64) -> impl Iterator<Item = (usize, u64)> {
+    let step = hash.rotate_left(32) | 1;
+    (0..PROBES).map(move |probe| {
+        let spread = hash.wrapping_add(step.wrapping_mul(probe));
+        let bit = ((u128::from(spread) * u128::from(len * 64)) >> 64) as u64;
+        ((bit / 64) as usize, 1 << (bit % 64))
+    })
+}
+
+/// About how many different ones there are; more only if it is exact.
+fn different(hashes: &mut Vec<u64>) -> u64 {
+    if hashes.len() > COUNTED_WITH_BITS_MAX {
+        hashes.sort_unstable();
+        hashes.dedup();
+        return hashes.len() as u64;
+    }
+    // Two in a hundred are taken for one another: such a filter is that much shorter.
+    let mut seen = [0_u64; 1024];
+    let mut count = 0;
+    for hash in hashes.iter() {
+        let at = (*hash >> 48) as usize;
+        let bit = 1 << (at % 64);
+        let word = &mut seen[at / 64];
+        count += u64::from(*word & bit == 0);
+        *word |= bit;
+    }
+    count
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_record_that_holds_the_words_is_missed(texts in proptest::collection::vec("[a-f ]{0,40}", 1..20), wanted in "[a-f]{1,3}") {
+            let mut filters = Filters::default();
+            let mut scratch = Scratch::default();
+            for (number, text) in texts.iter().enumerate() {
+                filters.add(number as u64 * 3, &[text.as_bytes()], &mut scratch);
+            }
+            let mut found = Vec::new();
+            candidates(&filters.to_bytes(), &[hash(wanted.as_bytes())], |sequence| found.push(sequence)).unwrap();
+            for (number, text) in texts.iter().enumerate() {
+                if text.split(' ').any(|word| word == wanted) {
+                    prop_assert!(found.contains(&(number as u64 * 3)));
+                }
+            }
+        }
+
+        #[test]
+        fn filters_that_are_left_are_as_they_were(count in 1..30_u64, modulus in 1..5_u64) {
+            let mut scratch = Scratch::default();
+            let add = |keeps: &dyn Fn(u64) -> bool, scratch: &mut Scratch| {
+                let mut filters = Filters::default();
+                for sequence in (0..count).filter(|sequence| keeps(*sequence)) {
+                    filters.add(sequence, &[format!("word{sequence} and {}", "x ".repeat(sequence as usize)).as_bytes()], scratch);
+                }
+                filters
+            };
+            let keeps = |sequence: u64| !sequence.is_multiple_of(modulus);
+            let all = add(&|_| true, &mut scratch);
+            let mut left = Filters::read(&all.to_bytes()).unwrap();
+            left.retain(keeps);
+            prop_assert_eq!(left.to_bytes(), add(&keeps, &mut scratch).to_bytes());
+        }
+
+        #[test]
+        fn any_bytes_are_filters_or_malformed(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Filters::read(&bytes);
+            let _ = candidates(&bytes, &[1], |_| {});
+        }
+    }
+
+    #[test]
+    fn one_in_a_hundred_looks_like_a_hit() {
+        let mut filters = Filters::default();
+        let mut scratch = Scratch::default();
+        for sequence in 0..2_000_u64 {
+            let text: Vec<String> = (0..180)
+                .map(|word| format!("w{}", sequence * 1_000 + word))
+                .collect();
+            filters.add(sequence, &[text.join(" ").as_bytes()], &mut scratch);
+        }
+        let plain = filters.to_bytes();
+        let mut hits = 0;
+        for probe in 0..50 {
+            candidates(&plain, &[hash(format!("absent{probe}").as_bytes())], |_| {
+                hits += 1;
+            })
+            .unwrap();
+        }
+        let share = f64::from(hits) / (50.0 * 2_000.0);
+        assert!(share < 0.02, "{share}");
+        assert!(plain.len() < 2_000 * 250, "{}", plain.len() / 2_000);
+    }
+}

@@ -1,0 +1,291 @@
+//! Filters of many records at once, so that a search opens few of a million.
+//!
+//! What is built of a record is sealed under that record's own key: it becomes unreadable with it.
+
+use std::ops::RangeInclusive;
+
+use foldhash::{HashMap, HashMapExt, HashSet};
+use rusqlite::{Connection, params};
+
+use crate::bytes::Reader;
+use crate::database::{Database, Failed, State};
+use crate::event::is_record;
+use crate::filter::{Filters, Scratch, candidates};
+use crate::keys::{Found, KeyId, Keyring};
+use crate::record::{Opened, Skeleton};
+use crate::segment::Place;
+use crate::vault::Contents;
+
+/// Of filters that are built at once. Past it, the rest of the tail waits for the next time.
+const BUILD_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Indexes the tail once it has `tail` entries. True if it did.
+pub(crate) fn build(
+    database: &mut Database,
+    contents: &mut Contents,
+    keyring: &Keyring,
+    tail: u64,
+) -> Result<bool, Failed> {
+    let state = State::read(&database.connection)?;
+    let last: i64 = database.connection.query_row(
+        "SELECT coalesce(max(sequence), 0) FROM chain",
+        [],
+        |row| row.get(0),
+    )?;
+    if last.cast_unsigned().saturating_sub(state.indexed) < tail.max(1) {
+        return Ok(false);
+    }
+    let mut built: HashMap<KeyId, Filters> = HashMap::new();
+    let mut scratch = Scratch::default();
+    let mut indexed = state.indexed;
+    let mut bytes = 0;
+    {
+        let mut select = database.connection.prepare_cached(
+            "SELECT sequence, header, segment, offset, length FROM chain WHERE sequence > ? AND sequence <= ? ORDER BY sequence",
+        )?;
+        let mut rows = select.query(params![state.indexed.cast_signed(), last])?;
+        while let Some(row) = rows.next()? {
+            indexed = row.get::<_, i64>(0)?.cast_unsigned();
+            let header = row.get_ref(1)?.as_blob().unwrap_or_default();
+            let Some((skeleton, place)) = readable(header, row)? else {
+                continue;
+            };
+            let Found::Key(key) = keyring.find(skeleton.key)? else {
+                continue;
+            };
+            // Content that was changed or purged meanwhile: `verify` tells of it.
+            let Ok(mut sealed) = contents.read(&place) else {
+                continue;
+            };
+            let Some(plain) = key.key.open(&mut sealed, header) else {
+                continue;
+            };
+            let Ok(opened) = Opened::read(plain) else {
+                continue;
+            };
+            let texts = [
+                opened.prompt.unwrap_or_default(),
+                opened.answer.unwrap_or_default(),
+            ];
+            let filters = built.entry(skeleton.key).or_default();
+            let before = filters.bytes();
+            filters.add(indexed, &texts, &mut scratch);
+            bytes += filters.bytes() - before;
+            if bytes > BUILD_BYTES_MAX {
+                break;
+            }
+        }
+    }
+    database.wait_for_platter(false)?;
+    let transaction = database.begin()?;
+    for (key, filters) in &built {
+        if let Found::Key(key) = keyring.find(*key)? {
+            insert(&transaction, &key, filters)?;
+        }
+    }
+    let mut state = State::read(&transaction)?;
+    // Purged or erased between reading and now: that did not see these filters.
+    forget_gone(&transaction, keyring, state.indexed + 1..=indexed)?;
+    state.indexed = indexed;
+    state.write(&transaction)?;
+    transaction.commit()?;
+    Ok(true)
+}
+
+fn readable(header: &[u8], row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<(Skeleton, Place)>> {
+    if !is_record(header) {
+        return Ok(None);
+    }
+    let Ok(skeleton) = Skeleton::read(&mut Reader::new(&header[2..])) else {
+        return Ok(None);
+    };
+    if skeleton.prompt_bytes.is_none() && skeleton.answer_bytes.is_none() {
+        return Ok(None);
+    }
+    let (Some(segment), Some(offset), Some(length)) = (
+        row.get::<_, Option<i64>>(2)?,
+        row.get::<_, Option<i64>>(3)?,
+        row.get::<_, Option<i64>>(4)?,
+    ) else {
+        return Ok(None);
+    };
+    let place = Place {
+        segment: segment.cast_unsigned(),
+        offset: offset.cast_unsigned(),
+        length: length.cast_unsigned(),
+    };
+    Ok(Some((skeleton, place)))
+}
+
+fn aad(key: KeyId, first: u64, last: u64) -> Vec<u8> {
+    [
+        &b"tollgate audit filter v1"[..],
+        &key.0.to_be_bytes(),
+        &first.to_be_bytes(),
+        &last.to_be_bytes(),
+    ]
+    .concat()
+}
+
+fn insert(
+    connection: &Connection,
+    key: &crate::keys::DataKey,
+    filters: &Filters,
+) -> Result<(), Failed> {
+    let (first, last) = filters.range();
+    let mut sealed = filters.to_bytes();
+    key.key.seal(&mut sealed, 0, &aad(key.id, first, last))?;
+    connection
+        .prepare_cached("INSERT INTO filters (key, first, last, sealed) VALUES (?, ?, ?, ?)")?
+        .execute(params![
+            key.id.0.cast_signed(),
+            first.cast_signed(),
+            last.cast_signed(),
+            sealed
+        ])?;
+    Ok(())
+}
+
+fn forget_gone(
+    connection: &Connection,
+    keyring: &Keyring,
+    range: RangeInclusive<u64>,
+) -> Result<(), Failed> {
+    let gone: HashSet<u64> = connection
+        .prepare_cached(
+            "SELECT sequence FROM chain WHERE gone_by IS NOT NULL AND sequence BETWEEN ? AND ?",
+        )?
+        .query_map(
+            [range.start().cast_signed(), range.end().cast_signed()],
+            |row| row.get::<_, i64>(0).map(i64::cast_unsigned),
+        )?
+        .collect::<rusqlite::Result<_>>()?;
+    if gone.is_empty() {
+        return Ok(());
+    }
+    forget(connection, keyring, range, |sequence| {
+        gone.contains(&sequence)
+    })
+}
+
+/// Deletes the filters of keys that are being destroyed.
+pub(crate) fn forget_keys(connection: &Connection, keys: &HashSet<KeyId>) -> rusqlite::Result<()> {
+    let ids: Vec<i64> = {
+        let mut select = connection.prepare_cached("SELECT id, key FROM filters")?;
+        let mut rows = select.query([])?;
+        let mut ids = Vec::new();
+        while let Some(row) = rows.next()? {
+            if keys.contains(&KeyId(row.get::<_, i64>(1)?.cast_unsigned())) {
+                ids.push(row.get(0)?);
+            }
+        }
+        ids
+    };
+    let mut delete = connection.prepare_cached("DELETE FROM filters WHERE id = ?")?;
+    for id in ids {
+        delete.execute([id])?;
+    }
+    Ok(())
+}
+
+/// Starts over: the writer builds the filters anew.
+pub(crate) fn reset(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("DELETE FROM filters; UPDATE state SET indexed = 0")
+}
+
+/// Takes records out of the filters that cover `range`.
+pub(crate) fn forget(
+    connection: &Connection,
+    keyring: &Keyring,
+    range: RangeInclusive<u64>,
+    is_gone: impl Fn(u64) -> bool,
+) -> Result<(), Failed> {
+    let mut after = 0_i64;
+    loop {
+        // One at a time: a filter may be megabytes.
+        let next = connection
+            .prepare_cached("SELECT id, key, first, last, sealed FROM filters WHERE id > ?1 AND last >= ?2 AND first <= ?3 ORDER BY id LIMIT 1")?
+            .query_map(params![after, range.start().cast_signed(), range.end().cast_signed()], |row| {
+                Ok((row.get::<_, i64>(0)?, KeyId(row.get::<_, i64>(1)?.cast_unsigned()), row.get::<_, i64>(2)?.cast_unsigned(), row.get::<_, i64>(3)?.cast_unsigned(), row.get::<_, Vec<u8>>(4)?))
+            })?
+            .next();
+        let Some((id, key, first, last, mut sealed)) = next.transpose()? else {
+            return Ok(());
+        };
+        after = id;
+        let kept = match keyring.find(key)? {
+            Found::Key(key) => {
+                let plain = key.key.open(&mut sealed, &aad(key.id, first, last));
+                plain
+                    .and_then(|plain| Filters::read(plain).ok())
+                    .map(|filters| (key, filters))
+            }
+            Found::Destroyed { .. } | Found::Unknown => None,
+        };
+        let before = kept.as_ref().map_or(0, |(_, filters)| filters.bytes());
+        let kept = kept.map(|(key, mut filters)| {
+            filters.retain(|sequence| !is_gone(sequence));
+            (key, filters)
+        });
+        match kept {
+            Some((_, filters)) if filters.bytes() == before => continue,
+            Some((key, filters)) if !filters.is_empty() => insert(connection, &key, &filters)?,
+            _ => {}
+        }
+        connection
+            .prepare_cached("DELETE FROM filters WHERE id = ?")?
+            .execute([id])?;
+    }
+}
+
+/// Filters with records before `before` and from `since` on, newest first; `may_open` is asked for
+/// their key before anything is opened. Calls `found` with the candidates of each, and stops when it
+/// says so.
+pub(crate) fn search(
+    connection: &Connection,
+    keyring: &Keyring,
+    hashes: &[u64],
+    range: RangeInclusive<u64>,
+    may_open: impl Fn(KeyId) -> bool,
+    mut found: impl FnMut(u64),
+) -> Result<(), Failed> {
+    let mut select = connection.prepare_cached(
+        "SELECT key, first, last, sealed FROM filters WHERE first <= ? AND last >= ?",
+    )?;
+    let mut rows = select.query(params![
+        range.end().cast_signed(),
+        range.start().cast_signed()
+    ])?;
+    let mut plain = Vec::new();
+    while let Some(row) = rows.next()? {
+        let key = KeyId(row.get::<_, i64>(0)?.cast_unsigned());
+        if !may_open(key) {
+            continue;
+        }
+        let Found::Key(key) = keyring.find(key)? else {
+            continue;
+        };
+        let (first, last) = (
+            row.get::<_, i64>(1)?.cast_unsigned(),
+            row.get::<_, i64>(2)?.cast_unsigned(),
+        );
+        plain.clear();
+        plain.extend_from_slice(row.get_ref(3)?.as_blob().unwrap_or_default());
+        // One that was changed hides records: the search fails rather than saying there is nothing.
+        let opened = key.key.open(&mut plain, &aad(key.id, first, last));
+        let opened = opened.and_then(|opened| {
+            candidates(opened, hashes, |sequence| {
+                if range.contains(&sequence) {
+                    found(sequence);
+                }
+            })
+            .ok()
+        });
+        if opened.is_none() {
+            return Err(Failed::Other(crate::AuditError::Store(format!(
+                "the search index over entries {first} to {last} was changed or is damaged; run `tollgate audit verify`, then `tollgate audit reindex`"
+            ))));
+        }
+    }
+    Ok(())
+}

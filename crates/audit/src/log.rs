@@ -1,0 +1,385 @@
+//! What a gateway writes to: sealed on the calling thread, in the page cache when `append` returns.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use aws_lc_rs::rand;
+use domain::Wall;
+
+use crate::database::{Database, Failed, State, Tip, tell, unusable};
+use crate::event::Event;
+use crate::files::{Lock, create_private_directory};
+use crate::keys::{Keyring, Keys};
+use crate::record::{Draft, put_content, put_skeleton};
+use crate::segment::Frame;
+use crate::signal::{Signal, Stop};
+use crate::vault::{Unwritable, Vault};
+use crate::writer::{Shared, Writer};
+use crate::{AuditError, event};
+
+/// One store: a directory, in a region.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub dir: PathBuf,
+    /// Where the directory is, as a label: fixed when the store is made, and part of the chain.
+    pub region: String,
+    /// Of a prompt and of an answer each; what is longer is cut, and the record says so.
+    pub content_bytes_max: usize,
+    /// Of one file of contents.
+    pub segment_bytes: u64,
+    /// Of all contents. Past it, `append` is refused.
+    pub bytes_max: u64,
+    /// What the chain may lag. Past it, `append` is refused.
+    pub behind_bytes_max: u64,
+    /// A head is signed after this many entries, or once one has waited this long.
+    pub head_entries: u64,
+    pub head_interval: Duration,
+    /// Newest entries that searches read one by one, before they are indexed.
+    pub index_tail: u64,
+}
+
+impl Settings {
+    pub fn new(dir: impl Into<PathBuf>, region: impl Into<String>) -> Self {
+        Self {
+            dir: dir.into(),
+            region: region.into(),
+            content_bytes_max: 1024 * 1024,
+            segment_bytes: 16 * 1024 * 1024,
+            bytes_max: u64::MAX,
+            behind_bytes_max: 1024 * 1024 * 1024,
+            head_entries: 1_000,
+            head_interval: Duration::from_secs(60),
+            index_tail: 16_384,
+        }
+    }
+
+    pub(crate) fn segments_dir(&self) -> PathBuf {
+        self.dir.join("content")
+    }
+
+    pub(crate) fn lock_path(&self) -> PathBuf {
+        self.dir.join("lock")
+    }
+
+    pub(crate) fn head_due(&self, state: &State, now: Wall, unsigned: u64) -> bool {
+        unsigned >= self.head_entries
+            || unsigned > 0 && now.since(state.head_at) >= self.head_interval
+    }
+}
+
+/// Dropping it stops at once and leaves the rest to the next start; `close` finishes.
+#[derive(Debug)]
+pub struct AuditLog {
+    shared: Arc<Shared>,
+    settings: Settings,
+    writer: Option<JoinHandle<bool>>,
+    appended: AtomicU64,
+    refused: AtomicU64,
+    _lock: Lock,
+}
+
+/// For metrics and readiness.
+#[derive(Clone, Debug, Default)]
+pub struct Levels {
+    /// Records that this process appended, and those that it could not.
+    pub appended: u64,
+    pub refused: u64,
+    /// Entries of the chain, and how many no head covers yet.
+    pub entries: u64,
+    pub unsigned: u64,
+    /// Bytes that are not chained yet, and of all contents on disk.
+    pub behind_bytes: u64,
+    pub bytes_on_disk: u64,
+    /// Why records cannot be appended.
+    pub append_fault: Option<String>,
+    /// Why the chain lags; records are taken as long as there is room.
+    pub chain_fault: Option<String>,
+}
+
+impl AuditLog {
+    /// Makes the store if there is none. Keys wrapped by a previous key-encryption key are rotated.
+    pub fn open(settings: Settings, keys: Keys, now: Wall) -> Result<Self, AuditError> {
+        let Some((lock, database, keyring)) = take(&settings, keys, now)? else {
+            return Err(AuditError::Store(format!(
+                "the audit log in {} is in use by another gateway: stop it, or set another directory",
+                settings.dir.display()
+            )));
+        };
+        Self::start(settings, lock, database, Arc::new(keyring), now)
+    }
+
+    pub(crate) fn start(
+        settings: Settings,
+        lock: Lock,
+        database: Database,
+        keyring: Arc<Keyring>,
+        now: Wall,
+    ) -> Result<Self, AuditError> {
+        let failed = |error: &dyn std::fmt::Display| unusable(&settings.dir, error);
+        let state = State::read(&database.connection).map_err(|error| failed(&error))?;
+        let tip =
+            Tip::read(&database.connection, &keyring.store()).map_err(|error| failed(&error))?;
+        let vault = Vault::open(settings.segments_dir(), state.segment, &settings)
+            .map_err(|error| failed(&error))?;
+        let shared = Arc::new(Shared {
+            vault,
+            keyring,
+            signal: Signal::default(),
+            has_work: AtomicBool::new(true),
+            now: AtomicI64::new(now.0),
+            database_fault: Mutex::default(),
+            entries: AtomicU64::new(tip.sequence),
+            unsigned: AtomicU64::new(tip.sequence - state.head.min(tip.sequence)),
+        });
+        let writer = Writer::new(Arc::clone(&shared), &settings, database, &state)
+            .ok_or_else(|| failed(&"it has no segment to write to"))?;
+        let writer = std::thread::Builder::new()
+            .name("audit-writer".into())
+            .spawn(move || writer.run())
+            .map_err(|error| failed(&error))?;
+        Ok(Self {
+            shared,
+            settings,
+            writer: Some(writer),
+            appended: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            _lock: lock,
+        })
+    }
+
+    /// Seals and writes a call's record. When this returns, kill -9 cannot lose it. Never waits for
+    /// the database; the first call of a person in a month writes a key, under a lock.
+    pub fn append(&self, draft: &Draft<'_>, now: Wall) -> Result<(), Unwritable> {
+        let appended = self.try_append(draft, now);
+        let counter = if appended.is_ok() {
+            &self.appended
+        } else {
+            &self.refused
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        appended
+    }
+
+    fn try_append(&self, draft: &Draft<'_>, now: Wall) -> Result<(), Unwritable> {
+        let shared = &*self.shared;
+        let now = now.max(draft.at);
+        let key = shared
+            .keyring
+            .of_draft(draft.subscription.as_str(), draft.person(), draft.at);
+        let key = key.map_err(|error| {
+            tracing::error!(%error, "a call cannot be sealed");
+            Unwritable
+        })?;
+        let max = self.settings.content_bytes_max;
+        let len = |content: Option<&[u8]>| content.map_or(0, |content| content.len().min(max));
+        let sealed = Frame::seal(
+            &key.key,
+            len(draft.prompt) + len(draft.answer),
+            |header| {
+                event::put_record_mark(header);
+                put_skeleton(header, draft, key.id, max, now);
+            },
+            |content| put_content(content, draft, max),
+        );
+        let mut frame = sealed.map_err(|error| {
+            tracing::error!(%error, "a call cannot be sealed");
+            Unwritable
+        })?;
+        shared.note_now(now);
+        shared.vault.append(&mut frame)?;
+        shared.wake();
+        Ok(())
+    }
+
+    /// From time to time, say each ten seconds: signs what has waited long enough for a head.
+    pub fn tick(&self, now: Wall) {
+        self.shared.note_now(now);
+        self.shared.wake();
+    }
+
+    pub fn levels(&self) -> Levels {
+        let shared = &*self.shared;
+        let chain_fault = shared
+            .database_fault
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let ended = self.writer.as_ref().is_none_or(JoinHandle::is_finished);
+        let ended =
+            ended.then(|| "the audit log's writer has ended; restart the gateway".to_owned());
+        Levels {
+            appended: self.appended.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+            entries: shared.entries.load(Ordering::Relaxed),
+            unsigned: shared.unsigned.load(Ordering::Relaxed),
+            behind_bytes: shared.vault.behind_bytes(),
+            bytes_on_disk: shared.vault.bytes_on_disk(),
+            append_fault: shared.vault.fault(),
+            chain_fault: ended.or(chain_fault),
+        }
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(crate) fn keyring(&self) -> Arc<Keyring> {
+        Arc::clone(&self.shared.keyring)
+    }
+
+    /// Chains and signs everything appended so far. A database that keeps failing is waited for 5 s;
+    /// the segments keep what the chain lacks for the next start.
+    pub fn close(mut self, now: Wall) {
+        self.shared.note_now(now);
+        if !self.stop(Stop::Finish) {
+            tracing::warn!("the audit log's chain lacks records; the next start chains them");
+        }
+        if let Err(error) = self.shared.vault.close() {
+            tracing::warn!(%error, "cannot trim the audit log's last segment");
+        }
+    }
+
+    fn stop(&mut self, stop: Stop) -> bool {
+        self.shared.signal.ask_to_stop(stop);
+        self.writer
+            .take()
+            .is_some_and(|writer| writer.join().unwrap_or(false))
+    }
+}
+
+impl Drop for AuditLog {
+    fn drop(&mut self) {
+        self.stop(Stop::Abandon);
+    }
+}
+
+/// The store for one who writes; `None` if another process has it. Ends what an earlier one left half
+/// done.
+fn take(
+    settings: &Settings,
+    keys: Keys,
+    now: Wall,
+) -> Result<Option<(Lock, Database, Keyring)>, AuditError> {
+    let failed = |error: &dyn std::fmt::Display| unusable(&settings.dir, error);
+    create_private_directory(&settings.segments_dir()).map_err(|error| failed(&error))?;
+    let mut lock = None;
+    // A command that reads a stopped store holds it for a moment.
+    for _ in 0..10 {
+        lock = Lock::try_take(&settings.lock_path()).map_err(|error| failed(&error))?;
+        if lock.is_some() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let Some(lock) = lock else { return Ok(None) };
+    let mut database = Database::open(&settings.dir)?;
+    let keyring = keyring(settings, keys, &database)?;
+    begin(settings, &mut database, &keyring, now).map_err(|failed| failed.in_dir(&settings.dir))?;
+    Ok(Some((lock, database, keyring)))
+}
+
+/// Keys of this store; new ones for a new store only.
+fn keyring(settings: &Settings, keys: Keys, database: &Database) -> Result<Keyring, AuditError> {
+    let first = first_event(database).map_err(|error| database.faulty(&error))?;
+    let key_dir = keys.dir.clone();
+    match (Keyring::open(keys)?, first) {
+        (Ok(keyring), Some(Event::Opened { store, region, .. })) => {
+            if keyring.store() != store {
+                return Err(AuditError::Keys(format!(
+                    "the keys in {} are of another store than {}",
+                    key_dir.display(),
+                    settings.dir.display()
+                )));
+            }
+            if region != settings.region {
+                return Err(AuditError::Store(format!(
+                    "the audit log in {} is in region `{region}`, not `{}`: records do not move; set the region back, or name another directory",
+                    settings.dir.display(),
+                    settings.region
+                )));
+            }
+            Ok(keyring)
+        }
+        (Err(_), Some(_)) => Err(AuditError::Keys(format!(
+            "there is no key file in {}, and the audit log in {} was sealed with one; restore it from its own backup",
+            key_dir.display(),
+            settings.dir.display()
+        ))),
+        (Err(keys), None) => {
+            let mut store = [0; 16];
+            rand::fill(&mut store).map_err(|_| AuditError::Crypto)?;
+            Keyring::create(keys, store)
+        }
+        // A start that died between making the keys and the log.
+        (Ok(keyring), None) if keyring.witness()?.is_none() => Ok(keyring),
+        (Ok(_), None | Some(_)) => Err(AuditError::Store(format!(
+            "the audit log in {} does not begin as one does, and the keys in {} know an older one: it was deleted or replaced",
+            settings.dir.display(),
+            key_dir.display()
+        ))),
+    }
+}
+
+fn first_event(database: &Database) -> rusqlite::Result<Option<Event>> {
+    use rusqlite::OptionalExtension as _;
+    let header: Option<Vec<u8>> = database
+        .connection
+        .query_row(
+            "SELECT header FROM chain ORDER BY sequence LIMIT 1",
+            [],
+            |row| row.get(0),
+        )
+        .optional()?;
+    // What cannot be read is no beginning.
+    Ok(header.map(|header| {
+        Event::from_header(&header).unwrap_or(Event::Damaged {
+            segment: 0,
+            places: 1,
+        })
+    }))
+}
+
+/// The first entry of a new log, a rotation that is due, and erasures that were cut short.
+fn begin(
+    settings: &Settings,
+    database: &mut Database,
+    keyring: &Keyring,
+    now: Wall,
+) -> Result<(), Failed> {
+    let log_key = keyring.of_log()?;
+    crate::archive::erase::finish(database, keyring)?;
+    let (from, to) = keyring.kek_ids();
+    let rotates = from != to;
+    if rotates {
+        keyring.rotate()?;
+        tracing::info!(from, to, "the audit log's keys are wrapped anew");
+    }
+    let tip = Tip::read(&database.connection, &keyring.store())?;
+    let is_new = tip.sequence == 0;
+    if !is_new && !rotates {
+        return Ok(());
+    }
+    keyring.sync()?;
+    let transaction = database.begin()?;
+    let mut tip = Tip::read(&transaction, &keyring.store())?;
+    if is_new {
+        let opened = Event::Opened {
+            store: keyring.store(),
+            region: settings.region.clone(),
+            public_key: keyring.public_key(),
+        };
+        tip.append_event(&transaction, now, &opened, None)?;
+    }
+    if rotates {
+        tip.append_event(&transaction, now, &Event::Rotated { from, to }, None)?;
+    }
+    let head = tip.append_head(&transaction, keyring, now)?;
+    transaction.commit()?;
+    drop(log_key);
+    tell(&settings.dir, keyring, &head)?;
+    Ok(())
+}

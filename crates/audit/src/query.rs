@@ -1,0 +1,137 @@
+//! What a reader asks, what the reader may see, and what comes back.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use domain::record::Outcome;
+use domain::{CallId, SubscriptionId, Wall};
+
+use crate::record::{Content, Skeleton};
+
+/// Every condition that is given must hold. Newest first.
+#[derive(Clone, Debug, Default)]
+pub struct Query {
+    /// Calls that began at or after it, and before it.
+    pub since: Option<Wall>,
+    pub until: Option<Wall>,
+    pub subscription: Option<SubscriptionId>,
+    pub product: Option<Arc<str>>,
+    pub application: Option<Arc<str>>,
+    pub model: Option<Arc<str>>,
+    pub outcome: Option<Outcome>,
+    /// The user, or where none was known the caller.
+    pub person: Option<String>,
+    /// Part of what guards found: `pii`, say.
+    pub verdict: Option<String>,
+    pub call: Option<CallId>,
+    /// Words that must all stand in the prompt or the answer, and phrases in quotes.
+    pub text: Option<String>,
+    /// Of an earlier page's `next`: goes on behind it.
+    pub before: Option<u64>,
+    /// At most `Query::LIMIT_MAX`; 0 stands for 100.
+    pub limit: usize,
+    /// Without it, metadata alone comes back.
+    pub with_content: bool,
+}
+
+/// Which subscriptions' records a reader may see. Applied before anything is opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    All,
+    Subscriptions(BTreeSet<SubscriptionId>),
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    pub found: Vec<Found>,
+    /// There may be more: ask again with it as `before`.
+    pub next: Option<u64>,
+    /// Records that were opened to look into them.
+    pub opened: u64,
+}
+
+#[derive(Clone, Debug)]
+pub struct Found {
+    pub sequence: u64,
+    pub skeleton: Skeleton,
+    pub content: State,
+}
+
+/// What has become of a record's content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    Here(Content),
+    /// Was not asked for.
+    Closed,
+    /// By this entry: a purge or an erasure.
+    Gone {
+        by: u64,
+    },
+    /// It should be there, and cannot be opened: `verify` says more.
+    Unreadable,
+}
+
+impl Query {
+    pub const LIMIT_MAX: usize = 1_000;
+
+    /// What the chain says was asked.
+    pub(crate) fn describe(&self) -> String {
+        let mut told = Vec::new();
+        let mut tell = |name: &str, value: Option<&str>| {
+            if let Some(value) = value {
+                told.push(format!("{name}={value}"));
+            }
+        };
+        let ms = |wall: Option<Wall>| wall.map(|wall| wall.0.to_string());
+        tell("since_ms", ms(self.since).as_deref());
+        tell("until_ms", ms(self.until).as_deref());
+        tell(
+            "subscription",
+            self.subscription.as_ref().map(SubscriptionId::as_str),
+        );
+        tell("product", self.product.as_deref());
+        tell("application", self.application.as_deref());
+        tell("model", self.model.as_deref());
+        tell("outcome", self.outcome.map(Outcome::as_str));
+        tell("person", self.person.as_deref());
+        tell("verdict", self.verdict.as_deref());
+        tell("call", self.call.map(|call| call.to_string()).as_deref());
+        tell("text", self.text.as_deref());
+        tell(
+            "before",
+            self.before.map(|before| before.to_string()).as_deref(),
+        );
+        tell("content", self.with_content.then_some("yes"));
+        told.join(" ")
+    }
+
+    pub(crate) fn fits(&self, record: &Skeleton) -> bool {
+        let is = |wanted: &Option<Arc<str>>, has: Option<&Arc<str>>| {
+            wanted.as_ref().is_none_or(|wanted| Some(wanted) == has)
+        };
+        self.since.is_none_or(|since| since <= record.at)
+            && self.until.is_none_or(|until| record.at < until)
+            && self
+                .subscription
+                .as_ref()
+                .is_none_or(|id| *id == record.subscription)
+            && is(&self.product, Some(&record.product))
+            && is(&self.application, record.application.as_ref())
+            && is(&self.model, Some(&record.model))
+            && self.outcome.is_none_or(|outcome| outcome == record.outcome)
+            && self
+                .verdict
+                .as_ref()
+                .is_none_or(|part| record.verdicts.contains(part.as_str()))
+            && self.call.is_none_or(|call| call == record.call)
+    }
+}
+
+impl Scope {
+    pub(crate) fn holds(&self, subscription: &SubscriptionId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Subscriptions(ids) => ids.contains(subscription),
+        }
+    }
+}

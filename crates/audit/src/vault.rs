@@ -1,0 +1,326 @@
+//! Where calls are written first and stay: sealed frames in segments, one positioned write for each.
+//!
+//! Knows nothing of the database except how far it has come, and never waits for it.
+
+use std::collections::{HashMap, VecDeque};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::Settings;
+use crate::files::sync_directory;
+use crate::segment::{self, Frame, Place, Segment};
+
+#[derive(Debug)]
+pub(crate) struct Vault {
+    dir: PathBuf,
+    segment_bytes: u64,
+    behind_bytes_max: u64,
+    content_bytes_max: u64,
+    state: Mutex<State>,
+    /// Bytes written by this process and those that an earlier one left, and what the chain has.
+    appended: AtomicU64,
+    applied: AtomicU64,
+    /// Of all segments, as the writer last measured them.
+    on_disk: AtomicU64,
+    wants_spare: AtomicBool,
+}
+
+#[derive(Debug)]
+struct State {
+    current: Arc<Segment>,
+    spare: Option<Arc<Segment>>,
+    next_number: u64,
+    /// Those that the chain may lack something of, oldest first, `current` last.
+    unapplied: VecDeque<Arc<Segment>>,
+    /// Set by a failed append; appends fail at once until the writer has mended it.
+    fault: Option<String>,
+    current_failed: bool,
+}
+
+/// The vault cannot take a record now. `AuditLog::levels` says why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the audit log cannot be written")]
+pub struct Unwritable;
+
+impl Vault {
+    /// Goes on behind what an earlier process left from segment `applied` on.
+    pub(crate) fn open(dir: PathBuf, applied: u64, settings: &Settings) -> io::Result<Self> {
+        let numbers = segment::numbers(&dir)?;
+        let mut unapplied = VecDeque::new();
+        let mut left = 0;
+        for number in numbers.iter().copied().filter(|number| *number >= applied) {
+            let segment = Segment::left(&dir, number)?;
+            left += segment.end();
+            unapplied.push_back(Arc::new(segment));
+        }
+        let number = numbers.last().copied().unwrap_or(0).max(applied) + 1;
+        let current = Arc::new(Segment::create(&dir, number, settings.segment_bytes)?);
+        unapplied.push_back(Arc::clone(&current));
+        Ok(Self {
+            segment_bytes: settings.segment_bytes,
+            behind_bytes_max: settings.behind_bytes_max,
+            content_bytes_max: settings.bytes_max,
+            state: Mutex::new(State {
+                current,
+                spare: None,
+                next_number: number + 1,
+                unapplied,
+                fault: None,
+                current_failed: false,
+            }),
+            appended: AtomicU64::new(left),
+            applied: AtomicU64::new(0),
+            on_disk: AtomicU64::new(measure(&dir)?),
+            wants_spare: AtomicBool::new(true),
+            dir,
+        })
+    }
+
+    /// When this returns, the record is in the page cache: it survives the process.
+    pub(crate) fn append(&self, frame: &mut Frame) -> Result<(), Unwritable> {
+        let mut state = self.state();
+        if state.fault.is_some() {
+            return Err(Unwritable);
+        }
+        if self.behind_bytes() > self.behind_bytes_max {
+            return Err(Unwritable);
+        }
+        if state.current_failed || !state.current.has_room_for(frame) {
+            self.roll(&mut state, frame)?;
+        }
+        match state.current.append(frame) {
+            Ok(()) => {
+                self.appended.fetch_add(frame.len(), Ordering::SeqCst);
+                if state.spare.is_none() && state.current.is_half_full() {
+                    self.wants_spare.store(true, Ordering::Release);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(%error, "the audit log cannot be written");
+                state.fault = Some(format!("cannot write to {}: {error}", self.dir.display()));
+                state.current_failed = true;
+                Err(Unwritable)
+            }
+        }
+    }
+
+    fn roll(&self, state: &mut State, frame: &Frame) -> Result<(), Unwritable> {
+        let spare = match state.spare.take() {
+            Some(spare) if spare.has_room_for(frame) => spare,
+            // The writer is behind, or the record is larger than a segment: it gets one of its own.
+            spare => {
+                state.spare = spare;
+                match self.create(state, frame.len().max(self.segment_bytes)) {
+                    Ok(segment) => segment,
+                    Err(fault) => {
+                        tracing::error!(%fault, "the audit log cannot be written");
+                        state.fault = Some(fault);
+                        return Err(Unwritable);
+                    }
+                }
+            }
+        };
+        // A spare that was made earlier has a lower number than one made now: order matters more.
+        if state
+            .spare
+            .as_ref()
+            .is_some_and(|kept| kept.number < spare.number)
+            && let Some(unused) = state.spare.take()
+            && let Err(error) = unused.delete()
+        {
+            tracing::warn!(%error, "cannot delete an unused segment of the audit log");
+        }
+        state.current = Arc::clone(&spare);
+        state.unapplied.push_back(spare);
+        state.current_failed = false;
+        self.wants_spare.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    fn create(&self, state: &mut State, bytes: u64) -> Result<Arc<Segment>, String> {
+        if self.on_disk.load(Ordering::Relaxed) + bytes > self.content_bytes_max {
+            return Err(format!(
+                "the store in {} has reached its bound of {} bytes; shorten the retention, or raise the bound",
+                self.dir.display(),
+                self.content_bytes_max
+            ));
+        }
+        let segment = Segment::create(&self.dir, state.next_number, bytes)
+            .map_err(|error| format!("cannot make a segment in {}: {error}", self.dir.display()))?;
+        state.next_number += 1;
+        self.on_disk.fetch_add(bytes, Ordering::Relaxed);
+        Ok(Arc::new(segment))
+    }
+
+    /// Keeps a spare ready and, with it, ends a fault. Called by the writer.
+    pub(crate) fn mend(&self) {
+        let is_faulty = self.state().fault.is_some();
+        if !self.wants_spare.swap(false, Ordering::AcqRel) && !is_faulty {
+            return;
+        }
+        match measure(&self.dir) {
+            Ok(bytes) => self.on_disk.store(bytes, Ordering::Relaxed),
+            Err(error) => tracing::warn!(%error, "cannot measure the audit log"),
+        }
+        let mut state = self.state();
+        if state.spare.is_none() {
+            match self.create(&mut state, self.segment_bytes) {
+                Ok(segment) => state.spare = Some(segment),
+                // Calls can still be written for as long as the current segment lasts.
+                Err(fault) => {
+                    tracing::warn!(%fault, "no room for the audit log's next segment");
+                    self.wants_spare.store(true, Ordering::Release);
+                    return;
+                }
+            }
+        }
+        if state.fault.take().is_some() {
+            tracing::info!("the audit log can be written again");
+        }
+        drop(state);
+        if let Err(error) = sync_directory(&self.dir) {
+            tracing::warn!(%error, "cannot sync the audit log's directory");
+        }
+    }
+
+    pub(crate) fn fault(&self) -> Option<String> {
+        let state = self.state();
+        if state.fault.is_none() && self.behind_bytes() > self.behind_bytes_max {
+            return Some(format!(
+                "the database lags by more than {} bytes",
+                self.behind_bytes_max
+            ));
+        }
+        state.fault.clone()
+    }
+
+    pub(crate) fn first_unapplied(&self) -> Option<Arc<Segment>> {
+        self.state().unapplied.front().cloned()
+    }
+
+    /// Whoever finds one knows that `number`'s end will not move again.
+    pub(crate) fn after(&self, number: u64) -> Option<Arc<Segment>> {
+        let state = self.state();
+        let at = state
+            .unapplied
+            .partition_point(|segment| segment.number <= number);
+        state.unapplied.get(at).cloned()
+    }
+
+    /// The chain has all of the segments before `number`.
+    pub(crate) fn leave(&self, number: u64) {
+        self.state()
+            .unapplied
+            .retain(|segment| segment.number >= number);
+    }
+
+    pub(crate) fn note_applied(&self, bytes: u64) {
+        self.applied.fetch_add(bytes, Ordering::SeqCst);
+    }
+
+    pub(crate) fn behind_bytes(&self) -> u64 {
+        let applied = self.applied.load(Ordering::SeqCst);
+        self.appended.load(Ordering::SeqCst).saturating_sub(applied)
+    }
+
+    pub(crate) fn bytes_on_disk(&self) -> u64 {
+        self.on_disk.load(Ordering::Relaxed)
+    }
+
+    /// Gives back what was reserved ahead. Nothing is appended afterwards.
+    pub(crate) fn close(&self) -> io::Result<()> {
+        let mut state = self.state();
+        state.fault = Some("the audit log is closed".to_owned());
+        if let Some(spare) = state.spare.take() {
+            spare.delete()?;
+        }
+        state.current.trim(state.current.end())?;
+        state.current.sync()
+    }
+
+    /// No invariant spans a panic: each critical section ends in a consistent state.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(crate) fn measure(dir: &Path) -> io::Result<u64> {
+    let mut bytes = 0;
+    for file in std::fs::read_dir(dir)? {
+        match file?.metadata() {
+            Ok(metadata) => bytes += metadata.len(),
+            // A purge in another process was faster.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(bytes)
+}
+
+/// Contents by their places, for whoever reads and purges.
+#[derive(Debug)]
+pub(crate) struct Contents {
+    dir: PathBuf,
+    open: HashMap<u64, File>,
+}
+
+/// More are opened anew.
+const OPEN_MAX: usize = 64;
+
+impl Contents {
+    pub(crate) fn new(dir: PathBuf) -> Self {
+        Self {
+            dir,
+            open: HashMap::new(),
+        }
+    }
+
+    pub(crate) fn read(&mut self, place: &Place) -> io::Result<Vec<u8>> {
+        let file = self.file(place.segment)?;
+        // A place that was tampered with must not make us take more memory than the file is long.
+        if place.offset.saturating_add(place.length) > file.metadata()?.len() {
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the content reaches past its file",
+            ));
+        }
+        let mut bytes = vec![0; usize::try_from(place.length).unwrap_or(0)];
+        file.read_exact_at(&mut bytes, place.offset)?;
+        Ok(bytes)
+    }
+
+    pub(crate) fn zero(&mut self, place: &Place) -> io::Result<()> {
+        let file = self.file(place.segment)?;
+        segment::zero(file, place.offset, place.length)
+    }
+
+    pub(crate) fn sync(&mut self, segment: u64) -> io::Result<()> {
+        self.file(segment)?.sync_data()
+    }
+
+    pub(crate) fn delete(&mut self, segment: u64) -> io::Result<()> {
+        self.open.remove(&segment);
+        match std::fs::remove_file(segment::path_of(&self.dir, segment)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn file(&mut self, segment: u64) -> io::Result<&File> {
+        if self.open.len() >= OPEN_MAX && !self.open.contains_key(&segment) {
+            self.open.clear();
+        }
+        match self.open.entry(segment) {
+            std::collections::hash_map::Entry::Occupied(open) => Ok(open.into_mut()),
+            std::collections::hash_map::Entry::Vacant(vacant) => {
+                let path = segment::path_of(&self.dir, segment);
+                Ok(vacant.insert(OpenOptions::new().read(true).write(true).open(path)?))
+            }
+        }
+    }
+}
