@@ -7,6 +7,7 @@ mod alert;
 mod audit;
 mod backend;
 mod budget;
+mod guard;
 mod identity;
 mod key;
 mod limit;
@@ -60,6 +61,7 @@ pub(crate) fn compile(
         audit,
         audit_stores,
         access,
+        guards,
         budgets,
         sinks,
         metrics,
@@ -98,13 +100,18 @@ pub(crate) fn compile(
         application_limits.insert(name, compiled);
         application_audits.push((scope, application.audit));
     }
+    let guards = guard::guards(&Scope::Global, guards, None, limits.problems);
     let issuers_are_declared = !identity.jwt.items.is_empty() || !identity.jwt.is_whole;
     let products = product::products(
         products.items,
         &models,
         issuers_are_declared,
-        dimensions.as_ref(),
-        (&mut audits, audit.as_ref()),
+        &product::Defaults {
+            dimensions: dimensions.as_ref(),
+            guards: guards.as_ref(),
+            audit: audit.as_ref(),
+        },
+        &mut audits,
         &mut limits,
     );
     let application_audits = application_audits
@@ -125,6 +132,7 @@ pub(crate) fn compile(
             audit,
             // `price::written` has read these.
             prices: _,
+            guards: own_guards,
             limit_lists,
         } = section;
         // A product that is none is reported where it is named.
@@ -149,6 +157,12 @@ pub(crate) fn compile(
                         limits.problems,
                     )
                     .and_then(audit::Ruled::recording),
+                guards: guard::guards(
+                    &Scope::Subscription(id.id.clone()),
+                    own_guards,
+                    granted.product.guards.as_ref(),
+                    limits.problems,
+                ),
             };
             compiled.insert(id.id.clone(), Arc::new(subscription));
         }

@@ -6,6 +6,7 @@ pub(crate) mod audit;
 pub(crate) mod auth;
 pub(crate) mod backend;
 pub(crate) mod budget;
+pub(crate) mod guard;
 pub(crate) mod identity;
 pub(crate) mod kafka;
 pub(crate) mod limit;
@@ -27,6 +28,7 @@ use self::alert::Alert;
 use self::audit::{Audit, AuditStore};
 use self::backend::Backend;
 use self::budget::Budget;
+use self::guard::GuardOfOneKind;
 use self::identity::Identity;
 use self::limit::LimitLists;
 use self::listen::Listen;
@@ -92,6 +94,9 @@ section! {
         pub audit_stores: List<AuditStore> = "[]",
         /// Who may read and govern audit records.
         pub access: List<Access> = "[]",
+        /// Who looks at prompts and answers, in this order, where neither the subscription nor its
+        /// product says otherwise.
+        pub guards: Option<List<GuardOfOneKind>>,
         /// Money for calendar periods.
         pub budgets: List<Budget> = "[]",
         /// Where copies of usage records are sent.

@@ -26,10 +26,11 @@ pub(crate) use list::List;
 pub(crate) use map::{Map, Named};
 pub(crate) use money::{Amount, Discount, Exchange, MarkUp, When};
 pub(crate) use name::{
-    AlertName, BudgetName, Declared, IssuerName, LimitName, Named as Known, Reference,
+    AlertName, BudgetName, Declared, GuardName, IssuerName, LimitName, Named as Known, Reference,
 };
 pub(crate) use pem::Pem;
 pub(crate) use section::{Fields, Properties, Section, section, written};
+pub(crate) use suggest::suggestion;
 pub(crate) use text::{Cel, KeyText, Path, SecretText, Text};
 pub(crate) use value::{Days, Share, Size, Span, Whole};
 pub(crate) use words::words;

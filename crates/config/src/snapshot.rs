@@ -2,6 +2,7 @@
 
 mod alerting;
 mod audit;
+mod guard;
 pub(crate) mod prices;
 mod sink;
 mod token_source;
@@ -28,6 +29,7 @@ pub use alerting::{
     PaceSubject, PrivateUrl, SigningKey, Smtp,
 };
 pub use audit::{Access, Audit, AuditStore, Auditing, AzureKey, Kek, VaultKey};
+pub use guard::{Guard, GuardKind, Guarded, Guards, OnError, Pii};
 pub use prices::{Prices, Provisioned};
 pub use sink::{
     Envelope, FileCompression, FileSink, KafkaCompression, KafkaLogin, KafkaSasl, KafkaSink,
@@ -186,6 +188,8 @@ pub struct Subscription {
     pub budgets: Vec<usize>,
     /// Its own, else its product's, else the configuration's; absent where nothing is recorded.
     pub audit: Option<Arc<Audit>>,
+    /// Its own, else its product's, else the configuration's.
+    pub guards: Option<Arc<Guards>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -208,6 +212,8 @@ pub struct Product {
     /// Its own, else the configuration's; absent when neither has any.
     pub dimensions: Option<Arc<Dimensions>>,
     pub limits: Vec<KeyedLimit>,
+    /// Its own, else the configuration's: those of its subscriptions that have none.
+    pub guards: Option<Arc<Guards>>,
 }
 
 impl Product {

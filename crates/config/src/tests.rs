@@ -4,6 +4,7 @@ mod alerts;
 mod audit;
 mod auth;
 mod budgets;
+mod guards;
 mod keys;
 mod listen;
 mod meaning;

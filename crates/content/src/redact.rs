@@ -105,6 +105,21 @@ impl Rules {
         self.actions[kind as usize]
     }
 
+    /// The same rules, with another key for hashes.
+    #[must_use]
+    pub fn keyed(mut self, hash_key: HashKey) -> Self {
+        self.hash_key = hash_key;
+        self
+    }
+
+    pub fn hashes(&self) -> bool {
+        self.actions.contains(&Action::Hash)
+    }
+
+    pub fn masks(&self) -> bool {
+        self.actions.contains(&Action::Mask)
+    }
+
     pub fn detector(&self) -> Detector {
         self.detector
     }

@@ -166,6 +166,16 @@ impl Request {
         read(self.operation, self.body.clone(), Some(model.as_str()))
     }
 
+    /// The client's bytes, unless [`Self::with_body`] put others in their place.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The same request with another body, read as strictly as a client's.
+    pub fn with_body(&self, body: Bytes) -> Result<Self, RequestError> {
+        read(self.operation, body, Some(self.model.as_str()))
+    }
+
     pub fn body_len(&self) -> usize {
         self.body.len()
     }

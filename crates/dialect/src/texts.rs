@@ -3,6 +3,7 @@
 //! Every string counts as text that is not known to be something else, so a field that this version
 //! has never heard of is looked at too. Edits are splices: all other bytes stay as they came.
 
+mod arguments;
 mod events;
 
 use std::borrow::Cow;
@@ -10,10 +11,11 @@ use std::ops::Range;
 
 use crate::json::{Json, scan};
 
+pub use arguments::ArgumentTexts;
 pub use events::{EventTexts, Part, Place, Unreadable};
 
-/// Their strings are names of the protocol, ids, or sound and pictures in base64.
-const NO_TEXT: [&str; 17] = [
+/// Their strings are names of the protocol and ids: no text, as long as they look like one.
+const NAMES: [&str; 14] = [
     "role",
     "type",
     "id",
@@ -28,10 +30,16 @@ const NO_TEXT: [&str; 17] = [
     "verbosity",
     "format",
     "detail",
-    "data",
-    "b64_json",
-    "embedding",
 ];
+
+/// Their strings are sound, pictures and vectors, as long as they look like base64.
+const ENCODED: [&str; 3] = ["data", "b64_json", "embedding"];
+
+/// No sound and no picture is shorter; an account number is.
+const ENCODED_BYTES_MIN: usize = 128;
+
+/// An id is no longer.
+const NAME_BYTES_MAX: usize = 128;
 
 /// A tool call's arguments are JSON within a string.
 const ARGUMENTS: &str = "arguments";
@@ -86,7 +94,7 @@ impl<'a> Editor<'a, '_> {
         for (key, value) in value.members() {
             if key == TOKENS {
                 self.token_lists.push(self.span(value));
-            } else if !NO_TEXT.contains(&&*key) || !value.is_string() {
+            } else {
                 self.value(&key, value, depth);
             }
         }
@@ -122,32 +130,44 @@ impl<'a> Editor<'a, '_> {
 }
 
 fn edited(key: &str, text: &str, edit: &mut dyn FnMut(&str) -> Option<String>) -> Option<String> {
-    if is_picture(text) {
+    if is_no_text(key, text) {
         return None;
     }
-    let is_json = key == ARGUMENTS && scan::members(text.as_bytes(), []).is_ok();
-    if !is_json {
-        return edit(text);
+    if key == ARGUMENTS {
+        return ArgumentTexts::whole(text, edit);
     }
-    let mut inner = Editor {
-        document: text.as_bytes(),
-        edits: Vec::new(),
-        token_lists: Vec::new(),
-        edit,
-    };
-    inner.walk(Json::whole(text.as_bytes()), 0);
-    // Splices of whole JSON strings into UTF-8 are UTF-8.
-    inner
-        .finish()
-        .and_then(|bytes| String::from_utf8(bytes).ok())
+    edit(text)
 }
 
-/// `data:image/png;base64,…`
+/// Whether what stands under `key` is something else than text. Told by the value too: a client can
+/// write anything anywhere.
+fn is_no_text(key: &str, text: &str) -> bool {
+    if NAMES.contains(&key) {
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.:/".contains(&byte);
+        return text.len() <= NAME_BYTES_MAX && text.bytes().all(is_name);
+    }
+    if ENCODED.contains(&key) {
+        return is_encoded(text);
+    }
+    is_picture(text)
+}
+
+/// `data:image/png;base64,…`, with nothing but base64 behind it.
 fn is_picture(text: &str) -> bool {
-    text.starts_with("data:")
-        && text
-            .get(..64.min(text.len()))
-            .is_none_or(|head| head.contains(";base64,"))
+    const HEAD_BYTES_MAX: usize = 64;
+    let Some(rest) = text.strip_prefix("data:") else {
+        return false;
+    };
+    let head = rest.get(..HEAD_BYTES_MAX).unwrap_or(rest);
+    let encoded = head
+        .find(";base64,")
+        .and_then(|at| rest.get(at + ";base64,".len()..));
+    encoded.is_some_and(is_encoded)
+}
+
+fn is_encoded(text: &str) -> bool {
+    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/-_=".contains(&byte);
+    text.len() >= ENCODED_BYTES_MIN && text.bytes().all(is_base64)
 }
 
 /// Spans in order and apart, each with what takes its place.
@@ -203,9 +223,11 @@ mod tests {
                 r#"{ "model": "anna", "messages" : [ {"role":"user","content":"I am [NAME]\"\n"} ], "x": 1.50 }"#,
             ),
             (
-                r#"{"messages":[{"content":[{"type":"text","text":"anna"},{"type":"image_url","image_url":{"url":"data:image/png;base64,anna"}}]}]}"#,
-                r#"{"messages":[{"content":[{"type":"text","text":"[NAME]\"\n"},{"type":"image_url","image_url":{"url":"data:image/png;base64,anna"}}]}]}"#,
+                r#"{"messages":[{"content":[{"type":"text","text":"anna"}]}]}"#,
+                r#"{"messages":[{"content":[{"type":"text","text":"[NAME]\"\n"}]}]}"#,
             ),
+            (r#"{"id":"anna b"}"#, r#"{"id":"[NAME]\"\n b"}"#),
+            (r#"{"data":"anna"}"#, r#"{"data":"[NAME]\"\n"}"#),
             (
                 r#"{"input":["b","\u0061nna"]}"#,
                 r#"{"input":["b","[NAME]\"\n"]}"#,
@@ -230,6 +252,19 @@ mod tests {
             ),
         ] {
             assert_eq!(upper(document), expected, "{document}");
+        }
+    }
+
+    #[test]
+    fn pictures_and_sound_are_no_texts_and_cannot_hide_one() {
+        let encoded = "anna".repeat(40);
+        for document in [
+            format!(r#"{{"image_url":{{"url":"data:image/png;base64,{encoded}"}}}}"#),
+            format!(r#"{{"input_audio":{{"data":"{encoded}","format":"wav"}}}}"#),
+        ] {
+            assert_eq!(upper(&document), document);
+            let with_text = document.replace("annaanna\"", "anna is here\"");
+            assert_ne!(upper(&with_text), with_text);
         }
     }
 

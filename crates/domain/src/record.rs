@@ -113,6 +113,59 @@ pub struct CallRecord {
     pub latency: Duration,
     pub first_byte: Option<Duration>,
     pub attempts: Vec<AttemptRecord>,
+    /// Of guards that found something, or could not look.
+    pub verdicts: Vec<Verdict>,
+}
+
+/// What a guard found that was not nothing. Kinds and numbers, never what was found itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// As a rule is named: `product/standard/guard/pii`.
+    pub guard: Arc<str>,
+    pub on: Content,
+    pub verdict: Ruling,
+    /// By kind or category: how often, or how severe.
+    pub findings: Vec<(Arc<str>, u32)>,
+    /// Why the guard could not judge, in a few words of its own: `timeout`, `status 503`.
+    pub failure: Option<Arc<str>>,
+}
+
+/// What a guard looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Content {
+    Prompt,
+    Answer,
+}
+
+/// What became of the content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Ruling {
+    Passed,
+    Redacted,
+    Blocked,
+}
+
+impl Content {
+    pub const ALL: [Self; 2] = [Self::Prompt, Self::Answer];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Prompt => "prompt",
+            Self::Answer => "answer",
+        }
+    }
+}
+
+impl Ruling {
+    pub const ALL: [Self; 3] = [Self::Passed, Self::Redacted, Self::Blocked];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Redacted => "redacted",
+            Self::Blocked => "blocked",
+        }
+    }
 }
 
 /// One try at one backend.

@@ -16,6 +16,7 @@ use crate::clock::{Chance, Clock};
 use crate::credentials::Credentials;
 use crate::estimates::Estimates;
 use crate::fetch::Fetch;
+use crate::guards::hash_key::{HashKeyError, KeptHashKey};
 use crate::identity::Authenticator;
 use crate::overload::Overload;
 use crate::router::Router;
@@ -37,6 +38,8 @@ pub struct Gateway {
     /// Copies of records for other systems.
     pub sinks: Sinks,
     pub telemetry: Telemetry,
+    /// Of hashes in the place of values, where the configuration has no key.
+    pub hash_key: KeptHashKey,
     pub overload: Arc<Overload>,
     /// What the listeners show their clients.
     pub certificates: Certificates,
@@ -59,6 +62,8 @@ pub enum StartError {
     Certificates(Vec<config::Problem>),
     #[error("a backend's address cannot be used: {0}")]
     Address(#[from] http::Error),
+    #[error(transparent)]
+    HashKey(#[from] HashKeyError),
 }
 
 impl Gateway {
@@ -93,6 +98,7 @@ impl Gateway {
             ledger,
             sinks: Sinks::new(snapshot.settings.data_dir.clone()),
             telemetry: Telemetry::new(clock.now()),
+            hash_key: KeptHashKey::default(),
             overload: Arc::default(),
             certificates: Certificates::default(),
             clock,
@@ -133,6 +139,9 @@ impl Gateway {
         let problems = sinks::check(snapshot);
         if !problems.is_empty() {
             return Err(StartError::Certificates(problems));
+        }
+        if snapshot.need_hash_key() {
+            self.hash_key.prepare(&snapshot.settings.data_dir)?;
         }
         self.router.sync(snapshot, &self.credentials)?;
         self.certificates.replace(certificates);

@@ -13,6 +13,7 @@ pub mod encoding;
 pub mod estimates;
 pub mod fetch;
 pub mod gateway;
+pub mod guards;
 pub mod headers;
 pub mod identity;
 mod in_time;

@@ -1,4 +1,5 @@
-//! A response body that counts tokens as it passes, and settles its call once, however it ends.
+//! A response body that counts tokens as it passes, lets guards look at what is left, and settles its
+//! call once, however it ends: before its last byte, and after its guards' last verdict.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,6 +14,8 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::Sleep;
 
 use crate::body::Cut;
+use crate::guards::Blocked;
+use crate::guards::stream::StreamGuard;
 use crate::refusal::Refusal;
 use crate::router::Serving;
 use crate::trail::Trail;
@@ -29,6 +32,8 @@ pub struct MeteredBody {
     trail: Trail,
     serving: Serving,
     watch: Watch,
+    /// Absent where nobody looks at the answer.
+    guard: Option<Box<StreamGuard>>,
     /// The upstream's end or break, while what came before it is on its way.
     end: Option<Option<Result<Bytes, AttemptFailure>>>,
     state: State,
@@ -37,6 +42,8 @@ pub struct MeteredBody {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Flowing,
+    /// The upstream's body is at its end, and guards have what they still hold of it.
+    Draining,
     Ended,
 }
 
@@ -81,9 +88,16 @@ impl MeteredBody {
             trail,
             serving,
             watch,
+            guard: None,
             end: None,
             state: State::Flowing,
         }
+    }
+
+    /// Lets `guard` look at what the client gets. It is metered before.
+    pub fn guarded(mut self, guard: Option<Box<StreamGuard>>) -> Self {
+        self.guard = guard;
+        self
     }
 
     /// Everything that is readable now, metered; empty when all of it is held back.
@@ -123,16 +137,20 @@ impl MeteredBody {
             Tally::Stream(meter) => meter.is_complete(),
             Tally::Large(_) => false,
         };
-        if whole {
-            self.settle(None);
+        let is_judged = self.guard.as_ref().is_none_or(|guard| guard.is_idle());
+        if whole && is_judged {
+            self.settle(None, None);
         }
     }
 
-    /// `failure`: why the answer ended before its end.
-    fn settle(&mut self, failure: Option<AttemptFailure>) {
+    /// `failure`: why the answer ended before its end. `refused`: the guard that ended it.
+    fn settle(&mut self, failure: Option<AttemptFailure>, refused: Option<Arc<str>>) {
         let now = self.trail.gateway().clock.mono();
         let status = self.serving.status;
         let facts = self.trail.facts();
+        if let Some(guard) = &mut self.guard {
+            guard.tell(&mut facts.verdicts);
+        }
         let (Some(held), Some(call)) = (&mut facts.held, &facts.call) else {
             return;
         };
@@ -144,6 +162,7 @@ impl MeteredBody {
             other => other,
         };
         let outcome = match failure {
+            None if refused.is_some() => Outcome::Refused,
             None if status.is_success() => Outcome::Ok,
             None => Outcome::ClientError,
             Some(AttemptFailure::HungUp) => Outcome::HungUp,
@@ -168,7 +187,23 @@ impl MeteredBody {
             latency: now.since(self.serving.sent_at),
         });
         facts.end(status, outcome);
+        if let Some(ending) = &mut facts.ending {
+            ending.rule = refused;
+        }
         self.trail.settle(metered);
+    }
+
+    /// A guard ends the stream; its client hears of it as of any failure.
+    fn blocked(&mut self, blocked: Blocked) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        self.state = State::Ended;
+        if self.trail.is_settled() {
+            // The client has the whole answer.
+            return Poll::Ready(None);
+        }
+        let origin = self.trail.facts().origin;
+        self.settle(None, Some(blocked.rule.clone()));
+        let event = Refusal::Blocked(blocked).event(origin.dialect, &origin.id.to_string());
+        Poll::Ready(Some(Ok(Frame::data(event))))
     }
 
     /// The upstream broke off. A stream's client hears of it in its dialect, as the last event; what
@@ -176,7 +211,7 @@ impl MeteredBody {
     fn broke(&mut self, failure: AttemptFailure) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         self.state = State::Ended;
         let origin = self.trail.facts().origin;
-        self.settle(Some(failure));
+        self.settle(Some(failure), None);
         Poll::Ready(Some(match &self.tally {
             Tally::Stream(_) => {
                 let event = Refusal::UpstreamCut.event(origin.dialect, &origin.id.to_string());
@@ -187,14 +222,20 @@ impl MeteredBody {
     }
 
     /// The upstream's body ended by itself. A stream that never said it was done was cut.
-    fn ended(&mut self) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+    fn ended(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let rest = self.tally.finish();
         let was_settled = self.trail.is_settled();
         if !was_settled && !self.tally.may_end_here() {
             return self.broke(AttemptFailure::Cut);
         }
+        if let Some(guard) = &mut self.guard {
+            guard.push(&rest, false);
+            guard.end();
+            self.state = State::Draining;
+            return self.poll_draining(cx);
+        }
         if !was_settled {
-            self.settle(None);
+            self.settle(None, None);
         }
         self.state = State::Ended;
         if rest.is_empty() {
@@ -217,20 +258,31 @@ impl Body for MeteredBody {
         loop {
             match this.state {
                 State::Ended => return Poll::Ready(None),
+                State::Draining => return this.poll_draining(cx),
                 State::Flowing => {}
+            }
+            if let Some(guard) = &mut this.guard {
+                match guard.poll(cx) {
+                    Poll::Ready(Ok(judged)) if judged.is_empty() => {}
+                    Poll::Ready(Ok(judged)) => return this.leave(judged),
+                    Poll::Ready(Err(blocked)) => return this.blocked(blocked),
+                    Poll::Pending if guard.has_room() => {}
+                    Poll::Pending => return Poll::Pending,
+                }
             }
             match ready!(this.poll_pieces(cx)) {
                 Some(Ok(piece)) => {
-                    this.settle_if_whole();
-                    if piece.is_empty() {
-                        continue; // All of it was held back or stripped: nothing to send yet.
+                    let is_cut = this.tally.has_unmetered();
+                    match &mut this.guard {
+                        Some(guard) => guard.push(&piece, is_cut),
+                        // All of it was held back or stripped: nothing to send yet.
+                        None if piece.is_empty() => this.settle_if_whole(),
+                        None => return this.leave(piece),
                     }
-                    this.progress();
-                    return Poll::Ready(Some(Ok(Frame::data(piece))));
                 }
                 Some(Err(_)) if this.trail.is_settled() => this.state = State::Ended,
                 Some(Err(failure)) => return this.broke(failure),
-                None => return this.ended(),
+                None => return this.ended(cx),
             }
         }
     }
@@ -241,6 +293,31 @@ impl Body for MeteredBody {
 }
 
 impl MeteredBody {
+    fn leave(&mut self, piece: Bytes) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        self.settle_if_whole();
+        self.progress();
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    /// What guards still hold, then the end.
+    fn poll_draining(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        let Some(guard) = &mut self.guard else {
+            return Poll::Ready(None);
+        };
+        let judged = match ready!(guard.poll(cx)) {
+            Ok(judged) => judged,
+            Err(blocked) => return self.blocked(blocked),
+        };
+        if guard.is_idle() && !self.trail.is_settled() {
+            self.settle(None, None);
+        }
+        if judged.is_empty() {
+            self.state = State::Ended;
+            return Poll::Ready(None);
+        }
+        Poll::Ready(Some(Ok(Frame::data(judged))))
+    }
+
     /// The journal knows what passed before the client does.
     fn progress(&mut self) {
         let gateway = self.trail.gateway().clone();
@@ -254,7 +331,7 @@ impl Drop for MeteredBody {
     /// The client left mid-answer: it pays for what passed.
     fn drop(&mut self) {
         if !self.trail.is_settled() {
-            self.settle(Some(AttemptFailure::HungUp));
+            self.settle(Some(AttemptFailure::HungUp), None);
         }
     }
 }
@@ -288,6 +365,14 @@ impl Tally {
         }
     }
 
+    /// Some event was too large to be held, so that its parts pass.
+    fn has_unmetered(&self) -> bool {
+        match self {
+            Self::Stream(meter) => meter.has_unmetered(),
+            Self::Large(_) => false,
+        }
+    }
+
     /// The provider said within the answer that it failed.
     fn saw_error(&self) -> bool {
         match self {
@@ -296,7 +381,7 @@ impl Tally {
         }
     }
 
-    fn metered(
+    pub fn metered(
         &mut self,
         operation: Operation,
         encoding: Encoding,

@@ -18,6 +18,7 @@ use smallvec::SmallVec;
 use crate::admission::{self, Applicant};
 use crate::body::{self, Body};
 use crate::gateway::Gateway;
+use crate::guards::{self, Told as Judged};
 use crate::refusal::Refusal;
 use crate::reply::{self, Reply};
 use crate::router::Errand;
@@ -115,8 +116,8 @@ impl Gateway {
             began: facts.origin.started.wall,
         };
         let (plan, admitted) = admission::admit(self, plan, &applicant, call).await?;
-        let context = admission::context(caller, call, &head.headers, ip);
         if admitted.downgraded.is_some() {
+            let context = admission::context(caller, call, &head.headers, ip);
             facts.series = self.telemetry.usage_series(&context);
         }
         self.telemetry
@@ -130,7 +131,18 @@ impl Gateway {
         ));
         self.telemetry.reserved(held.reserved_tokens);
 
+        // Guard: what may not leave is taken out of the prompt, or the call ends here.
+        let verdicts = &mut facts.verdicts;
+        let guarded = match &caller.subscription.guards {
+            None => None,
+            Some(guards) => {
+                let judged = guards::judge_prompt(self, guards, call, held, verdicts);
+                Some(Box::pin(judged).await?)
+            }
+        };
+
         // Route and forward: priority, weight, breaker; retry until the first byte, never after.
+        let context = admission::context(caller, call, &head.headers, ip);
         let errand = Errand {
             plan: &plan,
             context: &context,
@@ -138,8 +150,16 @@ impl Gateway {
             headers: &head.headers,
             request_id: &facts.request_id,
         };
-        let answer = self.router.forward(&errand, held, &facts.origin).await?;
-        Ok(Reply::Answered(Box::new(answer)))
+        let mut answer = self.router.forward(&errand, held, &facts.origin).await?;
+        let told = match guarded {
+            None => Judged::AsItCame,
+            Some(guarded) => {
+                let origin = &facts.origin;
+                let judged = guarded.judge_answer(self, call, held, origin, &mut answer, verdicts);
+                Box::pin(judged).await?
+            }
+        };
+        Ok(Reply::Answered(Box::new(answer), told))
     }
 
     /// Once per call, however it ended, before its last byte is sent: true up, learn, write down.

@@ -11,6 +11,7 @@ use domain::{Limit, ModelName, Nanos, Wall};
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
+use crate::guards::Blocked;
 use crate::identity::AuthError;
 use crate::overload::Shed;
 
@@ -50,6 +51,8 @@ pub enum Refusal {
         budget: Arc<Limit>,
         model: ModelName,
     },
+    #[error("{}", blocked_message(.0))]
+    Blocked(Blocked),
     #[error("the gateway is at its capacity: try again in a second")]
     Overloaded(Shed),
     #[error("the gateway counts too many distinct keys at the moment")]
@@ -155,6 +158,7 @@ impl Refusal {
             Self::Unpriced { .. } => {
                 row(StatusCode::FORBIDDEN, "unpriced_model", PERMISSION, Refused)
             }
+            Self::Blocked(_) => row(StatusCode::BAD_REQUEST, "content_filter", INVALID, Refused),
             Self::Overloaded(_) => row(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "overloaded",
@@ -206,6 +210,7 @@ impl Refusal {
             Self::Limit(refusal) => Some(refusal.limit.id.0.clone()),
             Self::Unpriced { budget, .. } => Some(budget.id.0.clone()),
             Self::PolicyFault { rule, .. } => Some(rule.clone()),
+            Self::Blocked(blocked) => Some(blocked.rule.clone()),
             other => Some(other.row().code.into()),
         }
     }
@@ -228,6 +233,7 @@ impl Refusal {
             | Self::ModelNotGranted { .. }
             | Self::PolicyFault { .. }
             | Self::Unpriced { .. }
+            | Self::Blocked(_)
             | Self::UpstreamFailed
             | Self::UpstreamAuthFailed
             | Self::UpstreamTimeout
@@ -250,6 +256,7 @@ impl Refusal {
             | Self::UnsupportedEncoding { .. }
             | Self::PolicyFault { .. }
             | Self::Limit(_)
+            | Self::Blocked(_)
             | Self::Overloaded(_)
             | Self::CountersFull
             | Self::NoHealthyBackend { .. }
@@ -313,6 +320,11 @@ impl Refusal {
             }
             Self::PolicyFault { rule, .. } => Some(Why {
                 rule,
+                ..Why::default()
+            }),
+            Self::Blocked(Blocked { rule, .. }) => Some(Why {
+                rule,
+                scope: rule.split("/guard/").next().unwrap_or_default(),
                 ..Why::default()
             }),
             _ => None,
@@ -405,6 +417,24 @@ fn limit_message(refusal: &LimitRefusal) -> String {
         Some(wait) => format!(
             "{head}: {used} used, {reserved} reserved by calls in flight, this call needs {wanted}; try again in {} s",
             wait.as_millis().div_ceil(1000)
+        ),
+    }
+}
+
+/// Names kinds, never what was found.
+fn blocked_message(blocked: &Blocked) -> String {
+    let Blocked {
+        rule,
+        on,
+        kinds,
+        failure,
+    } = blocked;
+    let on = on.as_str();
+    match failure {
+        Some(why) => format!("the {on} could not be judged by `{rule}`: {why}"),
+        None => format!(
+            "the {on} was blocked by `{rule}`: it holds {}",
+            kinds.join(", ")
         ),
     }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use config::Snapshot;
-use dialect::StreamMeter;
+use dialect::{Request, StreamMeter};
 use domain::record::{AttemptRecord, Cost, Outcome};
 use domain::{Metered, ModelName, Usage};
 use http::header::{CONTENT_TYPE, HeaderName};
@@ -10,15 +10,16 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use crate::admission::{RateLevel, RateLevels};
 use crate::body::{self, Body};
+use crate::guards::Told;
 use crate::headers::{self, REQUEST_ID};
 use crate::identity::Caller;
 use crate::meter::{LargeAnswer, MeteredBody, Tally};
 use crate::refusal::Refusal;
 use crate::router::{Answered, Content};
-use crate::trail::{Facts, Held, Trail};
+use crate::trail::{Facts, Held, Origin, Trail};
 
 pub enum Reply {
-    Answered(Box<Answered>),
+    Answered(Box<Answered>, Told),
     /// From the gateway itself: the models that the caller may use.
     Own(Bytes),
 }
@@ -52,18 +53,13 @@ const DOWNGRADED_FROM: HeaderName = HeaderName::from_static("x-tollgate-downgrad
 const COST: HeaderName = HeaderName::from_static("x-tollgate-cost");
 
 pub fn send(reply: Reply, mut trail: Trail) -> Response<Body> {
-    let answered = match reply {
-        Reply::Answered(answered) => answered,
+    let (answered, told) = match reply {
+        Reply::Answered(answered, told) => (answered, told),
         Reply::Own(bytes) => return own(bytes, trail),
     };
-    let Answered {
-        serving,
-        headers: upstream_headers,
-        content,
-    } = *answered;
-    let mut out = headers::to_client(&upstream_headers);
+    let mut out = headers::to_client(&answered.headers);
     out.insert(CACHE, HeaderValue::from_static("off"));
-    if let Some(name) = serving.backend.name() {
+    if let Some(name) = answered.serving.backend.name() {
         out.insert(BACKEND, name.clone());
     }
     let facts = trail.facts();
@@ -71,66 +67,119 @@ pub fn send(reply: Reply, mut trail: Trail) -> Response<Body> {
     let (Some(held), Some(call)) = (&mut facts.held, &facts.call) else {
         return bare(StatusCode::INTERNAL_SERVER_ERROR);
     };
+    let is_whole = matches!(answered.content, Content::Whole { .. });
+    if is_whole || matches!(told, Told::Blocked(_)) {
+        let metered = meter(call, held, &answered, &facts.origin);
+        out.insert(ATTEMPTS, headers::number(held.attempts.len() as u64));
+        out.insert(TOKENS, headers::number(metered.usage().total()));
+        let cost = held.attempts.last().map(|attempt| &attempt.cost);
+        if let Some(shown) = cost.and_then(cost_header) {
+            out.insert(COST, shown);
+        }
+        return settled(*answered, told, metered, out, trail);
+    }
     out.insert(ATTEMPTS, headers::number(held.attempts.len() as u64 + 1));
+    let Answered {
+        serving, content, ..
+    } = *answered;
     let status = serving.status;
-    let body = match content {
-        Content::Whole { bytes, answer } => {
-            let metered = match answer.usage {
-                _ if !status.is_success() => Metered::NOTHING,
-                Some(usage) => Metered::Reported(usage),
-                None => Metered::Estimated(Usage {
-                    prompt: held.count_prompt(call),
-                    completion: dialect::answer::completion_tokens(
-                        call.operation,
-                        &bytes,
-                        held.encoding,
-                    ),
-                    ..Usage::default()
-                }),
-            };
-            out.insert(TOKENS, headers::number(metered.usage().total()));
-            let cost = held.cost(serving.backend.id(), &metered);
-            if let Some(shown) = cost_header(&cost) {
-                out.insert(COST, shown);
-            }
-            held.attempts.push(AttemptRecord {
-                backend: serving.backend.id().clone(),
-                status: status.as_u16(),
-                failure: None,
-                metered,
-                cost,
-                latency: held
-                    .first_byte
-                    .unwrap_or_default()
-                    .saturating_sub(serving.sent_at.since(facts.origin.started.mono)),
-            });
-            facts.end(
-                status,
-                if status.is_success() {
-                    Outcome::Ok
-                } else {
-                    Outcome::ClientError
-                },
-            );
-            trail.settle(metered);
-            body::full(bytes)
-        }
+    let (tally, first, body) = match content {
         Content::Stream { first, body } => {
-            let tally = Tally::Stream(
-                StreamMeter::new(call.operation, !call.wants_usage).counting(held.encoding),
-            );
-            Body::Metered(Box::new(MeteredBody::new(
-                body, first, tally, serving, trail,
-            )))
+            let meter = StreamMeter::new(call.operation, !call.wants_usage);
+            (Tally::Stream(meter.counting(held.encoding)), first, body)
         }
-        Content::Large { head, body } => {
-            let tally = Tally::Large(LargeAnswer::new(&head));
-            Body::Metered(Box::new(MeteredBody::new(
-                body, head, tally, serving, trail,
-            )))
+        Content::Large { head, body } => (Tally::Large(LargeAnswer::new(&head)), head, body),
+        Content::Whole { bytes, .. } => return response(status, out, body::full(bytes)),
+    };
+    let guard = match told {
+        Told::Stream(guard) => Some(guard),
+        Told::AsItCame | Told::Edited(_) | Told::Blocked(_) => None,
+    };
+    let metered = MeteredBody::new(body, first, tally, serving, trail).guarded(guard);
+    response(status, out, Body::Metered(Box::new(metered)))
+}
+
+/// An answer that is here, or that a guard turned away: its client is told after it was settled.
+fn settled(
+    answered: Answered,
+    told: Told,
+    metered: Metered,
+    mut out: HeaderMap,
+    mut trail: Trail,
+) -> Response<Body> {
+    let facts = trail.facts();
+    let Answered {
+        serving, content, ..
+    } = answered;
+    let (status, body) = match (told, content) {
+        (Told::Blocked(refusal), _) => {
+            let row = refusal.row();
+            refusal.headers(&mut out);
+            facts.end(row.status, row.outcome);
+            if let Some(ending) = &mut facts.ending {
+                ending.rule = refusal.rule();
+            }
+            let id = facts.origin.id.to_string();
+            (row.status, refusal.body(facts.origin.dialect, &id))
+        }
+        (told, content) => {
+            let outcome = if serving.status.is_success() {
+                Outcome::Ok
+            } else {
+                Outcome::ClientError
+            };
+            facts.end(serving.status, outcome);
+            let body = match (told, content) {
+                (Told::Edited(bytes), _) | (_, Content::Whole { bytes, .. }) => bytes,
+                (_, Content::Stream { .. } | Content::Large { .. }) => Bytes::new(),
+            };
+            (serving.status, body)
         }
     };
-    response(status, out, body)
+    trail.settle(metered);
+    response(status, out, body::full(body))
+}
+
+/// What an answer took of which nothing more will be read, once: guards may have had it metered
+/// before they looked at it.
+pub fn meter(call: &Request, held: &mut Held, answered: &Answered, origin: &Origin) -> Metered {
+    if let Some(crossed) = held.crossed {
+        return crossed;
+    }
+    let Answered {
+        serving, content, ..
+    } = answered;
+    let status = serving.status;
+    let encoding = held.encoding;
+    let metered = match content {
+        _ if !status.is_success() => Metered::NOTHING,
+        Content::Whole { bytes, answer } => match answer.usage {
+            Some(usage) => Metered::Reported(usage),
+            None => Metered::Estimated(Usage {
+                prompt: held.count_prompt(call),
+                completion: dialect::answer::completion_tokens(call.operation, bytes, encoding),
+                ..Usage::default()
+            }),
+        },
+        Content::Large { head, .. } | Content::Stream { first: head, .. } => {
+            let mut tally = Tally::Large(LargeAnswer::new(head));
+            tally.metered(call.operation, encoding, || held.count_prompt(call))
+        }
+    };
+    let cost = held.cost(serving.backend.id(), &metered);
+    held.attempts.push(AttemptRecord {
+        backend: serving.backend.id().clone(),
+        status: status.as_u16(),
+        failure: None,
+        metered,
+        cost,
+        latency: held
+            .first_byte
+            .unwrap_or_default()
+            .saturating_sub(serving.sent_at.since(origin.started.mono)),
+    });
+    held.crossed = Some(metered);
+    metered
 }
 
 pub fn refuse(refusal: &Refusal, mut trail: Trail) -> Response<Body> {
@@ -149,7 +198,9 @@ pub fn refuse(refusal: &Refusal, mut trail: Trail) -> Response<Body> {
     if let Some(ending) = &mut facts.ending {
         ending.rule = refusal.rule();
     }
-    trail.settle(Metered::NOTHING);
+    // Of an answer that broke off while guards waited for the rest of it.
+    let crossed = facts.held.as_mut().and_then(|held| held.crossed.take());
+    trail.settle(crossed.unwrap_or(Metered::NOTHING));
     response(row.status, out, body::full(body))
 }
 

@@ -5,6 +5,7 @@
 
 mod attempt;
 mod backends;
+mod hold;
 mod search;
 
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use dialect::{Dialect, Encoding, Request};
 use domain::price::{Ceiling, PriceList};
 use domain::record::{
-    AttemptFailure, AttemptRecord, CacheOutcome, CallRecord, Cost, Opening, Outcome, Who,
+    AttemptFailure, AttemptRecord, CacheOutcome, CallRecord, Cost, Opening, Outcome, Verdict, Who,
 };
 use domain::{BackendId, CallId, Metered, ModelName, Mono, Nanos, Now, Price, Usage};
 use http::{HeaderValue, StatusCode};
@@ -31,6 +31,8 @@ pub struct Facts {
     pub caller: Option<Caller>,
     pub call: Option<Request>,
     pub held: Option<Held>,
+    /// Of guards that found something, or could not look.
+    pub verdicts: Vec<Verdict>,
     /// Where the product's dimensions count it.
     pub series: Option<Arc<UsageSeries>>,
     pub ending: Option<Ending>,
@@ -81,6 +83,8 @@ pub struct Held {
     /// The backend whose answer the client gets, and when its first byte came.
     pub answered: Option<BackendId>,
     pub first_byte: Option<Duration>,
+    /// What a unary answer took that is here, while nobody was told of it yet.
+    pub crossed: Option<Metered>,
 }
 
 impl Held {
@@ -138,6 +142,7 @@ impl Held {
             sent_at: SmallVec::new(),
             answered: None,
             first_byte: None,
+            crossed: None,
         }
     }
 
@@ -178,6 +183,7 @@ impl Facts {
             caller: None,
             call: None,
             held: None,
+            verdicts: Vec::new(),
             series: None,
             ending: None,
         }
@@ -200,6 +206,7 @@ impl Facts {
             caller,
             call,
             held,
+            verdicts,
             series,
             ending,
         } = self;
@@ -291,6 +298,7 @@ impl Facts {
             latency: now.mono.since(origin.started.mono),
             first_byte,
             attempts,
+            verdicts,
         };
         Settlement {
             origin,
@@ -421,7 +429,12 @@ impl Drop for Trail {
             return;
         }
         let mut metered = Metered::NOTHING;
-        if let (Some(held), Some(call)) = (&mut self.facts.held, &self.facts.call)
+        if let Some(held) = &mut self.facts.held
+            && let Some(crossed) = held.crossed.take()
+        {
+            // Its answer was here, with a guard, when the client left.
+            metered = crossed;
+        } else if let (Some(held), Some(call)) = (&mut self.facts.held, &self.facts.call)
             && let Some((backend, since)) = held.at_upstream.take()
         {
             metered = held.prompt_only(call);

@@ -234,6 +234,7 @@ fn call(number: u64, step: Duration) -> CallRecord {
         saved: Nanos::ZERO,
         latency: Duration::from_millis(chance % 3000),
         first_byte: Some(Duration::from_millis(chance % 500)),
+        verdicts: Vec::new(),
         attempts: vec![AttemptRecord {
             backend: backend.as_str().into(),
             status: 200,

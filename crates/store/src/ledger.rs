@@ -44,6 +44,7 @@ mod tail;
 mod tests;
 mod totals;
 mod usage;
+mod verdicts;
 mod writer;
 
 pub use adjustments::{Adjustment, adjust, adjustments, each_call};

@@ -7,10 +7,10 @@ use domain::{ModelName, ProductId, Scope};
 
 use super::audit::{Audits, Ruled};
 use super::limit::{LimitCompiler, unbounded};
-use super::telemetry;
+use super::{guard, telemetry};
 use crate::file::product::{self, Credential};
 use crate::read::{List, Placed};
-use crate::snapshot::{Dimensions, Model, Product, Require};
+use crate::snapshot::{Dimensions, Guards, Model, Product, Require};
 
 /// A product, and those of its models whose answers have no bound.
 pub(super) struct Granted {
@@ -20,12 +20,19 @@ pub(super) struct Granted {
     pub audit: Option<Ruled>,
 }
 
+/// What the top level says for products that do not.
+pub(super) struct Defaults<'d> {
+    pub dimensions: Option<&'d Arc<Dimensions>>,
+    pub guards: Option<&'d Arc<Guards>>,
+    pub audit: Option<&'d Ruled>,
+}
+
 pub(super) fn products(
     sections: Vec<product::Product>,
     models: &HashMap<ModelName, Arc<Model>>,
     issuers_are_declared: bool,
-    default_dimensions: Option<&Arc<Dimensions>>,
-    (audits, default_audit): (&mut Audits, Option<&Ruled>),
+    defaults: &Defaults<'_>,
+    audits: &mut Audits,
     limits: &mut LimitCompiler<'_>,
 ) -> HashMap<ProductId, Granted> {
     let mut products = HashMap::new();
@@ -38,6 +45,7 @@ pub(super) fn products(
             application,
             metrics,
             audit,
+            guards,
             // `price::written` has read these.
             prices: _,
             limit_lists,
@@ -68,11 +76,11 @@ pub(super) fn products(
         let unbounded = unbounded(&within_reach);
         let field = format!("products[{id}].metrics.dimensions");
         let dimensions = telemetry::dimensions(&field, &metrics.dimensions, limits.problems)
-            .or_else(|| default_dimensions.cloned());
+            .or_else(|| defaults.dimensions.cloned());
         let audit = audits.rule(
             &Scope::Product(id.clone()),
             audit,
-            default_audit,
+            defaults.audit,
             limits.problems,
         );
         let product = Product {
@@ -82,6 +90,12 @@ pub(super) fn products(
             require,
             application_header: application.map(|application| application.from_header),
             limits: limits.compile_with(&Scope::Product(id.clone()), limit_lists, &unbounded),
+            guards: guard::guards(
+                &Scope::Product(id.clone()),
+                guards,
+                defaults.guards,
+                limits.problems,
+            ),
             id: id.clone(),
         };
         products.insert(

@@ -3,6 +3,7 @@
 use domain::{ModelName, ProductId};
 
 use super::audit::Audit;
+use super::guard::GuardOfOneKind;
 use super::limit::LimitLists;
 use super::price::ScopedPrice;
 use super::telemetry::ProductMetrics;
@@ -25,6 +26,8 @@ section! {
         pub metrics: ProductMetrics = "{}",
         /// What is kept of calls. Without it, as the top level says.
         pub audit: Option<Placed<Audit>>,
+        /// Who looks at prompts and answers, in this order. Without it, the top level's; `[]` is nobody.
+        pub guards: Option<List<GuardOfOneKind>>,
         /// Prices and percentages for its subscriptions.
         pub prices: List<Placed<ScopedPrice>> = "[]",
         ..limit_lists: LimitLists,

@@ -3,6 +3,7 @@
 use domain::{ApplicationName, ProductId, SubscriptionId};
 
 use super::audit::Audit;
+use super::guard::GuardOfOneKind;
 use super::limit::LimitLists;
 use super::price::ScopedPrice;
 use crate::read::{Declared, KeyText, List, Placed, Reference, Text, section, words};
@@ -25,6 +26,8 @@ section! {
         pub keys: Keys = "{}",
         /// What is kept of calls. Without it, as its product says.
         pub audit: Option<Placed<Audit>>,
+        /// Who looks at prompts and answers, in this order. Without it, its product's; `[]` is nobody.
+        pub guards: Option<List<GuardOfOneKind>>,
         /// Prices and percentages agreed on with it.
         pub prices: List<Placed<ScopedPrice>> = "[]",
         ..limit_lists: LimitLists,

@@ -173,6 +173,27 @@ impl Field for LimitName {
     }
 }
 
+/// Names a guard within its list.
+#[derive(Clone, Debug)]
+pub(crate) struct GuardName {
+    pub name: Arc<str>,
+    pub place: Place,
+}
+
+impl Field for GuardName {
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let Name { name, .. } = read_name("guard", Alphabet::Id, node, reader)?;
+        Some(Self {
+            name: name.into(),
+            place: node.place,
+        })
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        Alphabet::Id.schema()
+    }
+}
+
 struct Name {
     name: String,
     /// Came from `${…}`.

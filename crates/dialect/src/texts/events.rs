@@ -6,7 +6,7 @@ use std::ops::Range;
 use memchr::memchr;
 use serde_json::Value;
 
-use super::{ARGUMENTS, NO_TEXT, TOKENS, is_picture, quoted, spliced};
+use super::{ARGUMENTS, TOKENS, is_no_text, quoted, spliced};
 use crate::json::{Json, scan};
 
 /// Places that one answer may write to. Providers use a few for each choice.
@@ -264,7 +264,7 @@ impl<'a> Pass<'a, '_> {
                     let span = self.span(value);
                     self.token_lists.push(span);
                 }
-            } else if !NO_TEXT.contains(&&*key) || !value.is_string() {
+            } else {
                 place.path.push(Step::Key(key.into_owned()));
                 self.value(place, value)?;
                 place.path.pop();
@@ -278,9 +278,12 @@ impl<'a> Pass<'a, '_> {
             return self.walk(place, value);
         }
         let text = value.text().ok_or(Unreadable)?;
+        let key = match place.path.last() {
+            Some(Step::Key(key)) => key.as_str(),
+            Some(Step::Item(_)) | None => "",
+        };
         // A tool's name comes once and whole.
-        let is_name = matches!(place.path.last(), Some(Step::Key(key)) if key == "name");
-        if is_picture(&text) || is_name {
+        if key == "name" || is_no_text(key, &text) {
             return Ok(());
         }
         if !self.open.contains(place) {

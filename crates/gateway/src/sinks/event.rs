@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use config::snapshot::Envelope;
-use domain::record::{AttemptFailure, AttemptRecord, CallRecord, Cost};
+use domain::record::{AttemptFailure, AttemptRecord, CallRecord, Cost, Verdict};
 use domain::{CallId, Metered, Wall};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -143,6 +143,7 @@ struct UsageEvent<'r> {
     latency_ms: u64,
     first_byte_ms: Option<u64>,
     attempts: Vec<Attempt<'r>>,
+    verdicts: Vec<Judged<'r>>,
     config_revision: u64,
 }
 
@@ -181,6 +182,21 @@ struct Attempt<'r> {
     latency_ms: u64,
 }
 
+#[derive(Serialize)]
+struct Judged<'r> {
+    guard: &'r str,
+    on: &'static str,
+    verdict: &'static str,
+    findings: Vec<Found<'r>>,
+    failure: Option<&'r str>,
+}
+
+#[derive(Serialize)]
+struct Found<'r> {
+    kind: &'r str,
+    amount: u32,
+}
+
 impl Enclosed for UsageEvent<'_> {
     fn schema(&self) -> &'static str {
         self.schema
@@ -214,6 +230,7 @@ impl<'r> UsageEvent<'r> {
             latency,
             first_byte,
             attempts,
+            verdicts,
         } = record;
         let who = &opening.who;
         Self {
@@ -239,6 +256,7 @@ impl<'r> UsageEvent<'r> {
             latency_ms: milliseconds(*latency),
             first_byte_ms: first_byte.map(milliseconds),
             attempts: attempts.iter().map(Attempt::of).collect(),
+            verdicts: verdicts.iter().map(Judged::of).collect(),
             config_revision: opening.revision,
         }
     }
@@ -261,6 +279,29 @@ impl<'r> Attempt<'r> {
             usage: Tokens::of(metered),
             cost: Money::of(cost),
             latency_ms: milliseconds(*latency),
+        }
+    }
+}
+
+impl<'r> Judged<'r> {
+    fn of(verdict: &'r Verdict) -> Self {
+        let Verdict {
+            guard,
+            on,
+            verdict,
+            findings,
+            failure,
+        } = verdict;
+        let found = |(kind, amount): &'r (std::sync::Arc<str>, u32)| Found {
+            kind,
+            amount: *amount,
+        };
+        Self {
+            guard,
+            on: on.as_str(),
+            verdict: verdict.as_str(),
+            findings: findings.iter().map(found).collect(),
+            failure: failure.as_deref(),
         }
     }
 }

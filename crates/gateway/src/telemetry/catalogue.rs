@@ -80,6 +80,10 @@ metrics! {
         "Calls that used tokens for which no price is known. Their cost is in no sum.";
     REFUSALS = Counter "tollgate_refusals" ("tollgate.refusals", "{call}") ["rule"]:
         "Calls of authenticated callers that got an error of the gateway: the limit's id, else the error's code.";
+    GUARD_VERDICTS = Counter "tollgate_guard_verdicts" ("tollgate.guard.verdicts", "{verdict}") ["guard", "on", "ruling"]:
+        "Verdicts of guards that found something in a `prompt` or an `answer`, or could not judge it: `passed`, `redacted` or `blocked`.";
+    GUARD_FAILURES = Counter "tollgate_guard_failures" ("tollgate.guard.failures", "{verdict}") ["guard", "on"]:
+        "Those of them that are about content which the guard could not judge; `on_error` says what became of it.";
     SHED = Counter "tollgate_shed" ("tollgate.shed", "{call}") ["reason"]:
         "Calls turned away by overload: `calls`, `bodies` or `queue`.";
     BODY_BYTES_HELD = Gauge "tollgate_body_bytes_held" ("tollgate.body.held", "By") []:

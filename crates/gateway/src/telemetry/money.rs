@@ -119,6 +119,7 @@ pub mod tests {
             saved: Nanos::ZERO,
             latency: Duration::from_millis(1),
             first_byte: None,
+            verdicts: Vec::new(),
             attempts: Vec::new(),
         }
     }

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use config::Snapshot;
 use dialect::{Dialect, Operation};
-use domain::record::{AttemptFailure, AttemptRecord, CallRecord, Outcome};
+use domain::record::{
+    AttemptFailure, AttemptRecord, CallRecord, Content, Outcome, Ruling, Verdict,
+};
 use domain::{BackendId, Metered, ModelName, SubscriptionId};
 use papaya::Equivalent;
 
@@ -78,6 +80,7 @@ pub struct CallSeries {
     models: Bounded<ModelKey, ModelSeries>,
     backends: Bounded<BackendId, BackendSeries>,
     rules: Bounded<Arc<str>, AtomicU64>,
+    guards: Bounded<Arc<str>, GuardSeries>,
     overhead: Histogram,
 }
 
@@ -95,6 +98,7 @@ impl Default for CallSeries {
             models: Bounded::new(MODELS_MAX, ModelSeries::new),
             backends: Bounded::new(BACKENDS_MAX, BackendSeries::new),
             rules: Bounded::new(RULES_MAX, AtomicU64::default),
+            guards: Bounded::new(RULES_MAX, GuardSeries::default),
             overhead: Histogram::new(&OVERHEAD),
         }
     }
@@ -121,6 +125,11 @@ impl CallSeries {
                     count.fetch_add(1, Ordering::Relaxed);
                 },
             );
+        }
+        for verdict in &record.verdicts {
+            let count = |series: &GuardSeries| series.count(verdict);
+            self.guards
+                .count(&*verdict.guard, || verdict.guard.clone(), count);
         }
         for attempt in &record.attempts {
             let (id, own) = (attempt.backend.as_str(), || attempt.backend.clone());
@@ -220,6 +229,7 @@ impl CallSeries {
             say(OTHER, count);
         }
         into.push(refusals);
+        self.guard_families(into);
         self.model_families(into);
         self.backend_families(into);
         let overhead = Value::Distribution(self.overhead.read());
@@ -232,8 +242,35 @@ impl CallSeries {
             )
             .with(&["model"], Value::Whole(self.models.folded()))
             .with(&["backend"], Value::Whole(self.backends.folded()))
-            .with(&["rule"], Value::Whole(self.rules.folded()));
+            .with(&["rule"], Value::Whole(self.rules.folded()))
+            .with(&["guard"], Value::Whole(self.guards.folded()));
         into.push(folded);
+    }
+
+    fn guard_families(&self, into: &mut Vec<Family>) {
+        let mut verdicts = Family::new(&catalogue::GUARD_VERDICTS);
+        let mut failures = Family::new(&catalogue::GUARD_FAILURES);
+        let mut say = |guard: &str, series: &GuardSeries| {
+            for (on, of_content) in Content::ALL.iter().zip(&series.verdicts) {
+                for (ruling, count) in Ruling::ALL.iter().zip(of_content) {
+                    let count = count.load(Ordering::Relaxed);
+                    if count > 0 {
+                        verdicts.add(&[guard, on.as_str(), ruling.as_str()], Value::Whole(count));
+                    }
+                }
+            }
+            for (on, count) in Content::ALL.iter().zip(&series.failures) {
+                let count = count.load(Ordering::Relaxed);
+                if count > 0 {
+                    failures.add(&[guard, on.as_str()], Value::Whole(count));
+                }
+            }
+        };
+        self.guards.for_each(|guard, series| say(guard, series));
+        if let Some(series) = self.guards.other() {
+            say(OTHER, series);
+        }
+        into.extend([verdicts, failures]);
     }
 
     fn model_families(&self, into: &mut Vec<Family>) {
@@ -455,6 +492,31 @@ impl ModelSeries {
         let usage = record.metered.usage();
         self.input.observe(usage.prompt);
         self.output.observe(usage.completion);
+    }
+}
+
+/// In the orders of [`Content::ALL`] and [`Ruling::ALL`].
+#[derive(Default)]
+struct GuardSeries {
+    verdicts: [[AtomicU64; Ruling::ALL.len()]; Content::ALL.len()],
+    failures: [AtomicU64; Content::ALL.len()],
+}
+
+impl GuardSeries {
+    fn count(&self, verdict: &Verdict) {
+        let on = verdict.on as usize;
+        let count = self
+            .verdicts
+            .get(on)
+            .and_then(|of| of.get(verdict.verdict as usize));
+        if let Some(count) = count {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        if verdict.failure.is_some()
+            && let Some(count) = self.failures.get(on)
+        {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 

@@ -314,6 +314,7 @@ pub fn record(at: Wall, number: u128, tokens: u64, cost: Cost) -> CallRecord {
         saved: domain::Nanos(0),
         latency: Duration::from_millis(100),
         first_byte: None,
+        verdicts: Vec::new(),
         attempts: Vec::new(),
     }
 }

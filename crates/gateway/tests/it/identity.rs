@@ -106,6 +106,7 @@ impl Gate {
             application_header: Some(HeaderName::from_static("x-app-name")),
             dimensions: None,
             limits: Vec::new(),
+            guards: None,
         });
         for (id, key, state) in [
             ("search", "search-key-of-16", SubscriptionState::Active),
@@ -119,6 +120,7 @@ impl Gate {
                 state,
                 product: product.clone(),
                 limits: Vec::new(),
+                guards: None,
                 budgets: Vec::new(),
             });
             self.add_key(key, &format!("{id}/primary"), &subscription, None);

@@ -28,6 +28,8 @@ mod costs;
 #[cfg(test)]
 mod fault_matrix;
 #[cfg(test)]
+mod guards;
+#[cfg(test)]
 mod large;
 #[cfg(test)]
 mod mixture;

@@ -100,6 +100,7 @@ fn record(number: u16) -> CallRecord {
         saved: Nanos::ZERO,
         latency: Duration::from_millis(840),
         first_byte: None,
+        verdicts: Vec::new(),
         attempts: vec![AttemptRecord {
             backend: "east".into(),
             status: 200,

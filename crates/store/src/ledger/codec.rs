@@ -4,7 +4,7 @@
 //! are the segment's business.
 
 use domain::ServiceTier;
-use domain::record::{AttemptFailure, CacheOutcome, Outcome};
+use domain::record::{AttemptFailure, CacheOutcome, Content, Outcome, Ruling};
 
 mod read;
 mod write;
@@ -13,7 +13,9 @@ pub(super) use read::{charges, opening, opening_id, price, record};
 pub(super) use write::{put_charges, put_opening, put_price, put_record};
 
 /// Written first. A change of layout gets a new number and keeps the old one's reader.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
+/// Knew no verdicts.
+const VERSION_3: u8 = 3;
 /// Knew no model but the one that answered.
 const VERSION_2: u8 = 2;
 /// Knew no user and no money.
@@ -28,6 +30,8 @@ pub(super) struct Malformed;
 pub(super) struct Bounds {
     text_bytes_max: usize,
     list_len_max: usize,
+    /// Of verdicts, and of findings of each.
+    verdicts_max: usize,
 }
 
 impl Bounds {
@@ -35,12 +39,15 @@ impl Bounds {
     pub(super) const FULL: Self = Self {
         text_bytes_max: usize::MAX,
         list_len_max: usize::MAX,
+        verdicts_max: usize::MAX,
     };
     /// For a call whose full form is longer than an entry may be. Its tokens matter more than the
-    /// ends of its names. 256 attempts and charges of three such names each are under 400 KiB.
+    /// ends of its names. 256 attempts and charges of three such names each are under 400 KiB, and 16 verdicts
+    /// of 16 findings under 80 KiB.
     pub(super) const CUT: Self = Self {
         text_bytes_max: 256,
         list_len_max: 256,
+        verdicts_max: 16,
     };
 }
 
@@ -80,6 +87,21 @@ fn cache_code(cache: CacheOutcome) -> u8 {
     }
 }
 
+fn content_code(content: Content) -> u8 {
+    match content {
+        Content::Prompt => 0,
+        Content::Answer => 1,
+    }
+}
+
+fn ruling_code(ruling: Ruling) -> u8 {
+    match ruling {
+        Ruling::Passed => 0,
+        Ruling::Redacted => 1,
+        Ruling::Blocked => 2,
+    }
+}
+
 fn tier_code(tier: ServiceTier) -> u8 {
     match tier {
         ServiceTier::Standard => 0,
@@ -102,6 +124,16 @@ mod tests {
         fn a_record_reads_back_as_written(record in any_record()) {
             let mut bytes = Vec::new();
             put_record(&mut bytes, &record, Bounds::FULL);
+            prop_assert_eq!(super::record(&bytes), Ok(as_recorded(record)));
+        }
+
+        #[test]
+        fn a_journal_of_version_3_is_read_and_knows_no_verdicts(mut record in any_record()) {
+            record.verdicts.clear();
+            let mut bytes = Vec::new();
+            put_record(&mut bytes, &record, Bounds::FULL);
+            prop_assert_eq!(bytes.pop(), Some(0));
+            bytes[0] = VERSION_3;
             prop_assert_eq!(super::record(&bytes), Ok(as_recorded(record)));
         }
 
@@ -156,6 +188,8 @@ mod tests {
         let at = bytes.windows(model.len()).position(|part| part == model);
         // No asked model is one byte, right behind the model.
         assert_eq!(bytes.remove(at.unwrap() + model.len()), 0);
+        // Nor did it know of verdicts.
+        assert_eq!(bytes.pop(), Some(0));
         bytes[0] = 2;
         assert_eq!(super::record(&bytes), Ok(as_recorded(record)));
     }

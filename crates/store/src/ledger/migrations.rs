@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-const STEPS: [&str; 7] = [
+const STEPS: [&str; 8] = [
     "
     -- One per call. Times in ms (`at`) and µs (durations), UTC.
     CREATE TABLE calls (
@@ -289,6 +289,21 @@ const STEPS: [&str; 7] = [
     -- What a downgraded call asked for; NULL for all others, so that the index has only those.
     ALTER TABLE calls ADD COLUMN asked_model TEXT;
     CREATE INDEX calls_downgraded ON calls (at) WHERE asked_model IS NOT NULL;
+    ",
+    "
+    -- What guards found, or why they could not look; `calls.verdicts` says how many there are.
+    -- `findings` has a line for each: how many or how severe, a space, the kind.
+    ALTER TABLE calls ADD COLUMN verdicts INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE verdicts (
+        call BLOB NOT NULL,
+        number INTEGER NOT NULL,
+        guard TEXT NOT NULL,
+        content TEXT NOT NULL,
+        ruling TEXT NOT NULL,
+        findings TEXT NOT NULL,
+        failure TEXT,
+        PRIMARY KEY (call, number)
+    ) WITHOUT ROWID;
     ",
 ];
 

@@ -230,6 +230,7 @@ fn interrupted(mut opening: Opening, completion_tokens: u32) -> CallRecord {
         saved: Nanos::ZERO,
         latency: Duration::ZERO,
         first_byte: None,
+        verdicts: Vec::new(),
         attempts: Vec::new(),
     }
 }

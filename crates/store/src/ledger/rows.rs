@@ -12,9 +12,11 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
 use super::codec;
 use super::sums::{kept, kept_money};
+use super::verdicts;
 
 /// What a batch inserts with. Looking a statement up costs as much as some of its work.
 pub(super) struct Insert<'c> {
+    connection: &'c Connection,
     call: CachedStatement<'c>,
     attempt: CachedStatement<'c>,
     charges: Vec<u8>,
@@ -23,9 +25,10 @@ pub(super) struct Insert<'c> {
 impl<'c> Insert<'c> {
     pub(super) fn new(connection: &'c Connection) -> rusqlite::Result<Self> {
         Ok(Self {
-            // By place: naming 36 values takes a third of the work.
+            connection,
+            // By place: naming 37 values takes a third of the work.
             call: connection.prepare_cached(
-                "INSERT INTO calls VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
+                "INSERT INTO calls VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
                  ON CONFLICT (id) DO NOTHING",
             )?,
             attempt: connection.prepare_cached(
@@ -50,6 +53,7 @@ impl<'c> Insert<'c> {
             latency,
             first_byte,
             attempts,
+            verdicts,
         } = record;
         let Opening {
             id,
@@ -116,6 +120,7 @@ impl<'c> Insert<'c> {
             tokens(cache_write_1h),
             tier.as_str(),
             asked_model.as_ref().map(|model| model.as_str()),
+            verdicts.len() as i64,
         ])?;
         if inserted == 0 {
             return Ok(false);
@@ -123,6 +128,7 @@ impl<'c> Insert<'c> {
         for (attempt, number) in attempts.iter().zip(1i64..) {
             self.attempt(&id, number, attempt)?;
         }
+        verdicts::insert(self.connection, &id, verdicts)?;
         Ok(true)
     }
 
@@ -181,11 +187,7 @@ impl<'c> Insert<'c> {
 pub(super) fn find(connection: &Connection, id: CallId) -> rusqlite::Result<Option<CallRecord>> {
     let mut select = connection.prepare_cached("SELECT * FROM calls WHERE id = ?")?;
     let found = select.query_row([id.0.to_be_bytes()], record).optional()?;
-    let Some(mut found) = found else {
-        return Ok(None);
-    };
-    found.attempts = attempts(connection, id)?;
-    Ok(Some(found))
+    found.map(|found| found.whole(connection)).transpose()
 }
 
 /// Newest first.
@@ -193,13 +195,11 @@ pub(super) fn recent(connection: &Connection, limit: usize) -> rusqlite::Result<
     let mut select =
         connection.prepare_cached("SELECT * FROM calls ORDER BY at DESC, id DESC LIMIT ?")?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut records = select
+    let records = select
         .query_map([limit], record)?
         .collect::<Result<Vec<_>, _>>()?;
-    for record in &mut records {
-        record.attempts = attempts(connection, record.opening.id)?;
-    }
-    Ok(records)
+    let whole = records.into_iter().map(|found| found.whole(connection));
+    whole.collect()
 }
 
 /// Oldest first. Attempts only of calls that name no backend: theirs is who was asked.
@@ -215,7 +215,7 @@ pub(super) fn each(
         transaction.prepare("SELECT * FROM calls WHERE at >= ? AND at < ? ORDER BY at, id")?;
     let mut rows = select.query([since.0, until.0])?;
     while let Some(row) = rows.next()? {
-        let mut call = record(row)?;
+        let mut call = record(row)?.call;
         if call.backend.is_none() {
             call.attempts = attempts(&transaction, call.opening.id)?;
         }
@@ -224,11 +224,9 @@ pub(super) fn each(
     Ok(())
 }
 
-/// A row of `calls` with its attempts.
+/// A row of `calls` with its attempts and verdicts.
 pub(super) fn whole(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<CallRecord> {
-    let mut found = record(row)?;
-    found.attempts = attempts(connection, found.opening.id)?;
-    Ok(found)
+    record(row)?.whole(connection)
 }
 
 pub(super) fn has(connection: &Connection, id: CallId) -> rusqlite::Result<bool> {
@@ -255,8 +253,28 @@ fn attempts(connection: &Connection, call: CallId) -> rusqlite::Result<Vec<Attem
     rows.collect()
 }
 
-/// Without its attempts, which are rows of another table.
-fn record(row: &Row<'_>) -> rusqlite::Result<CallRecord> {
+/// A row of `calls`, without what are rows of other tables.
+struct Found {
+    call: CallRecord,
+    has_verdicts: bool,
+}
+
+impl Found {
+    fn whole(self, connection: &Connection) -> rusqlite::Result<CallRecord> {
+        let Self {
+            mut call,
+            has_verdicts,
+        } = self;
+        call.attempts = attempts(connection, call.opening.id)?;
+        // Nearly no call has one: nothing is looked up for the others.
+        if has_verdicts {
+            call.verdicts = verdicts::of(connection, call.opening.id)?;
+        }
+        Ok(call)
+    }
+}
+
+fn record(row: &Row<'_>) -> rusqlite::Result<Found> {
     let id: [u8; 16] = row.get("id")?;
     let application: Option<String> = row.get("application")?;
     let asked_model: Option<String> = row.get("asked_model")?;
@@ -264,7 +282,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<CallRecord> {
     let backend: Option<String> = row.get("backend")?;
     let first_byte_us: Option<i64> = row.get("first_byte_us")?;
     let charge_bytes: Vec<u8> = row.get("charges")?;
-    Ok(CallRecord {
+    let call = CallRecord {
         opening: Opening {
             id: CallId(u128::from_be_bytes(id)),
             at: Wall(row.get("at")?),
@@ -298,6 +316,11 @@ fn record(row: &Row<'_>) -> rusqlite::Result<CallRecord> {
         latency: duration(row.get("latency_us")?),
         first_byte: first_byte_us.map(duration),
         attempts: Vec::new(),
+        verdicts: Vec::new(),
+    };
+    Ok(Found {
+        call,
+        has_verdicts: row.get::<_, i64>("verdicts")? > 0,
     })
 }
 
@@ -344,7 +367,7 @@ pub(super) fn currency(code: &str) -> rusqlite::Result<Currency> {
     code.parse().map_err(|_| unreadable(code))
 }
 
-fn text(row: &Row<'_>, column: &str) -> rusqlite::Result<String> {
+pub(super) fn text(row: &Row<'_>, column: &str) -> rusqlite::Result<String> {
     row.get(column)
 }
 
@@ -352,12 +375,16 @@ fn amount(row: &Row<'_>, column: &str) -> rusqlite::Result<u64> {
     Ok(u64::try_from(row.get::<_, i64>(column)?).unwrap_or(0))
 }
 
-fn named<T: Copy>(all: &[T], name_of: fn(T) -> &'static str, name: &str) -> rusqlite::Result<T> {
+pub(super) fn named<T: Copy>(
+    all: &[T],
+    name_of: fn(T) -> &'static str,
+    name: &str,
+) -> rusqlite::Result<T> {
     let found = all.iter().copied().find(|one| name_of(*one) == name);
     found.ok_or_else(|| unreadable(name))
 }
 
-fn unreadable(what: &str) -> rusqlite::Error {
+pub(super) fn unreadable(what: &str) -> rusqlite::Error {
     let error = format!("`{what}` is not what this version writes");
     rusqlite::Error::FromSqlConversionFailure(0, Type::Text, error.into())
 }

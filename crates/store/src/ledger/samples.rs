@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use domain::record::{
-    AttemptFailure, AttemptRecord, CacheOutcome, CallRecord, Charge, ChargeUnit, Cost, Opening,
-    OpeningPrice, Outcome, PriceId, Who,
+    AttemptFailure, AttemptRecord, CacheOutcome, CallRecord, Charge, ChargeUnit, Content, Cost,
+    Opening, OpeningPrice, Outcome, PriceId, Ruling, Verdict, Who,
 };
 use domain::{
     BackendId, CallId, Currency, LimitId, Metered, Mono, Nanos, Now, ServiceTier, Usage, Wall,
@@ -109,6 +109,7 @@ pub(super) fn call(number: u128, at: Wall) -> CallRecord {
             cost,
             latency: Duration::from_millis(838),
         }],
+        verdicts: Vec::new(),
     }
 }
 
@@ -123,8 +124,9 @@ pub(super) fn any_record() -> impl Strategy<Value = CallRecord> {
     );
     let times = (any::<u32>(), proptest::option::of(any::<u32>()));
     let attempts = proptest::collection::vec(any_attempt(), 0..3);
-    (any_opening(), ends, times, attempts).prop_map(
-        |(opening, ends, (latency, first_byte), attempts)| {
+    let verdicts = proptest::collection::vec(any_verdict(), 0..3);
+    (any_opening(), ends, times, attempts, verdicts).prop_map(
+        |(opening, ends, (latency, first_byte), attempts, verdicts)| {
             let (outcome, status, rule, backend, cache, (metered, cost, saved)) = ends;
             CallRecord {
                 opening,
@@ -139,7 +141,24 @@ pub(super) fn any_record() -> impl Strategy<Value = CallRecord> {
                 latency: micros(latency),
                 first_byte: first_byte.map(micros),
                 attempts,
+                verdicts,
             }
+        },
+    )
+}
+
+fn any_verdict() -> impl Strategy<Value = Verdict> {
+    let findings = proptest::collection::vec(("[a-z_/ ]{0,12}", any::<u32>()), 0..3);
+    (".{0,20}", 0..2usize, 0..3usize, findings, any_name()).prop_map(
+        |(guard, on, verdict, findings, failure)| Verdict {
+            guard: guard.into(),
+            on: Content::ALL[on],
+            verdict: Ruling::ALL[verdict],
+            findings: findings
+                .into_iter()
+                .map(|(kind, amount)| (kind.into(), amount))
+                .collect(),
+            failure: failure.map(Into::into),
         },
     )
 }

@@ -84,6 +84,7 @@ fn as_interrupted(record: &CallRecord, completion: u64) -> CallRecord {
         saved: Nanos::ZERO,
         latency: Duration::ZERO,
         first_byte: None,
+        verdicts: Vec::new(),
         attempts: vec![],
     }
 }

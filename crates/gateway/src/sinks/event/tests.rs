@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use domain::record::{CacheOutcome, Opening, Outcome, PriceId, Who};
+use domain::record::{CacheOutcome, Content, Opening, Outcome, PriceId, Ruling, Who};
 use domain::{Nanos, Usage};
 use serde_json::Value;
 
@@ -58,6 +58,13 @@ fn record() -> CallRecord {
         saved: Nanos(1_280_000),
         latency: Duration::from_micros(1_840_700),
         first_byte: Some(Duration::from_millis(412)),
+        verdicts: vec![Verdict {
+            guard: "product/standard/guard/pii".into(),
+            on: Content::Prompt,
+            verdict: Ruling::Redacted,
+            findings: vec![("email".into(), 2)],
+            failure: None,
+        }],
         attempts: vec![
             AttemptRecord {
                 backend: "openai-eastus".into(),
@@ -152,6 +159,8 @@ fn words_on_the_page_are_those_that_are_sent() {
                 .iter()
                 .map(|tier| tier.as_str()),
         )
+        .chain(Content::ALL.iter().map(|content| content.as_str()))
+        .chain(Ruling::ALL.iter().map(|ruling| ruling.as_str()))
         .chain([USAGE_SCHEMA, TEST_SCHEMA, "nothing", "priced", "unpriced"]);
     for word in closed {
         assert!(page.contains(&format!("`{word}`")), "{word}");
@@ -171,6 +180,7 @@ fn a_call_without_anything_has_every_field_all_the_same() {
     bare.first_byte = None;
     bare.cost = Cost::Unpriced;
     bare.attempts.clear();
+    bare.verdicts.clear();
     let event = Event::of_call(&bare, Envelope::None);
     let bare: Value = serde_json::from_slice(&event.json).unwrap();
     let full = sent(Envelope::None);

@@ -394,6 +394,7 @@ mod tests {
             saved: Nanos::ZERO,
             latency: Duration::from_millis(1),
             first_byte: None,
+            verdicts: Vec::new(),
             attempts: Vec::new(),
         };
         let trace = TraceContext::of(&http::HeaderMap::new(), 1.0, &Chance::seeded(1));

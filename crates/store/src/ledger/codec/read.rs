@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::record::{
-    AttemptFailure, AttemptRecord, CacheOutcome, CallRecord, Charge, ChargeUnit, Cost, Opening,
-    OpeningPrice, Outcome, PriceId, Who,
+    AttemptFailure, AttemptRecord, CacheOutcome, CallRecord, Charge, ChargeUnit, Content, Cost,
+    Opening, OpeningPrice, Outcome, PriceId, Ruling, Verdict, Who,
 };
 use domain::{BackendId, CallId, Currency, LimitId, Metered, Nanos, ServiceTier, Usage, Wall};
 
 use super::{
-    Malformed, VERSION, VERSION_1, VERSION_2, cache_code, failure_code, outcome_code, tier_code,
+    Malformed, VERSION, VERSION_1, VERSION_2, VERSION_3, cache_code, content_code, failure_code,
+    outcome_code, ruling_code, tier_code,
 };
 
 pub(in crate::ledger) fn opening(bytes: &[u8]) -> Result<Opening, Malformed> {
@@ -51,6 +52,7 @@ pub(in crate::ledger) fn record(bytes: &[u8]) -> Result<CallRecord, Malformed> {
             _ => return Err(Malformed),
         },
         attempts: input.list(Input::attempt)?,
+        verdicts: input.verdicts()?,
     };
     input.end(record)
 }
@@ -76,7 +78,10 @@ struct Input<'a> {
 impl<'a> Input<'a> {
     fn versioned(bytes: &'a [u8]) -> Result<Self, Malformed> {
         match bytes {
-            [version @ (VERSION | VERSION_2 | VERSION_1), bytes @ ..] => Ok(Self {
+            [
+                version @ (VERSION | VERSION_3 | VERSION_2 | VERSION_1),
+                bytes @ ..,
+            ] => Ok(Self {
                 bytes,
                 version: *version,
             }),
@@ -248,6 +253,37 @@ impl<'a> Input<'a> {
             cost: self.cost(&metered)?,
             latency: self.duration()?,
         })
+    }
+
+    fn verdicts(&mut self) -> Result<Vec<Verdict>, Malformed> {
+        match self.version {
+            VERSION_1 | VERSION_2 | VERSION_3 => Ok(Vec::new()),
+            _ => self.list(Self::verdict),
+        }
+    }
+
+    fn verdict(&mut self) -> Result<Verdict, Malformed> {
+        let guard = self.text()?.into();
+        let (on, verdict) = (self.byte()?, self.byte()?);
+        let mut contents = Content::ALL.into_iter();
+        let mut rulings = Ruling::ALL.into_iter();
+        Ok(Verdict {
+            guard,
+            on: contents
+                .find(|content| content_code(*content) == on)
+                .ok_or(Malformed)?,
+            verdict: rulings
+                .find(|ruling| ruling_code(*ruling) == verdict)
+                .ok_or(Malformed)?,
+            findings: self.list(Self::finding)?,
+            failure: self.optional_text()?.map(Into::into),
+        })
+    }
+
+    fn finding(&mut self) -> Result<(Arc<str>, u32), Malformed> {
+        let kind = self.text()?.into();
+        let amount = u32::try_from(self.number()?).map_err(|_| Malformed)?;
+        Ok((kind, amount))
     }
 
     fn cost(&mut self, metered: &Metered) -> Result<Cost, Malformed> {

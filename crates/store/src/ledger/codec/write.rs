@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use domain::record::{
-    AttemptRecord, CallRecord, Charge, ChargeUnit, Cost, Opening, OpeningPrice, PriceId, Who,
+    AttemptRecord, CallRecord, Charge, ChargeUnit, Cost, Opening, OpeningPrice, PriceId, Verdict,
+    Who,
 };
 use domain::{BackendId, Currency, Metered, Nanos, Usage, Wall};
 
-use super::{Bounds, VERSION, cache_code, failure_code, outcome_code, tier_code};
+use super::{
+    Bounds, VERSION, cache_code, content_code, failure_code, outcome_code, ruling_code, tier_code,
+};
 
 pub(in crate::ledger) fn put_opening(out: &mut Vec<u8>, opening: &Opening, bounds: Bounds) {
     out.push(VERSION);
@@ -30,6 +33,7 @@ pub(in crate::ledger) fn put_record(out: &mut Vec<u8>, record: &CallRecord, boun
         latency,
         first_byte,
         attempts,
+        verdicts,
     } = record;
     out.push(VERSION);
     put_opening_fields(out, opening, bounds);
@@ -54,6 +58,7 @@ pub(in crate::ledger) fn put_record(out: &mut Vec<u8>, record: &CallRecord, boun
     for attempt in attempts {
         put_attempt(out, attempt, bounds);
     }
+    put_verdicts(out, verdicts, bounds);
 }
 
 pub(in crate::ledger) fn put_charges(out: &mut Vec<u8>, charges: &[Charge]) {
@@ -142,6 +147,30 @@ fn put_attempt(out: &mut Vec<u8>, attempt: &AttemptRecord, bounds: Bounds) {
     put_metered(out, metered);
     put_cost(out, cost, bounds);
     put_duration(out, *latency);
+}
+
+fn put_verdicts(out: &mut Vec<u8>, verdicts: &[Verdict], bounds: Bounds) {
+    let verdicts = &verdicts[..verdicts.len().min(bounds.verdicts_max)];
+    put_number(out, verdicts.len() as u64);
+    for verdict in verdicts {
+        let Verdict {
+            guard,
+            on,
+            verdict,
+            findings,
+            failure,
+        } = verdict;
+        put_text(out, guard, bounds);
+        out.push(content_code(*on));
+        out.push(ruling_code(*verdict));
+        let findings = &findings[..findings.len().min(bounds.verdicts_max)];
+        put_number(out, findings.len() as u64);
+        for (kind, amount) in findings {
+            put_text(out, kind, bounds);
+            put_number(out, u64::from(*amount));
+        }
+        put_optional_text(out, failure.as_deref(), bounds);
+    }
 }
 
 fn put_opening_price(out: &mut Vec<u8>, price: Option<&OpeningPrice>, bounds: Bounds) {

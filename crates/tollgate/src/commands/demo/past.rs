@@ -112,6 +112,7 @@ fn append(
         saved: Nanos(0),
         latency: Duration::from_millis(800),
         first_byte: None,
+        verdicts: Vec::new(),
         attempts: Vec::new(),
     };
     ledger.append(None, record);

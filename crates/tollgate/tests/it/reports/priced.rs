@@ -128,6 +128,7 @@ pub fn call(number: i64, price: &PriceId) -> CallRecord {
         saved: Nanos::ZERO,
         latency: Duration::from_millis(800),
         first_byte: None,
+        verdicts: Vec::new(),
         attempts: vec![attempt],
     }
 }

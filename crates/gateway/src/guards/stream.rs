@@ -1,0 +1,253 @@
+//! A streamed answer's way past its guards: whole events in, whole events out.
+//!
+//! Each guard is a stage, in order, and what puts masked values back is the last one. A stage holds
+//! back no more than it must: of a text its last words, of an answer that a service looks at the
+//! window that is being judged. Between the guards' stages and the last one, the events are those
+//! that a record may keep.
+
+mod pii;
+mod places;
+mod restore;
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use config::snapshot::{Guard, GuardKind, Guards};
+use content::redact::Masks;
+use domain::record::{Content, Ruling, Verdict};
+
+use super::document::{NO_HASH_KEY, rules};
+use super::{Blocked, Judgement, is_worth_telling};
+use crate::gateway::Gateway;
+
+use self::pii::PiiStage;
+use self::restore::RestoreStage;
+
+/// Past this, nothing more is read from the provider until some of it has left.
+const HELD_BYTES_MAX: usize = 1024 * 1024;
+
+/// The stages of one answer.
+pub struct StreamGuard {
+    guards: Arc<Guards>,
+    stages: Vec<Stage>,
+    masks: Masks,
+    is_told: bool,
+}
+
+struct Stage {
+    /// Its guard's place in the list; none of what puts values back.
+    guard: Option<usize>,
+    kind: Kind,
+    /// Whole events that it has not judged: one that waits for a service leaves them here meanwhile.
+    queue: BytesMut,
+    /// All that comes has come.
+    is_last: bool,
+    /// It has given out all that there will be.
+    is_over: bool,
+    blocks: bool,
+    /// It could not judge: everything passes, if its guard lets it.
+    failure: Option<Arc<str>>,
+}
+
+enum Kind {
+    Pii(Box<PiiStage>),
+    Restore(RestoreStage),
+    /// Failed before it began.
+    Never,
+}
+
+/// Why a stage gives out nothing.
+enum Stop {
+    /// It found what may not pass.
+    Blocks,
+    Fails {
+        why: Arc<str>,
+        /// What it was given or held back, for the case that it may pass.
+        events: Vec<u8>,
+    },
+}
+
+impl StreamGuard {
+    pub fn new(gateway: &Gateway, guards: Arc<Guards>, masks: Masks) -> Self {
+        let mut stages = Vec::with_capacity(guards.list.len() + 1);
+        for (index, guard) in guards.list.iter().enumerate() {
+            if guard.on.answer {
+                stages.push(Stage::of(index, guard, gateway));
+            }
+        }
+        if guards.mask() {
+            stages.push(Stage::new(None, Kind::Restore(RestoreStage::default())));
+        }
+        Self {
+            guards,
+            stages,
+            masks,
+            is_told: false,
+        }
+    }
+
+    /// Takes whole events; `is_cut`: what comes is no longer whole ones, which no stage can read.
+    pub fn push(&mut self, events: &[u8], is_cut: bool) {
+        if is_cut {
+            for stage in &mut self.stages {
+                stage
+                    .failure
+                    .get_or_insert_with(|| "event too large".into());
+            }
+        }
+        if let Some(first) = self.stages.first_mut() {
+            first.queue.extend_from_slice(events);
+        }
+    }
+
+    /// Nothing more will come.
+    pub fn end(&mut self) {
+        if let Some(first) = self.stages.first_mut() {
+            first.is_last = true;
+        }
+    }
+
+    /// What may leave now; empty: nothing, until more has come. Pending while a stage waits for a
+    /// judgement and nothing else may leave.
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, Blocked>> {
+        let mut is_waiting = false;
+        let mut given = Bytes::new();
+        let mut is_last = false;
+        for index in 0..self.stages.len() {
+            let stage = &mut self.stages[index];
+            stage.queue.extend_from_slice(&given);
+            stage.is_last |= is_last;
+            given = match stage.poll(&mut self.masks, cx) {
+                Poll::Ready(Ok(events)) => events,
+                Poll::Ready(Err(())) => return Poll::Ready(Err(self.blocked(index))),
+                Poll::Pending => {
+                    is_waiting = true;
+                    Bytes::new()
+                }
+            };
+            let stage = &self.stages[index];
+            if self.fails_closed(stage) {
+                return Poll::Ready(Err(self.blocked(index)));
+            }
+            is_last = stage.is_over;
+        }
+        if is_waiting && given.is_empty() {
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(given))
+    }
+
+    /// Nothing waits in it for more than what comes next.
+    pub fn is_idle(&self) -> bool {
+        self.stages.iter().all(|stage| stage.queue.is_empty())
+    }
+
+    /// Whether more may be read from the provider.
+    pub fn has_room(&self) -> bool {
+        let held: usize = self.stages.iter().map(|stage| stage.queue.len()).sum();
+        held < HELD_BYTES_MAX
+    }
+
+    /// What its guards found, once.
+    pub fn tell(&mut self, verdicts: &mut Vec<Verdict>) {
+        if std::mem::replace(&mut self.is_told, true) {
+            return;
+        }
+        let all = self.stages.iter().filter_map(|stage| self.verdict(stage));
+        verdicts.extend(all.filter(is_worth_telling));
+    }
+
+    fn verdict(&self, stage: &Stage) -> Option<Verdict> {
+        let guard = self.guards.list.get(stage.guard?)?;
+        Some(stage.judgement().verdict(guard, Content::Answer))
+    }
+
+    fn fails_closed(&self, stage: &Stage) -> bool {
+        stage.failure.is_some()
+            && self
+                .verdict(stage)
+                .is_some_and(|verdict| verdict.verdict == Ruling::Blocked)
+    }
+
+    fn blocked(&self, index: usize) -> Blocked {
+        let verdict = self.stages.get(index).and_then(|stage| self.verdict(stage));
+        verdict.as_ref().map_or_else(
+            // What puts values back blocks nothing.
+            || Blocked {
+                rule: "".into(),
+                on: Content::Answer,
+                kinds: Vec::new(),
+                failure: None,
+            },
+            Blocked::by,
+        )
+    }
+}
+
+impl Stage {
+    fn new(guard: Option<usize>, kind: Kind) -> Self {
+        Self {
+            guard,
+            kind,
+            queue: BytesMut::new(),
+            is_last: false,
+            is_over: false,
+            blocks: false,
+            failure: None,
+        }
+    }
+
+    fn of(index: usize, guard: &Guard, gateway: &Gateway) -> Self {
+        match &guard.kind {
+            GuardKind::Pii(pii) => match rules(pii, gateway) {
+                Some(rules) => Self::new(Some(index), Kind::Pii(Box::new(PiiStage::new(rules)))),
+                None => Self {
+                    failure: Some(NO_HASH_KEY.into()),
+                    ..Self::new(Some(index), Kind::Never)
+                },
+            },
+        }
+    }
+
+    /// What it gives out of what it has; an error: it blocks.
+    fn poll(&mut self, masks: &mut Masks, _cx: &mut Context<'_>) -> Poll<Result<Bytes, ()>> {
+        if self.failure.is_some() {
+            self.is_over = self.is_last;
+            return Poll::Ready(Ok(self.queue.split().freeze()));
+        }
+        if self.is_over || self.queue.is_empty() && !self.is_last {
+            return Poll::Ready(Ok(Bytes::new()));
+        }
+        let events = self.queue.split().freeze();
+        let given = match &mut self.kind {
+            Kind::Pii(stage) => stage.judge(&events, self.is_last, masks),
+            Kind::Restore(stage) => stage.restore(events, self.is_last, masks),
+            Kind::Never => Ok(events),
+        };
+        self.is_over = self.is_last;
+        match given {
+            Ok(given) => Poll::Ready(Ok(given)),
+            Err(Stop::Blocks) => {
+                self.blocks = true;
+                Poll::Ready(Err(()))
+            }
+            Err(Stop::Fails { why, events }) => {
+                self.failure = Some(why);
+                Poll::Ready(Ok(events.into()))
+            }
+        }
+    }
+
+    fn judgement(&self) -> Judgement {
+        let found = match &self.kind {
+            Kind::Pii(stage) => stage.judgement(),
+            Kind::Restore(_) | Kind::Never => Judgement::default(),
+        };
+        Judgement {
+            blocks: self.blocks,
+            failure: self.failure.clone(),
+            ..found
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Puts masked values back into a stream, for the client alone.
+
+use bytes::Bytes;
+use content::redact::{Masks, Restore};
+use dialect::texts::{EventTexts, Part, Place};
+
+use super::Stop;
+use super::places::Places;
+
+#[derive(Default)]
+pub struct RestoreStage {
+    events: EventTexts,
+    texts: Places<Restore>,
+}
+
+impl RestoreStage {
+    pub fn restore(&mut self, events: Bytes, is_last: bool, masks: &Masks) -> Result<Bytes, Stop> {
+        if masks.is_empty() {
+            return Ok(events);
+        }
+        let Self {
+            events: event_texts,
+            texts,
+        } = self;
+        let mut edit = |place: &Place, part: Part<'_>| {
+            let mut edit_one = |restore: &mut Option<Restore>, part: Part<'_>| {
+                let mut out = String::new();
+                match part {
+                    Part::More(text) => {
+                        let restore = restore.get_or_insert_default();
+                        restore.push(text, masks, &mut out);
+                    }
+                    Part::End => {
+                        if let Some(restore) = restore.take() {
+                            restore.finish(&mut out);
+                        }
+                    }
+                }
+                out
+            };
+            texts.say(place, part, &mut edit_one)
+        };
+        let edited = event_texts.edit(&events, &mut edit);
+        let is_readable = edited.is_ok();
+        let mut given = edited.unwrap_or_default();
+        if is_last || !is_readable {
+            given.extend(event_texts.finish(&mut edit));
+        }
+        if !is_readable {
+            // A guard let it pass: it stays as it is.
+            given.extend_from_slice(&events);
+            return Err(Stop::Fails {
+                why: "unreadable event".into(),
+                events: given,
+            });
+        }
+        Ok(given.into())
+    }
+}
