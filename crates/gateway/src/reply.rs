@@ -143,7 +143,7 @@ fn settled(
 /// What an answer took of which nothing more will be read, once: guards may have had it metered
 /// before they looked at it.
 pub fn meter(call: &Request, held: &mut Held, answered: &Answered, origin: &Origin) -> Metered {
-    if let Some(crossed) = held.crossed {
+    if let Some(crossed) = held.crossed() {
         return crossed;
     }
     let Answered {
@@ -178,7 +178,7 @@ pub fn meter(call: &Request, held: &mut Held, answered: &Answered, origin: &Orig
             .unwrap_or_default()
             .saturating_sub(serving.sent_at.since(origin.started.mono)),
     });
-    held.crossed = Some(metered);
+    held.has_crossed = true;
     metered
 }
 
@@ -199,7 +199,7 @@ pub fn refuse(refusal: &Refusal, mut trail: Trail) -> Response<Body> {
         ending.rule = refusal.rule();
     }
     // Of an answer that broke off while guards waited for the rest of it.
-    let crossed = facts.held.as_mut().and_then(|held| held.crossed.take());
+    let crossed = facts.held.as_ref().and_then(Held::crossed);
     trail.settle(crossed.unwrap_or(Metered::NOTHING));
     response(row.status, out, body::full(body))
 }

@@ -83,8 +83,8 @@ pub struct Held {
     /// The backend whose answer the client gets, and when its first byte came.
     pub answered: Option<BackendId>,
     pub first_byte: Option<Duration>,
-    /// What a unary answer took that is here, while nobody was told of it yet.
-    pub crossed: Option<Metered>,
+    /// The last attempt's answer is here and was metered, and nobody was told of it yet.
+    pub has_crossed: bool,
 }
 
 impl Held {
@@ -142,7 +142,7 @@ impl Held {
             sent_at: SmallVec::new(),
             answered: None,
             first_byte: None,
-            crossed: None,
+            has_crossed: false,
         }
     }
 
@@ -167,6 +167,12 @@ impl Held {
     pub fn cost(&self, backend: &BackendId, metered: &Metered) -> Cost {
         let (cost, _) = self.prices.cost(backend, self.opening.at, metered.usage());
         cost
+    }
+
+    /// What is owed for an answer that is here.
+    pub fn crossed(&self) -> Option<Metered> {
+        let last = self.attempts.last().filter(|_| self.has_crossed);
+        last.map(|attempt| attempt.metered)
     }
 
     /// Tells the journal how much of the answer passed, before it does.
@@ -429,8 +435,8 @@ impl Drop for Trail {
             return;
         }
         let mut metered = Metered::NOTHING;
-        if let Some(held) = &mut self.facts.held
-            && let Some(crossed) = held.crossed.take()
+        if let Some(held) = &self.facts.held
+            && let Some(crossed) = held.crossed()
         {
             // Its answer was here, with a guard, when the client left.
             metered = crossed;

@@ -48,7 +48,7 @@ fn read_or_make(path: &Path) -> io::Result<HashKey> {
         read => return read,
     }
     let mut key = [0; 32];
-    getrandom::fill(&mut key).map_err(io::Error::other)?;
+    getrandom::fill(&mut key).map_err(|error| io::Error::other(error.to_string()))?;
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]

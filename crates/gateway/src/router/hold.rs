@@ -63,7 +63,7 @@ impl Answered {
             metered,
             latency: gateway.clock.mono().since(self.serving.sent_at),
         });
-        held.crossed = Some(metered);
+        held.has_crossed = true;
         Err(Refusal::UpstreamCut)
     }
 }
