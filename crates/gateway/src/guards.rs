@@ -12,7 +12,7 @@
 //! them out when its answer is there (`stream::Stage::poll`). Time limits are its own; no verdict,
 //! order, refusal or record is its business.
 
-mod document;
+pub(crate) mod document;
 pub mod hash_key;
 pub mod stream;
 
@@ -189,8 +189,11 @@ impl Guarded {
         };
         // What a record keeps of the answer is what is here: masks are put back for the client alone.
         let masks = looking.masks;
-        let told = edited.clone().unwrap_or(bytes);
-        let restored = document::restore(&told, &masks).map(Bytes::from);
+        let kept = edited.clone().unwrap_or(bytes);
+        let restored = document::restore(&kept, &masks).map(Bytes::from);
+        if let router::Content::Whole { bytes, .. } = &mut answered.content {
+            *bytes = kept;
+        }
         Ok(restored.or(edited).map_or(Told::AsItCame, Told::Edited))
     }
 }

@@ -53,6 +53,8 @@ pub enum Refusal {
     },
     #[error("{}", blocked_message(.0))]
     Blocked(Blocked),
+    #[error("the call could not be recorded, which `{rule}` requires: try again in a minute")]
+    AuditUnavailable { rule: Arc<str> },
     #[error("the gateway is at its capacity: try again in a second")]
     Overloaded(Shed),
     #[error("the gateway counts too many distinct keys at the moment")]
@@ -159,6 +161,12 @@ impl Refusal {
                 row(StatusCode::FORBIDDEN, "unpriced_model", PERMISSION, Refused)
             }
             Self::Blocked(_) => row(StatusCode::BAD_REQUEST, "content_filter", INVALID, Refused),
+            Self::AuditUnavailable { .. } => row(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "audit_unavailable",
+                SERVER,
+                GatewayError,
+            ),
             Self::Overloaded(_) => row(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "overloaded",
@@ -209,7 +217,7 @@ impl Refusal {
         match self {
             Self::Limit(refusal) => Some(refusal.limit.id.0.clone()),
             Self::Unpriced { budget, .. } => Some(budget.id.0.clone()),
-            Self::PolicyFault { rule, .. } => Some(rule.clone()),
+            Self::PolicyFault { rule, .. } | Self::AuditUnavailable { rule } => Some(rule.clone()),
             Self::Blocked(blocked) => Some(blocked.rule.clone()),
             other => Some(other.row().code.into()),
         }
@@ -222,6 +230,7 @@ impl Refusal {
                 *retry_after
             }
             Self::CountersFull | Self::Overloaded(_) => Some(Duration::from_secs(1)),
+            Self::AuditUnavailable { .. } => Some(Duration::from_secs(60)),
             Self::Auth(error) => error.retry_after(),
             Self::Route(_)
             | Self::Request(_)
@@ -257,6 +266,7 @@ impl Refusal {
             | Self::PolicyFault { .. }
             | Self::Limit(_)
             | Self::Blocked(_)
+            | Self::AuditUnavailable { .. }
             | Self::Overloaded(_)
             | Self::CountersFull
             | Self::NoHealthyBackend { .. }
@@ -318,7 +328,7 @@ impl Refusal {
                     ..Why::default()
                 })
             }
-            Self::PolicyFault { rule, .. } => Some(Why {
+            Self::PolicyFault { rule, .. } | Self::AuditUnavailable { rule } => Some(Why {
                 rule,
                 ..Why::default()
             }),
