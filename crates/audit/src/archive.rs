@@ -5,17 +5,17 @@
 
 use std::sync::Arc;
 
-use aws_lc_rs::rand;
 use domain::Wall;
 use rusqlite::Transaction;
 
-use crate::database::{Database, Failed, State, Tip, heads_path, tell};
+use crate::database::{Database, Failed, State, Tip};
 use crate::event::{Actor, Details, Entry, Event, Read};
 use crate::files::Lock;
 use crate::head::Head;
 use crate::keys::{DataKey, Keyring, Keys};
 use crate::log::{AuditLog, Settings};
 use crate::vault::Contents;
+use crate::witness::{heads_path, tell};
 use crate::{AuditError, index, segment};
 
 pub(crate) mod erase;
@@ -84,6 +84,7 @@ impl Archive {
         let Some(lock) = lock else { return Ok(()) };
         erase::finish(&mut self.database, &self.keyring)
             .map_err(|failed| failed.in_dir(&self.settings.dir))?;
+        tell(&self.database, &self.keyring)?;
         let state = State::read(&self.database.connection).map_err(|error| failed(&error))?;
         let dir = self.settings.segments_dir();
         let mut is_behind = false;
@@ -142,7 +143,7 @@ impl Archive {
             Ok(head)
         })();
         let head = signed.map_err(|failed| failed.in_dir(&self.settings.dir))?;
-        tell(&self.settings.dir, &self.keyring, &head)?;
+        tell(&self.database, &self.keyring)?;
         Ok(head)
     }
 
@@ -243,8 +244,8 @@ impl Archive {
         now: Wall,
         act: impl FnOnce(&Transaction<'_>, u64) -> Result<(), Failed>,
     ) -> Result<u64, AuditError> {
-        let (head, sequence) = self.commit_untold(event, about, actor, now, act)?;
-        tell(&self.settings.dir, &self.keyring, &head)?;
+        let sequence = self.commit_untold(event, about, actor, now, act)?;
+        tell(&self.database, &self.keyring)?;
         Ok(sequence)
     }
 
@@ -256,7 +257,7 @@ impl Archive {
         actor: &Actor,
         now: Wall,
         act: impl FnOnce(&Transaction<'_>, u64) -> Result<(), Failed>,
-    ) -> Result<(Head, u64), AuditError> {
+    ) -> Result<u64, AuditError> {
         let details = Details {
             actor: actor.clone(),
             about: about.to_owned(),
@@ -268,9 +269,9 @@ impl Archive {
             tip.append_event(&transaction, now, event, Some((&self.log_key, &details)))?;
             let sequence = tip.sequence;
             act(&transaction, sequence)?;
-            let head = tip.append_head(&transaction, &self.keyring, now)?;
+            tip.append_head(&transaction, &self.keyring, now)?;
             transaction.commit()?;
-            Ok((head, sequence))
+            Ok(sequence)
         })();
         committed.map_err(|failed| failed.in_dir(&self.settings.dir))
     }
@@ -279,10 +280,4 @@ impl Archive {
     pub fn heads_path(&self) -> std::path::PathBuf {
         heads_path(&self.settings.dir)
     }
-}
-
-pub(crate) fn random<const N: usize>() -> Result<[u8; N], AuditError> {
-    let mut bytes = [0; N];
-    rand::fill(&mut bytes).map_err(|_| AuditError::Crypto)?;
-    Ok(bytes)
 }

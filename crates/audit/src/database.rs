@@ -3,9 +3,6 @@
 //! Everything that the chain's hashes cover is in `at`, `header`, `content_hash` and `sealed`; the
 //! other columns say where things are, and `verify` holds them against the chain.
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,7 +16,7 @@ use crate::chain::{Hash, Link, content_hash, genesis};
 use crate::event::{Details, Event};
 use crate::files::open_private;
 use crate::head::Head;
-use crate::keys::{DataKey, Keyring, Witness};
+use crate::keys::{DataKey, Keyring};
 use crate::segment::Place;
 
 const FILE: &str = "audit.sqlite";
@@ -371,33 +368,4 @@ impl From<AuditError> for Failed {
     fn from(error: AuditError) -> Self {
         Self::Other(error)
     }
-}
-
-pub(crate) fn heads_path(dir: &Path) -> PathBuf {
-    dir.join("heads.log")
-}
-
-/// Tells those outside the database, once it is on the platter: a head that a power loss undid would
-/// look like tampering.
-pub(crate) fn tell(dir: &Path, keyring: &Keyring, head: &Head) -> Result<(), AuditError> {
-    let append = || -> std::io::Result<()> {
-        let mut file = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(heads_path(dir))?;
-        // One write: lines of two processes do not mix.
-        file.write_all(format!("{head}\n").as_bytes())?;
-        file.sync_data()
-    };
-    append().map_err(|error| {
-        AuditError::Store(format!(
-            "cannot write {}: {error}",
-            heads_path(dir).display()
-        ))
-    })?;
-    keyring.tell_witness(&Witness {
-        sequence: head.sequence,
-        hash: head.hash,
-    })
 }

@@ -1,12 +1,13 @@
 //! Which words a record may hold: a Bloom filter for each, ten bits for each different word.
 //!
-//! Pure. One in a hundred records that lack a word looks as if it had it: searches open those and look.
+//! Pure. Two in a hundred records that lack a word look as if they had it: searches open those and look.
 
 use crate::bytes::{self, Malformed, Reader};
-use crate::words::{Words, hash};
+use crate::words::each_hash;
 
 const BITS_PER_WORD: u64 = 10;
-const PROBES: u64 = 4;
+/// So that a probe's arithmetic stays within 64 bits. No content is long enough to reach it.
+const FILTER_WORDS_MAX: u64 = 1 << 25;
 /// Longer lists are counted by sorting.
 const COUNTED_WITH_BITS_MAX: usize = 4_096;
 
@@ -28,13 +29,12 @@ impl Filters {
     pub(crate) fn add(&mut self, sequence: u64, texts: &[&[u8]], scratch: &mut Scratch) {
         scratch.hashes.clear();
         for text in texts {
-            let mut words = Words::new(text);
-            while let Some(word) = words.next() {
-                scratch.hashes.push(hash(word));
-            }
+            each_hash(text, |hash| scratch.hashes.push(hash));
         }
         let count = different(&mut scratch.hashes);
-        let len = (count * BITS_PER_WORD).div_ceil(64).max(1);
+        let len = (count * BITS_PER_WORD)
+            .div_ceil(64)
+            .clamp(1, FILTER_WORDS_MAX);
         let start = self.words.len();
         self.words.resize(start + len as usize, 0);
         let filter = &mut self.words[start..];
@@ -111,6 +111,7 @@ pub(crate) fn candidates(
     each(plain, |sequence, filter| {
         let has = |hash: &u64| {
             probes(*hash, filter.len() as u64)
+                .into_iter()
                 .all(|(word, bit)| u64::from_le_bytes(filter[word]) & bit != 0)
         };
         if hashes.iter().all(has) {
@@ -130,7 +131,7 @@ fn each(plain: &[u8], mut found: impl FnMut(u64, &[[u8; 8]])) -> Result<(), Malf
         let (filter, _) = list
             .take(len.checked_mul(8).ok_or(Malformed)?)?
             .as_chunks::<8>();
-        if filter.is_empty() {
+        if filter.is_empty() || filter.len() as u64 > FILTER_WORDS_MAX {
             return Err(Malformed);
         }
         found(sequence, filter);
@@ -138,11 +139,12 @@ fn each(plain: &[u8], mut found: impl FnMut(u64, &[[u8; 8]])) -> Result<(), Malf
     list.end()
 }
 
-fn probes(hash: u64, len: u64) -> impl Iterator<Item = (usize, u64)> {
-    let step = hash.rotate_left(32) | 1;
-    (0..PROBES).map(move |probe| {
-        let spread = hash.wrapping_add(step.wrapping_mul(probe));
-        let bit = ((u128::from(spread) * u128::from(len * 64)) >> 64) as u64;
+/// Three bits of a filter of `len` words: from both halves of the hash, and from their mixture.
+fn probes(hash: u64, len: u64) -> [(usize, u64); 3] {
+    let (low, high) = (hash & 0xFFFF_FFFF, hash >> 32);
+    let mixed = (low ^ high.rotate_left(13)) & 0xFFFF_FFFF;
+    [low, high, mixed].map(|part| {
+        let bit = (part * (len * 64)) >> 32;
         ((bit / 64) as usize, 1 << (bit % 64))
     })
 }
@@ -172,6 +174,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::words::hash;
 
     proptest! {
         #[test]
@@ -215,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn one_in_a_hundred_looks_like_a_hit() {
+    fn two_in_a_hundred_look_like_a_hit() {
         let mut filters = Filters::default();
         let mut scratch = Scratch::default();
         for sequence in 0..2_000_u64 {
@@ -233,7 +236,7 @@ mod tests {
             .unwrap();
         }
         let share = f64::from(hits) / (50.0 * 2_000.0);
-        assert!(share < 0.02, "{share}");
+        assert!(share < 0.022, "{share}");
         assert!(plain.len() < 2_000 * 250, "{}", plain.len() / 2_000);
     }
 }

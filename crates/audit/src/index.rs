@@ -12,7 +12,7 @@ use crate::database::{Database, Failed, State};
 use crate::event::is_record;
 use crate::filter::{Filters, Scratch, candidates};
 use crate::keys::{Found, KeyId, Keyring};
-use crate::record::{Opened, Skeleton};
+use crate::record::{Numbers, Opened};
 use crate::segment::Place;
 use crate::vault::Contents;
 
@@ -36,7 +36,7 @@ pub(crate) fn build(
         return Ok(false);
     }
     let mut built: HashMap<KeyId, Filters> = HashMap::new();
-    let mut scratch = Scratch::default();
+    let (mut scratch, mut sealed) = (Scratch::default(), Vec::new());
     let mut indexed = state.indexed;
     let mut bytes = 0;
     {
@@ -47,16 +47,16 @@ pub(crate) fn build(
         while let Some(row) = rows.next()? {
             indexed = row.get::<_, i64>(0)?.cast_unsigned();
             let header = row.get_ref(1)?.as_blob().unwrap_or_default();
-            let Some((skeleton, place)) = readable(header, row)? else {
+            let Some((record, place)) = readable(header, row)? else {
                 continue;
             };
-            let Found::Key(key) = keyring.find(skeleton.key)? else {
+            let Found::Key(key) = keyring.find(record.key)? else {
                 continue;
             };
             // Content that was changed or purged meanwhile: `verify` tells of it.
-            let Ok(mut sealed) = contents.read(&place) else {
+            if contents.read_into(&place, &mut sealed).is_err() {
                 continue;
-            };
+            }
             let Some(plain) = key.key.open(&mut sealed, header) else {
                 continue;
             };
@@ -67,7 +67,7 @@ pub(crate) fn build(
                 opened.prompt.unwrap_or_default(),
                 opened.answer.unwrap_or_default(),
             ];
-            let filters = built.entry(skeleton.key).or_default();
+            let filters = built.entry(record.key).or_default();
             let before = filters.bytes();
             filters.add(indexed, &texts, &mut scratch);
             bytes += filters.bytes() - before;
@@ -92,14 +92,14 @@ pub(crate) fn build(
     Ok(true)
 }
 
-fn readable(header: &[u8], row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<(Skeleton, Place)>> {
+fn readable(header: &[u8], row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<(Numbers, Place)>> {
     if !is_record(header) {
         return Ok(None);
     }
-    let Ok(skeleton) = Skeleton::read(&mut Reader::new(&header[2..])) else {
+    let Ok(record) = Numbers::read(&mut Reader::new(header.get(2..).unwrap_or_default())) else {
         return Ok(None);
     };
-    if skeleton.prompt_bytes.is_none() && skeleton.answer_bytes.is_none() {
+    if !record.has_texts() {
         return Ok(None);
     }
     let (Some(segment), Some(offset), Some(length)) = (
@@ -114,7 +114,7 @@ fn readable(header: &[u8], row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<(
         offset: offset.cast_unsigned(),
         length: length.cast_unsigned(),
     };
-    Ok(Some((skeleton, place)))
+    Ok(Some((record, place)))
 }
 
 fn aad(key: KeyId, first: u64, last: u64) -> Vec<u8> {

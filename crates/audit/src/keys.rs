@@ -15,6 +15,7 @@ use crate::AuditError;
 use crate::seal::{KEY_BYTES, SealingKey};
 
 mod file;
+mod loaded;
 mod ring;
 mod slot;
 

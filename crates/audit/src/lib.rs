@@ -26,6 +26,8 @@ mod vault;
 
 mod database;
 
+mod witness;
+
 mod writer;
 
 mod log;
@@ -36,6 +38,8 @@ mod archive;
 mod query;
 
 mod words;
+
+mod wanted;
 
 mod filter;
 
@@ -59,7 +63,7 @@ pub use log::{AuditLog, Levels, Settings};
 pub use query::{Found, Page, Query, Scope, State};
 pub use record::{Content, Draft, Skeleton};
 pub use vault::Unwritable;
-pub use verify::{Options, Problem, Report};
+pub use verify::{Options, Problem, Report, verify};
 
 /// What went wrong, for an operator.
 #[derive(Debug, thiserror::Error)]

@@ -7,12 +7,10 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use aws_lc_rs::rand;
 use domain::Wall;
 
-use crate::database::{Database, Failed, State, Tip, tell, unusable};
-use crate::event::Event;
-use crate::files::{Lock, create_private_directory};
+use crate::database::{Database, State, Tip, unusable};
+use crate::files::Lock;
 use crate::keys::{Keyring, Keys};
 use crate::record::{Draft, put_content, put_skeleton};
 use crate::segment::Frame;
@@ -20,6 +18,8 @@ use crate::signal::{Signal, Stop};
 use crate::vault::{Unwritable, Vault};
 use crate::writer::{Shared, Writer};
 use crate::{AuditError, event};
+
+mod opening;
 
 /// One store: a directory, in a region.
 #[derive(Clone, Debug)]
@@ -106,7 +106,7 @@ pub struct Levels {
 impl AuditLog {
     /// Makes the store if there is none. Keys wrapped by a previous key-encryption key are rotated.
     pub fn open(settings: Settings, keys: Keys, now: Wall) -> Result<Self, AuditError> {
-        let Some((lock, database, keyring)) = take(&settings, keys, now)? else {
+        let Some((lock, database, keyring)) = opening::take(&settings, keys, now)? else {
             return Err(AuditError::Store(format!(
                 "the audit log in {} is in use by another gateway: stop it, or set another directory",
                 settings.dir.display()
@@ -265,131 +265,4 @@ impl Drop for AuditLog {
     fn drop(&mut self) {
         self.stop(Stop::Abandon);
     }
-}
-
-/// The store for one who writes; `None` if another process has it. Ends what an earlier one left half
-/// done.
-fn take(
-    settings: &Settings,
-    keys: Keys,
-    now: Wall,
-) -> Result<Option<(Lock, Database, Keyring)>, AuditError> {
-    let failed = |error: &dyn std::fmt::Display| unusable(&settings.dir, error);
-    create_private_directory(&settings.segments_dir()).map_err(|error| failed(&error))?;
-    let mut lock = None;
-    // A command that reads a stopped store holds it for a moment.
-    for _ in 0..10 {
-        lock = Lock::try_take(&settings.lock_path()).map_err(|error| failed(&error))?;
-        if lock.is_some() {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    let Some(lock) = lock else { return Ok(None) };
-    let mut database = Database::open(&settings.dir)?;
-    let keyring = keyring(settings, keys, &database)?;
-    begin(settings, &mut database, &keyring, now).map_err(|failed| failed.in_dir(&settings.dir))?;
-    Ok(Some((lock, database, keyring)))
-}
-
-/// Keys of this store; new ones for a new store only.
-fn keyring(settings: &Settings, keys: Keys, database: &Database) -> Result<Keyring, AuditError> {
-    let first = first_event(database).map_err(|error| database.faulty(&error))?;
-    let key_dir = keys.dir.clone();
-    match (Keyring::open(keys)?, first) {
-        (Ok(keyring), Some(Event::Opened { store, region, .. })) => {
-            if keyring.store() != store {
-                return Err(AuditError::Keys(format!(
-                    "the keys in {} are of another store than {}",
-                    key_dir.display(),
-                    settings.dir.display()
-                )));
-            }
-            if region != settings.region {
-                return Err(AuditError::Store(format!(
-                    "the audit log in {} is in region `{region}`, not `{}`: records do not move; set the region back, or name another directory",
-                    settings.dir.display(),
-                    settings.region
-                )));
-            }
-            Ok(keyring)
-        }
-        (Err(_), Some(_)) => Err(AuditError::Keys(format!(
-            "there is no key file in {}, and the audit log in {} was sealed with one; restore it from its own backup",
-            key_dir.display(),
-            settings.dir.display()
-        ))),
-        (Err(keys), None) => {
-            let mut store = [0; 16];
-            rand::fill(&mut store).map_err(|_| AuditError::Crypto)?;
-            Keyring::create(keys, store)
-        }
-        // A start that died between making the keys and the log.
-        (Ok(keyring), None) if keyring.witness()?.is_none() => Ok(keyring),
-        (Ok(_), None | Some(_)) => Err(AuditError::Store(format!(
-            "the audit log in {} does not begin as one does, and the keys in {} know an older one: it was deleted or replaced",
-            settings.dir.display(),
-            key_dir.display()
-        ))),
-    }
-}
-
-fn first_event(database: &Database) -> rusqlite::Result<Option<Event>> {
-    use rusqlite::OptionalExtension as _;
-    let header: Option<Vec<u8>> = database
-        .connection
-        .query_row(
-            "SELECT header FROM chain ORDER BY sequence LIMIT 1",
-            [],
-            |row| row.get(0),
-        )
-        .optional()?;
-    // What cannot be read is no beginning.
-    Ok(header.map(|header| {
-        Event::from_header(&header).unwrap_or(Event::Damaged {
-            segment: 0,
-            places: 1,
-        })
-    }))
-}
-
-/// The first entry of a new log, a rotation that is due, and erasures that were cut short.
-fn begin(
-    settings: &Settings,
-    database: &mut Database,
-    keyring: &Keyring,
-    now: Wall,
-) -> Result<(), Failed> {
-    let log_key = keyring.of_log()?;
-    crate::archive::erase::finish(database, keyring)?;
-    let (from, to) = keyring.kek_ids();
-    let rotates = from != to;
-    if rotates {
-        keyring.rotate()?;
-        tracing::info!(from, to, "the audit log's keys are wrapped anew");
-    }
-    let tip = Tip::read(&database.connection, &keyring.store())?;
-    let is_new = tip.sequence == 0;
-    if !is_new && !rotates {
-        return Ok(());
-    }
-    keyring.sync()?;
-    let transaction = database.begin()?;
-    let mut tip = Tip::read(&transaction, &keyring.store())?;
-    if is_new {
-        let opened = Event::Opened {
-            store: keyring.store(),
-            region: settings.region.clone(),
-            public_key: keyring.public_key(),
-        };
-        tip.append_event(&transaction, now, &opened, None)?;
-    }
-    if rotates {
-        tip.append_event(&transaction, now, &Event::Rotated { from, to }, None)?;
-    }
-    let head = tip.append_head(&transaction, keyring, now)?;
-    transaction.commit()?;
-    drop(log_key);
-    tell(&settings.dir, keyring, &head)?;
-    Ok(())
 }

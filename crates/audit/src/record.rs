@@ -104,30 +104,23 @@ impl Draft<'_> {
 impl Skeleton {
     /// When its content may go.
     pub fn expires_at(&self) -> Wall {
-        Wall(
-            self.at
-                .0
-                .saturating_add(i64::from(self.retention_days).saturating_mul(DAY_MS)),
-        )
+        let kept = i64::from(self.retention_days).saturating_mul(DAY_MS);
+        Wall(self.at.0.saturating_add(kept))
     }
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let call = CallId(u128::from_be_bytes(reader.array()?));
-        let at = Wall(reader.i64()?);
-        let recorded_at = Wall(reader.i64()?);
-        let key = KeyId(reader.u64()?);
-        let flags = reader.u8()?;
+        let numbers = Numbers::read(reader)?;
+        let flag = |flag: u8| numbers.flags & flag != 0;
         let outcome = outcome(reader.u8()?)?;
         let status = reader.u16()?;
-        let retention_days = reader.u32()?;
         let prompt_tokens = reader.u64()?;
         let completion_tokens = reader.u64()?;
         let prompt_bytes = reader.u64()?;
         let answer_bytes = reader.u64()?;
         Ok(Self {
-            call,
-            at,
-            recorded_at,
+            call: numbers.call,
+            at: numbers.at,
+            recorded_at: numbers.recorded_at,
             subscription: reader.text()?.into(),
             product: reader.text()?.into(),
             application: reader.optional_text()?.map(Into::into),
@@ -140,14 +133,47 @@ impl Skeleton {
             completion_tokens,
             cost: reader.text()?.into(),
             verdicts: reader.text()?.into(),
-            retention_days,
-            required: flags & REQUIRED != 0,
-            prompt_bytes: (flags & PROMPT != 0).then_some(prompt_bytes),
-            answer_bytes: (flags & ANSWER != 0).then_some(answer_bytes),
-            prompt_cut: flags & PROMPT_CUT != 0,
-            answer_cut: flags & ANSWER_CUT != 0,
-            key,
+            retention_days: numbers.retention_days,
+            required: flag(REQUIRED),
+            prompt_bytes: flag(PROMPT).then_some(prompt_bytes),
+            answer_bytes: flag(ANSWER).then_some(answer_bytes),
+            prompt_cut: flag(PROMPT_CUT),
+            answer_cut: flag(ANSWER_CUT),
+            key: numbers.key,
         })
+    }
+}
+
+/// A skeleton's beginning: all that chaining and indexing need, without a text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Numbers {
+    pub(crate) call: CallId,
+    pub(crate) at: Wall,
+    pub(crate) recorded_at: Wall,
+    pub(crate) key: KeyId,
+    pub(crate) retention_days: u32,
+    flags: u8,
+}
+
+impl Numbers {
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            call: CallId(u128::from_be_bytes(reader.array()?)),
+            at: Wall(reader.i64()?),
+            recorded_at: Wall(reader.i64()?),
+            key: KeyId(reader.u64()?),
+            retention_days: reader.u32()?,
+            flags: reader.u8()?,
+        })
+    }
+
+    pub(crate) fn has_texts(&self) -> bool {
+        self.flags & (PROMPT | ANSWER) != 0
+    }
+
+    pub(crate) fn expires_at(&self) -> Wall {
+        let kept = i64::from(self.retention_days).saturating_mul(DAY_MS);
+        Wall(self.at.0.saturating_add(kept))
     }
 }
 
@@ -171,10 +197,10 @@ pub(crate) fn put_skeleton(
     header.extend_from_slice(&draft.at.0.to_be_bytes());
     header.extend_from_slice(&recorded_at.0.to_be_bytes());
     bytes::put_u64(header, key.0);
+    bytes::put_u32(header, draft.retention_days);
     header.push(flags);
     header.push(outcome_code(draft.outcome));
     header.extend_from_slice(&draft.status.to_be_bytes());
-    bytes::put_u32(header, draft.retention_days);
     bytes::put_u64(header, draft.prompt_tokens);
     bytes::put_u64(header, draft.completion_tokens);
     bytes::put_u64(header, len(draft.prompt) as u64);

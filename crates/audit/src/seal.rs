@@ -92,7 +92,7 @@ impl SealingKey {
     fn next_nonce(&self) -> Result<[u8; NONCE_BYTES], AuditError> {
         let mut nonces = self.nonces.lock().unwrap_or_else(PoisonError::into_inner);
         if !nonces.drawn {
-            rand::fill(&mut nonces.prefix).map_err(|_| AuditError::Crypto)?;
+            nonces.prefix = random()?;
             nonces.next = 0;
             nonces.drawn = true;
         }
@@ -105,6 +105,13 @@ impl SealingKey {
         }
         Ok(nonce)
     }
+}
+
+/// From the system.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], AuditError> {
+    let mut bytes = [0; N];
+    rand::fill(&mut bytes).map_err(|_| AuditError::Crypto)?;
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -43,7 +43,12 @@ pub(crate) fn path_of(dir: &Path, number: u64) -> PathBuf {
 /// On disk, by number.
 pub(crate) fn numbers(dir: &Path) -> io::Result<Vec<u64>> {
     let mut numbers = Vec::new();
-    for file in std::fs::read_dir(dir)? {
+    let files = match std::fs::read_dir(dir) {
+        // Somebody deleted all contents: `verify` says so.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(numbers),
+        files => files?,
+    };
+    for file in files {
         let name = file?.file_name();
         let number: Option<u64> = name
             .to_str()

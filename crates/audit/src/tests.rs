@@ -9,7 +9,13 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod bounds;
+mod crashes;
+mod erasure;
+mod governance;
 mod reading;
+mod secrecy;
+mod tampering;
 
 /// 2026-11-22 12:00 UTC.
 const NOON: Wall = Wall(1_795_348_800_000);
@@ -38,6 +44,8 @@ impl Place {
     fn settings(&self) -> Settings {
         Settings {
             segment_bytes: 64 * 1024,
+            // Heads come at the end of a log alone, however its threads take turns.
+            head_interval: DAY * 1_000,
             ..Settings::new(self.store(), "eu")
         }
     }
@@ -136,6 +144,13 @@ impl Call {
         }
     }
 
+    fn kept_for(self, retention_days: u32) -> Self {
+        Self {
+            retention_days,
+            ..self
+        }
+    }
+
     /// A minute apart.
     fn at(&self) -> Wall {
         NOON + Duration::from_secs(60) * self.number
@@ -193,4 +208,60 @@ fn numbers(page: &Page, calls: &[Call]) -> Vec<u32> {
                 .number
         })
         .collect()
+}
+
+/// Each with what its content has become.
+fn contents(place: &Place, calls: &[Call]) -> Vec<(u32, &'static str)> {
+    let mut archive = place.archive();
+    calls
+        .iter()
+        .map(|call| {
+            let found = archive
+                .show(call.id(), &Scope::All, &actor(), NOON)
+                .unwrap();
+            let state = match found.map(|found| found.content) {
+                Some(State::Here(content)) if content.prompt.as_deref() == call.draft().prompt => {
+                    "here"
+                }
+                Some(State::Here(_)) => "other",
+                Some(State::Gone { .. }) => "gone",
+                Some(State::Closed) => "closed",
+                Some(State::Unreadable) => "unreadable",
+                None => "missing",
+            };
+            (call.number, state)
+        })
+        .collect()
+}
+
+/// Every byte of every file.
+fn bytes_below(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut files = Vec::new();
+    for file in std::fs::read_dir(dir).unwrap() {
+        let path = file.unwrap().path();
+        if path.is_dir() {
+            files.extend(bytes_below(&path));
+        } else {
+            files.push((path.clone(), std::fs::read(&path).unwrap()));
+        }
+    }
+    files
+}
+
+fn holds_text(dir: &Path, text: &str) -> Option<PathBuf> {
+    let (text, wide) = (
+        text.as_bytes(),
+        text.encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect::<Vec<u8>>(),
+    );
+    let holds = |bytes: &[u8], part: &[u8]| {
+        bytes
+            .windows(part.len())
+            .any(|window| window.eq_ignore_ascii_case(part))
+    };
+    bytes_below(dir)
+        .into_iter()
+        .find(|(_, bytes)| holds(bytes, text) || holds(bytes, &wide))
+        .map(|(path, _)| path)
 }

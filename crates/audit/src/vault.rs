@@ -291,6 +291,13 @@ impl Contents {
     }
 
     pub(crate) fn read(&mut self, place: &Place) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.read_into(place, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// As `read`, into what is kept between records.
+    pub(crate) fn read_into(&mut self, place: &Place, bytes: &mut Vec<u8>) -> io::Result<()> {
         let file = self.file(place.segment)?;
         // A place that was tampered with must not make us take more memory than the file is long.
         if place.offset.saturating_add(place.length) > file.metadata()?.len() {
@@ -299,9 +306,8 @@ impl Contents {
                 "the content reaches past its file",
             ));
         }
-        let mut bytes = vec![0; usize::try_from(place.length).unwrap_or(0)];
-        file.read_exact_at(&mut bytes, place.offset)?;
-        Ok(bytes)
+        bytes.resize(usize::try_from(place.length).unwrap_or(0), 0);
+        file.read_exact_at(bytes, place.offset)
     }
 
     pub(crate) fn zero(&mut self, place: &Place) -> io::Result<()> {

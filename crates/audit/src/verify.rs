@@ -4,14 +4,12 @@
 //! kept elsewhere.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _};
 
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::archive::Archive;
 use crate::chain::{Hash, Link, content_hash, genesis};
-use crate::database::heads_path;
+use crate::database::Database;
 use crate::event::{Event, is_record};
 use crate::head::Head;
 use crate::keys::{Found, KeyId, Keyring};
@@ -19,6 +17,9 @@ use crate::record::Opened;
 use crate::segment::Place;
 use crate::vault::Contents;
 use crate::{AuditError, Settings};
+
+mod tables;
+mod witnesses;
 
 /// What else to hold the log against.
 #[derive(Clone, Debug, Default)]
@@ -58,8 +59,6 @@ pub struct Problem {
 }
 
 const PROBLEMS_MAX: usize = 1_000;
-/// A longer line is no head.
-const LINE_BYTES_MAX: u64 = 4_096;
 
 impl Report {
     pub fn is_sound(&self) -> bool {
@@ -94,7 +93,7 @@ impl Archive {
             settings: &self.settings,
             connection: &self.database.connection,
             contents: &mut self.contents,
-            keyring: &keyring,
+            keyring: Some(&keyring),
             options,
             store: keyring.store(),
             public_key: options.public_key.unwrap_or_else(|| keyring.public_key()),
@@ -105,11 +104,46 @@ impl Archive {
     }
 }
 
+/// Without the keys: everything but the key file's own witness, and `Options::open`. Heads are checked
+/// with `Options::public_key`, or the key that the log itself begins with.
+pub fn verify(settings: &Settings, options: &Options) -> Result<Report, AuditError> {
+    let database = Database::open_existing(&settings.dir)?;
+    let first = || -> rusqlite::Result<Option<Vec<u8>>> {
+        let select = "SELECT header FROM chain WHERE sequence = 1";
+        let connection = &database.connection;
+        connection
+            .query_row(select, [], |row| row.get(0))
+            .optional()
+    };
+    let first = first().map_err(|error| database.faulty(&error))?;
+    let first = first.and_then(|header| Event::from_header(&header).ok());
+    let (store, own_key) = match first {
+        Some(Event::Opened {
+            store, public_key, ..
+        }) => (store, public_key),
+        // It is told where the chain is walked over.
+        _ => Default::default(),
+    };
+    let mut verifier = Verifier {
+        settings,
+        connection: &database.connection,
+        contents: &mut Contents::new(settings.segments_dir()),
+        keyring: None,
+        options,
+        store,
+        public_key: options.public_key.unwrap_or(own_key),
+        report: Report::default(),
+        covering: None,
+    };
+    verifier.run().map_err(|error| database.faulty(&error))
+}
+
 struct Verifier<'a> {
     settings: &'a Settings,
     connection: &'a Connection,
     contents: &'a mut Contents,
-    keyring: &'a Keyring,
+    /// Without it, contents are not opened and the key file's witness is not heard.
+    keyring: Option<&'a Keyring>,
     options: &'a Options,
     store: [u8; 16],
     public_key: [u8; 32],
@@ -274,7 +308,10 @@ impl Verifier<'_> {
         key: KeyId,
         sealed: &mut [u8],
     ) -> rusqlite::Result<()> {
-        match self.keyring.find(key) {
+        let Some(keyring) = self.keyring else {
+            return Ok(());
+        };
+        match keyring.find(key) {
             Ok(Found::Key(key)) if self.options.open => {
                 let opened = key.key.open(sealed, &row.header);
                 if opened.is_none_or(|plain| Opened::read(plain).is_err()) {
@@ -390,186 +427,6 @@ impl Verifier<'_> {
                 .tell(row.sequence, "the head is not of the entry before it");
         }
     }
-
-    /// What stands outside the database.
-    fn witnesses(&mut self, connection: &Connection, last: u64) -> rusqlite::Result<()> {
-        match self.keyring.witness() {
-            Ok(Some(witness)) => {
-                self.hold_against(
-                    connection,
-                    "the key file",
-                    witness.sequence,
-                    &witness.hash,
-                    last,
-                )?;
-            }
-            Ok(None) if self.report.heads > 0 => self.report.tell(
-                None,
-                "the key file knows of no head, and the log has some: its witness was removed",
-            ),
-            Ok(None) => {}
-            Err(error) => self.report.tell(None, error.to_string()),
-        }
-        if let Some(head) = &self.options.head.clone() {
-            self.head_from("the head given", connection, head, last)?;
-        }
-        let told = self.heads_log(connection, last)?;
-        if told < self.report.heads {
-            let missing = self.report.heads - told;
-            self.report.tell(None, format!("{missing} of {} heads are missing in heads.log: it was cut, replaced or removed", self.report.heads));
-        }
-        Ok(())
-    }
-
-    /// Returns how many heads of the chain it has.
-    fn heads_log(&mut self, connection: &Connection, last: u64) -> rusqlite::Result<u64> {
-        let Ok(file) = File::open(heads_path(&self.settings.dir)) else {
-            return Ok(0);
-        };
-        let mut reader = BufReader::new(file);
-        let mut told = 0;
-        let mut highest = 0;
-        let mut line = String::new();
-        for number in 1_u64.. {
-            line.clear();
-            match reader.by_ref().take(LINE_BYTES_MAX).read_line(&mut line) {
-                Ok(0) => break,
-                Ok(_) => {}
-                Err(error) => {
-                    self.report.tell(
-                        None,
-                        format!("heads.log line {number}: it cannot be read: {error}"),
-                    );
-                    break;
-                }
-            }
-            let Ok(head) = line.parse::<Head>() else {
-                self.report
-                    .tell(None, format!("heads.log line {number}: it is no head"));
-                continue;
-            };
-            // A line that is told twice is no second head.
-            if head.sequence > highest {
-                told += 1;
-                highest = head.sequence;
-            }
-            self.head_from(&format!("heads.log line {number}"), connection, &head, last)?;
-        }
-        Ok(told)
-    }
-
-    fn head_from(
-        &mut self,
-        from: &str,
-        connection: &Connection,
-        head: &Head,
-        last: u64,
-    ) -> rusqlite::Result<()> {
-        if !head.is_signed_by(&self.public_key) {
-            self.report.tell(
-                None,
-                format!("{from}: its signature is false: it was forged or changed"),
-            );
-            return Ok(());
-        }
-        if head.store != self.store {
-            self.report
-                .tell(None, format!("{from}: it is of another store"));
-            return Ok(());
-        }
-        self.hold_against(connection, from, head.sequence, &head.hash, last)
-    }
-
-    fn hold_against(
-        &mut self,
-        connection: &Connection,
-        from: &str,
-        sequence: u64,
-        hash: &Hash,
-        last: u64,
-    ) -> rusqlite::Result<()> {
-        if sequence > last {
-            self.report.tell(last + 1, format!("{from} knows {sequence} entries and the log has {last}: the end was cut off, or the log was rolled back"));
-            return Ok(());
-        }
-        let stored: Option<Vec<u8>> = connection
-            .prepare_cached("SELECT hash FROM chain WHERE sequence = ?")?
-            .query_row([sequence.cast_signed()], |row| row.get(0))
-            .optional()?;
-        if stored.as_deref() != Some(&hash[..]) {
-            self.report.tell(
-                sequence,
-                format!("{from} has another hash for it: the log was rewritten up to here"),
-            );
-        }
-        Ok(())
-    }
-
-    /// What is derived from the chain must fit it: a hold that only the table lost would be lost.
-    fn tables(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        let mut select = connection.prepare(
-            "SELECT sequence, header FROM chain WHERE segment IS NULL ORDER BY sequence",
-        )?;
-        let mut rows = select.query([])?;
-        while let Some(row) = rows.next()? {
-            let sequence: i64 = row.get(0)?;
-            let Ok(event) = Event::from_header(row.get_ref(1)?.as_blob().unwrap_or_default())
-            else {
-                continue;
-            };
-            let mut held = connection
-                .prepare_cached("SELECT hold, released_by FROM holds WHERE sequence = ?")?;
-            let mut held = |sequence: i64| {
-                held.query_row([sequence], |row| {
-                    Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Option<i64>>(1)?))
-                })
-                .optional()
-            };
-            match event {
-                Event::Held(hold) => {
-                    let mut bytes = Vec::new();
-                    hold.put(&mut bytes);
-                    let stored = held(sequence)?;
-                    if stored.as_ref().is_none_or(|(stored, _)| *stored != bytes) {
-                        self.report.tell(
-                            sequence.cast_unsigned(),
-                            "the hold that it placed is not in force as it says",
-                        );
-                    }
-                    if let Some((_, Some(by))) = stored
-                        && !is_release(connection, by, sequence)?
-                    {
-                        self.report.tell(
-                            sequence.cast_unsigned(),
-                            "its hold is released, and no entry says so",
-                        );
-                    }
-                }
-                Event::Released { hold }
-                    if held(hold.cast_signed())?.is_none_or(|(_, by)| by != Some(sequence)) =>
-                {
-                    self.report.tell(
-                        sequence.cast_unsigned(),
-                        "the hold that it released is in force",
-                    );
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-}
-
-fn is_release(connection: &Connection, by: i64, hold: i64) -> rusqlite::Result<bool> {
-    let header: Option<Vec<u8>> = connection
-        .prepare_cached("SELECT header FROM chain WHERE sequence = ?")?
-        .query_row([by], |row| row.get(0))
-        .optional()?;
-    let event = header.and_then(|header| Event::from_header(&header).ok());
-    Ok(event
-        == Some(Event::Released {
-            hold: hold.cast_unsigned(),
-        }))
 }
 
 impl Row {

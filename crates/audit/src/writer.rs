@@ -8,16 +8,17 @@ use std::time::Duration;
 
 use domain::Wall;
 
-use crate::bytes::Reader;
-use crate::chain::content_hash;
-use crate::database::{Body, Database, Failed, State, Tip, tell};
-use crate::event::{Event, is_record};
+use crate::database::{Database, Failed, State, Tip};
 use crate::keys::Keyring;
-use crate::record::Skeleton;
 use crate::segment::{Scan, Segment};
 use crate::signal::{Signal, Stop};
 use crate::vault::{Contents, Vault};
+use crate::witness::tell;
 use crate::{AuditError, Settings, index};
+
+mod batch;
+
+use batch::Batch;
 
 /// Between transactions: what comes in meanwhile shares the next one.
 const BATCH_PAUSE: Duration = Duration::from_millis(200);
@@ -75,6 +76,8 @@ pub(crate) struct Writer {
     contents: Contents,
     segment: Arc<Segment>,
     offset: u64,
+    /// Kept between batches.
+    buffer: Vec<u8>,
 }
 
 enum Step {
@@ -105,6 +108,7 @@ impl Writer {
             database: Some(database),
             segment,
             offset,
+            buffer: Vec::new(),
             shared,
         })
     }
@@ -187,114 +191,56 @@ impl Writer {
         }
     }
 
-    /// One transaction's worth.
+    /// One transaction's worth of what stands before `end`.
     fn chain(&mut self, end: u64) -> Result<(), AuditError> {
+        self.fill(end)?;
+        let batch = Batch {
+            bytes: &self.buffer,
+            segment: self.segment.number,
+            offset: self.offset,
+            end,
+            is_left: self.segment.is_left(),
+        };
+        let database = match &mut self.database {
+            Some(database) => database,
+            none => none.insert(Database::open_existing(&self.dir)?),
+        };
+        let chained = batch
+            .chain(database, &self.shared, &self.settings)
+            .map_err(|failed| failed.in_dir(&self.dir))?;
+        let shared = &self.shared;
+        shared.vault.note_applied(chained.reached - self.offset);
+        shared.entries.store(chained.entries, Ordering::Relaxed);
+        shared.unsigned.store(chained.unsigned, Ordering::Relaxed);
+        self.offset = chained.reached;
+        if chained.is_signed {
+            tell(database, &shared.keyring)?;
+        }
+        Ok(())
+    }
+
+    /// Reads at least one whole frame, if there is one, and has it on the platter: what the chain says
+    /// is there is there after a power loss too.
+    fn fill(&mut self, end: u64) -> Result<(), AuditError> {
         let unreadable = |error: std::io::Error| {
             AuditError::Store(format!("cannot read a segment of the audit log: {error}"))
         };
         let mut wanted = BATCH_BYTES;
-        let (bytes, limit) = loop {
+        loop {
             let len = (end - self.offset).min(wanted as u64);
-            let mut bytes = vec![0; usize::try_from(len).unwrap_or(wanted)];
+            self.buffer
+                .resize(usize::try_from(len).unwrap_or(wanted), 0);
             self.segment
-                .read(self.offset, &mut bytes)
+                .read(self.offset, &mut self.buffer)
                 .map_err(unreadable)?;
-            let mut scan = Scan::new(&bytes, self.segment.number, self.offset, end);
+            let mut scan = Scan::new(&self.buffer, self.segment.number, self.offset, end);
             match (scan.next(), scan.wanted) {
                 (None, Some(more)) if scan.offset() == self.offset => wanted = more,
-                _ => break (bytes, end),
+                _ => break,
             }
-        };
-        // What the chain says is there is there after a power loss too.
-        self.shared.keyring.sync()?;
-        self.segment.sync().map_err(unreadable)?;
-        let now = Wall(self.shared.now.load(Ordering::SeqCst));
-        let store = self.shared.keyring.store();
-        let shared = Arc::clone(&self.shared);
-        let is_left = self.segment.is_left();
-        let (number, offset) = (self.segment.number, self.offset);
-        let settings = self.settings.clone();
-        let database = self.database()?;
-        let before = State::read(&database.connection).map_err(|error| database.faulty(&error))?;
-        let bytes_since_head = bytes.len() as u64;
-        // Decided before the transaction begins, by what it may hold at most.
-        let may_sign = settings.head_due(
-            &before,
-            now,
-            shared.unsigned.load(Ordering::Relaxed) + bytes_since_head / 256,
-        );
-        database
-            .wait_for_platter(may_sign)
-            .map_err(|error| database.faulty(&error))?;
-        let dir = database.dir().to_owned();
-        let chained = (|| -> Result<_, Failed> {
-            let transaction = database.begin()?;
-            let mut tip = Tip::read(&transaction, &store)?;
-            let mut state = State::read(&transaction)?;
-            let mut scan = Scan::new(&bytes, number, offset, limit);
-            let first = tip.sequence + 1;
-            let mut expires: Option<i64> = None;
-            let mut malformed = 0;
-            while let Some(found) = scan.next() {
-                let skeleton = Reader::new(found.header.get(2..).unwrap_or_default());
-                let skeleton = Skeleton::read(&mut { skeleton });
-                let (true, Ok(skeleton)) = (is_record(found.header), skeleton) else {
-                    malformed += 1;
-                    continue;
-                };
-                let expiry = skeleton.expires_at().0;
-                expires = Some(expires.map_or(expiry, |known| known.min(expiry)));
-                let body = Body::Placed {
-                    place: found.place,
-                    content_hash: content_hash(found.sealed),
-                };
-                tip.append(&transaction, skeleton.recorded_at, found.header, &body)?;
-            }
-            let last = tip.sequence;
-            if last >= first {
-                note_segment(&transaction, number, (first, last), expires)?;
-            }
-            // A torn frame at the end of what a dead process left was never acknowledged.
-            let places = scan.damaged + malformed + u64::from(scan.torn && !is_left);
-            if places > 0 {
-                tracing::error!(
-                    segment = number,
-                    places,
-                    "a segment of the audit log is damaged"
-                );
-                tip.append_event(
-                    &transaction,
-                    now,
-                    &Event::Damaged {
-                        segment: number,
-                        places,
-                    },
-                    None,
-                )?;
-            }
-            state.segment = number;
-            state.offset = scan.offset();
-            state.write(&transaction)?;
-            let unsigned = tip.sequence - state.head;
-            let head = if may_sign && settings.head_due(&state, now, unsigned) {
-                Some(tip.append_head(&transaction, &shared.keyring, now)?)
-            } else {
-                None
-            };
-            transaction.commit()?;
-            Ok((scan.offset(), tip, head, unsigned))
-        })();
-        let (reached, tip, head, unsigned) = chained.map_err(|failed| failed.in_dir(&dir))?;
-        shared.vault.note_applied(reached - offset);
-        shared.entries.store(tip.sequence, Ordering::Relaxed);
-        shared
-            .unsigned
-            .store(if head.is_some() { 0 } else { unsigned }, Ordering::Relaxed);
-        self.offset = reached;
-        if let Some(head) = head {
-            tell(&self.dir, &shared.keyring, &head)?;
         }
-        Ok(())
+        self.shared.keyring.sync()?;
+        self.segment.sync().map_err(unreadable)
     }
 
     /// Signs entries that wait for it: all of them at the end, else those that wait long enough.
@@ -309,19 +255,19 @@ impl Writer {
             let tip = Tip::read(&database.connection, &shared.keyring.store())?;
             let unsigned = tip.sequence - state.head.min(tip.sequence);
             if unsigned == 0 || !(at_end || settings.head_due(&state, now, unsigned)) {
-                return Ok(None);
+                return Ok(false);
             }
             database.wait_for_platter(true)?;
             let transaction = database.begin()?;
             let mut tip = Tip::read(&transaction, &shared.keyring.store())?;
-            let head = tip.append_head(&transaction, &shared.keyring, now)?;
+            tip.append_head(&transaction, &shared.keyring, now)?;
             transaction.commit()?;
             shared.entries.store(tip.sequence, Ordering::Relaxed);
-            Ok(Some(head))
+            Ok(true)
         })();
-        if let Some(head) = signed.map_err(|failed| failed.in_dir(&dir))? {
+        if signed.map_err(|failed| failed.in_dir(&dir))? {
             shared.unsigned.store(0, Ordering::Relaxed);
-            tell(&self.dir, &shared.keyring, &head)?;
+            tell(database, &shared.keyring)?;
         }
         Ok(())
     }
@@ -345,23 +291,4 @@ impl Writer {
             none => Ok(none.insert(Database::open_existing(&self.dir)?)),
         }
     }
-}
-
-fn note_segment(
-    transaction: &rusqlite::Transaction<'_>,
-    number: u64,
-    (first, last): (u64, u64),
-    expires: Option<i64>,
-) -> rusqlite::Result<()> {
-    let upsert = "INSERT INTO segments (number, first, last, expires) VALUES (?1, ?2, ?3, ?4)
-        ON CONFLICT DO UPDATE SET last = ?3, expires = min(coalesce(expires, ?4), ?4)";
-    transaction
-        .prepare_cached(upsert)?
-        .execute(rusqlite::params![
-            number.cast_signed(),
-            first.cast_signed(),
-            last.cast_signed(),
-            expires
-        ])?;
-    Ok(())
 }

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::alerts::Alerts;
 use crate::audit::{self, stores::Stores};
+use crate::backfill::Candidates;
 use crate::clock::{Chance, Clock};
 use crate::credentials::Credentials;
 use crate::estimates::Estimates;
@@ -138,6 +139,29 @@ impl Gateway {
         }
         self.snapshot.store(Arc::new(snapshot));
         self.telemetry.count_reload(self.clock.now());
+        Ok(())
+    }
+
+    /// As `reload`; budgets that are new are charged with what calls of their running period cost
+    /// before. `dir` is where the ledger is. Calls under way meanwhile are not counted.
+    pub async fn reload_counting(
+        self: &Arc<Self>,
+        snapshot: Snapshot,
+        dir: &Path,
+    ) -> Result<(), StartError> {
+        let candidates = Candidates::of(&snapshot, dir, self.clock.now());
+        let found = self.tasks.spawn_blocking(|| candidates.find()).await;
+        self.reload(snapshot)?;
+        let Ok(found) = found else {
+            return Ok(());
+        };
+        let gateway = self.clone();
+        let credited = self.tasks.spawn_blocking(move || {
+            let snapshot = gateway.snapshot.load();
+            found.credit(&gateway.counters, &snapshot, gateway.clock.now());
+        });
+        // A panic in it is logged by the runtime's hook; the configuration is in force.
+        drop(credited.await);
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 //! Not here: where charges come from. <https://focus.finops.org/focus-specification/>
 
 mod adjustment;
+mod capacity;
 mod charge;
 mod columns;
 mod day;
@@ -12,6 +13,7 @@ mod document;
 mod provider;
 
 pub use adjustment::Adjustment;
+pub use capacity::Capacity;
 pub use charge::{Charge, Issuer, Meter, Pair, Prices, Span};
 pub use columns::{Version, columns, row};
 pub use day::{Call, Cost, Day, Directory, Group, TooManyCharges};

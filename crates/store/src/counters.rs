@@ -162,7 +162,7 @@ impl Counters {
         }
     }
 
-    /// Before the first call. What belongs to no limit, or to one that counts something else now,
+    /// Before the first call, or for budgets that are new: adds to what is there. What belongs to no limit, or to one that counts something else now,
     /// is ignored.
     pub fn restore(&self, restored: &Restored, limits: &[Arc<Limit>], now: Now) {
         match self {

@@ -19,6 +19,7 @@ use crate::counters::Restored;
 use crate::directory::{Lock, create_private_directory};
 
 mod adjustments;
+pub mod backfill;
 mod billed;
 mod charged;
 mod codec;

@@ -9,6 +9,7 @@ mod configuration;
 mod log;
 mod moment;
 mod print;
+mod provisioned;
 mod signals;
 mod table;
 

@@ -6,14 +6,16 @@ use domain::{SubscriptionId, Wall};
 use foldhash::HashSet;
 use rusqlite::{Connection, Transaction, params};
 
+use super::Archive;
 use super::search::{ROW, Row};
-use super::{Archive, random};
-use crate::database::{Database, Failed, tell};
+use crate::database::{Database, Failed};
 use crate::event::{Actor, Event, Subject};
 use crate::head::hex;
 use crate::keys::{Exclusive, KeyId, Keyring};
+use crate::seal::random;
 use crate::segment::Place;
 use crate::vault::Contents;
+use crate::witness::tell;
 use crate::{AuditError, index};
 
 /// The proof of an erasure. The salt is nowhere else: with it and the name, the entry's commitment can
@@ -106,7 +108,7 @@ impl Archive {
             index::forget_keys(transaction, &keys)?;
             mark(transaction, sequence, &gone)
         });
-        let (head, sequence) = committed?;
+        let sequence = committed?;
         complete(
             &mut self.database,
             &self.keyring,
@@ -118,7 +120,7 @@ impl Archive {
         )
         .map_err(|failed| failed.in_dir(&self.settings.dir))?;
         drop(exclusive);
-        tell(&self.settings.dir, &self.keyring, &head)?;
+        tell(&self.database, &self.keyring)?;
         Ok(Erased {
             sequence,
             keys: ids,

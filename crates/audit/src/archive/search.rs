@@ -14,7 +14,7 @@ use crate::keys::{Found as FoundKey, KeyId};
 use crate::query::{Found, Page, Query, Scope, State};
 use crate::record::{Opened, Skeleton};
 use crate::segment::Place;
-use crate::words::Wanted;
+use crate::wanted::Wanted;
 use crate::{AuditError, index};
 
 /// A record is written when its call ends: this much after it began, at most.

@@ -357,3 +357,70 @@ async fn a_reload_keeps_what_was_spent_and_applies_the_new_amount() {
     stage.reload(&text(&addresses, &budget("0.9")));
     assert_eq!(stage.call(chat("gpt-4o")).await.status, 200);
 }
+
+#[tokio::test]
+async fn a_budget_that_is_new_has_spent_what_its_period_cost_before() {
+    let (stage, a, b) = stage(" []").await;
+    for _ in 0..3 {
+        assert_eq!(stage.call(chat("gpt-4o")).await.status, 200);
+    }
+    assert_eq!(stage.call(chat("small")).await.status, 200);
+    let month = Nanos(3 * COST + reserved() - 1);
+    let with_budgets = format!(
+        "
+  - {{ name: month, match: {{ model: gpt-4o }}, amount: {month}, period: month, on_exceeded: refuse }}
+  - {{ name: teams, counter_key: subscription.id, amount: 1, period: week }}
+  - {{ name: addresses, counter_key: request.ip, amount: 1, period: week }}
+  - {{ name: others, match: {{ application: 'nightly-*' }}, amount: 1, period: month }}"
+    );
+    let addresses = [a.address.clone(), b.address.clone()];
+    stage
+        .reload_counting(&text(&addresses, &with_budgets), 4)
+        .await;
+
+    assert_eq!(stage.level("month"), (3 * COST as u64, 0));
+    assert_eq!(stage.level("teams"), ((3 * COST + COST / 10) as u64, 0));
+    // Records do not have the address: from zero.
+    assert_eq!(stage.level("addresses"), (0, 0));
+    assert_eq!(stage.level("others"), (0, 0));
+    let refused = stage.call(chat("gpt-4o")).await;
+    assert_eq!(
+        (refused.status.as_u16(), why(&refused, "used")),
+        (403, json!(0.051))
+    );
+    // Another reload counts nothing twice.
+    stage
+        .reload_counting(&text(&addresses, &with_budgets), 5)
+        .await;
+    assert_eq!(stage.level("month"), (3 * COST as u64, 0));
+    let dir = stage.ledger_folder().to_owned();
+    let levels = store::ledger::budget_levels(&dir, domain::Wall(0)).unwrap();
+    let spent: Vec<_> = levels
+        .iter()
+        .map(|level| (level.budget.to_string(), level.spent.0))
+        .collect();
+    assert_eq!(
+        spent,
+        [
+            ("budget/month".to_owned(), 3 * COST),
+            ("budget/teams".to_owned(), 3 * COST + COST / 10)
+        ],
+        "a restart knows of it"
+    );
+}
+
+#[tokio::test]
+async fn a_budget_whose_period_changes_counts_its_new_period_from_the_ledger() {
+    let day = "\n  - { name: all, amount: 1, period: day }";
+    let (stage, a, b) = stage(day).await;
+    assert_eq!(stage.call(chat("gpt-4o")).await.status, 200);
+    stage.advance_s(86_400);
+    assert_eq!(stage.call(chat("gpt-4o")).await.status, 200);
+    assert_eq!(stage.level("all"), (COST as u64, 0));
+    let month = "\n  - { name: all, amount: 1, period: month }";
+    let addresses = [a.address.clone(), b.address.clone()];
+    stage.reload_counting(&text(&addresses, month), 2).await;
+    assert_eq!(stage.level("all"), (2 * COST as u64, 0));
+    assert_eq!(stage.call(chat("gpt-4o")).await.status, 200);
+    assert_eq!(stage.level("all"), (3 * COST as u64, 0));
+}

@@ -158,6 +158,21 @@ impl Stage {
         self.gateway.reload(loaded(text)).unwrap();
     }
 
+    /// As the binary does, once the database has every call so far.
+    pub async fn reload_counting(&self, text: &str, calls: usize) {
+        while store::ledger::recent(self.directory.path(), calls)
+            .unwrap()
+            .len()
+            < calls
+        {
+            tokio::task::yield_now().await;
+        }
+        let reloaded = self
+            .gateway
+            .reload_counting(loaded(text), self.directory.path());
+        reloaded.await.unwrap();
+    }
+
     fn of(snapshot: Snapshot) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let clock = Clock::manual(START);

@@ -19,7 +19,7 @@ const MONEY: u32 = 9;
 const EXACT: u32 = 18;
 
 /// FOCUS columns by name, then those of our own, which the specification wants to begin with `x_`.
-const ALL: [Column; 60] = [
+const ALL: [Column; 62] = [
     Column::text("AvailabilityZone"),
     Column::decimal("BilledCost", MONEY),
     Column::text("BillingAccountId"),
@@ -27,6 +27,8 @@ const ALL: [Column; 60] = [
     Column::text("BillingCurrency"),
     Column::time("BillingPeriodEnd"),
     Column::time("BillingPeriodStart"),
+    Column::text("CapacityReservationId"),
+    Column::text("CapacityReservationStatus"),
     Column::text("ChargeCategory"),
     Column::text("ChargeClass"),
     Column::text("ChargeDescription"),

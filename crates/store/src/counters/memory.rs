@@ -7,7 +7,7 @@ use std::time::Duration;
 use domain::budget::OnExceeded;
 use domain::limit::{Demand, Limit, LimitRefusal};
 use domain::record::ChargeUnit;
-use domain::{Amount, LimitId, Now, Rule, Verdict, Wall};
+use domain::{Amount, Counter, LimitId, Now, Rule, Verdict, Wall};
 use smallvec::SmallVec;
 
 use super::map::{COUNTERS_MAX, CounterMap, Entry, Full, State};
@@ -132,14 +132,12 @@ impl MemoryCounters {
                 continue;
             };
             let nanos = u64::try_from(spent.0).unwrap_or(0);
-            match self.map.find_or_make(limit, key, now) {
-                Ok(entry) => {
-                    entry
-                        .lock()
-                        .counter
-                        .restore_money(nanos, *currency, *period_start, now);
-                }
-                Err(Full) => left_out += 1,
+            // A reload may have changed what a counter of this name counts.
+            let restored = self.with_counter(limit, key, now, |counter| {
+                counter.restore_money(nanos, *currency, *period_start, now);
+            });
+            if let Err(Full) = restored {
+                left_out += 1;
             }
         }
         if left_out > 0 {
@@ -147,6 +145,26 @@ impl MemoryCounters {
                 left_out,
                 "too many distinct counter keys to restore; those left out start at zero"
             );
+        }
+    }
+
+    /// The counter that calls of this configuration find.
+    fn with_counter(
+        &self,
+        limit: &Arc<Limit>,
+        key: &str,
+        now: Now,
+        change: impl FnOnce(&mut Counter),
+    ) -> Result<(), Full> {
+        loop {
+            let entry = self.map.find_or_make(limit, key, now)?;
+            let mut state = entry.lock();
+            if state.follows(limit, key, now) {
+                change(&mut state.counter);
+                return Ok(());
+            }
+            drop(state);
+            self.map.forget(&entry);
         }
     }
 
@@ -319,19 +337,24 @@ fn lock<'a>(claims: &'a [Claim<'_>], now: Now) -> Result<Locked<'a>, Retired> {
     let mut locked = Locked::new();
     for (index, claim) in claims.iter().enumerate() {
         let mut state = claim.entry.lock();
-        if !Arc::ptr_eq(&state.limit, claim.limit) {
-            state.retired |= !state
-                .counter
-                .follow(&claim.limit.rule, claim.entry.key(), now);
-            state.limit = claim.limit.clone();
-        }
-        if state.retired {
+        if !state.follows(claim.limit, claim.entry.key(), now) {
             return Err(Retired(index));
         }
         state.counter.advance(now);
         locked.push(state);
     }
     Ok(locked)
+}
+
+impl State {
+    /// Brought to the limit of a call's own configuration; false if it counts something else since.
+    fn follows(&mut self, limit: &Arc<Limit>, key: &str, now: Now) -> bool {
+        if !Arc::ptr_eq(&self.limit, limit) {
+            self.retired |= !self.counter.follow(&limit.rule, key, now);
+            self.limit = limit.clone();
+        }
+        !self.retired
+    }
 }
 
 fn take(claim: &Claim<'_>, state: &mut State, is_past: bool, now: Now) -> Part {

@@ -104,16 +104,18 @@ fn add_quotas(transaction: &Transaction<'_>, sums: &Sums) -> rusqlite::Result<()
     Ok(())
 }
 
+pub(super) const ADD_TO_BUDGET_LEVEL: &str =
+    "INSERT INTO budget_levels VALUES (?,?,?,?,?,?) ON CONFLICT DO UPDATE SET
+        nanos = nanos + excluded.nanos,
+        updated_at = max(updated_at, excluded.updated_at)";
+
+pub(super) const ADD_TO_BUDGET_HOUR: &str =
+    "INSERT INTO budget_hourly VALUES (?,?,?,?,?,?) ON CONFLICT DO UPDATE SET
+        nanos = nanos + excluded.nanos";
+
 fn add_budgets(transaction: &Transaction<'_>, sums: &Sums) -> rusqlite::Result<()> {
-    let mut level = transaction.prepare_cached(
-        "INSERT INTO budget_levels VALUES (?,?,?,?,?,?) ON CONFLICT DO UPDATE SET
-            nanos = nanos + excluded.nanos,
-            updated_at = max(updated_at, excluded.updated_at)",
-    )?;
-    let mut hour = transaction.prepare_cached(
-        "INSERT INTO budget_hourly VALUES (?,?,?,?,?,?) ON CONFLICT DO UPDATE SET
-            nanos = nanos + excluded.nanos",
-    )?;
+    let mut level = transaction.prepare_cached(ADD_TO_BUDGET_LEVEL)?;
+    let mut hour = transaction.prepare_cached(ADD_TO_BUDGET_HOUR)?;
     for (key, sum) in &sums.budgets {
         let (budget, currency) = (key.limit.as_str(), key.currency.as_str());
         level.execute(params![

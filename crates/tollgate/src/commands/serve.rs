@@ -50,7 +50,7 @@ impl Serve {
         let (load_now, mut changes) = watch(loader)?;
         loop {
             tokio::select! {
-                Some(change) = changes.recv() => apply(&service, change),
+                Some(change) = changes.recv() => apply(&service, change).await,
                 asked = signals.next() => match asked {
                     // One request at a time is enough: it loads what is there when its turn comes.
                     Asked::Reload => drop(load_now.try_send(LoadNow)),
@@ -72,14 +72,14 @@ impl Serve {
 }
 
 /// All or nothing: a configuration with problems leaves the one in force.
-fn apply(service: &Service, change: Change) {
+async fn apply(service: &Service, change: Change) {
     let cause = change.cause.as_str();
     match change.outcome {
         Ok(loaded) => {
             for problem in &loaded.warnings {
                 tracing::warn!(%problem, "configuration");
             }
-            service.reload(loaded.snapshot, cause);
+            service.reload(loaded.snapshot, cause).await;
         }
         Err(failure) => {
             match &failure {

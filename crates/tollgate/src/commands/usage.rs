@@ -3,6 +3,7 @@
 mod compare;
 mod focus;
 mod output;
+mod provisioned;
 mod rows;
 mod source;
 
@@ -31,6 +32,7 @@ caches kept off the bill.
   tollgate usage --config tollgate.yaml --by user,model --only team=search --since 30d
   tollgate usage --config tollgate.yaml --by day,subscription --since 2026-11-01 --until 2026-12-01 --format csv
   tollgate usage --config tollgate.yaml --format focus-parquet --since 2026-11-01 --until 2026-12-01 --output november.parquet
+  tollgate usage --config tollgate.yaml --provisioned --since 2026-11-01 --until 2026-12-01
   tollgate usage compare --config tollgate.yaml --invoice november.csv --tolerance 1%")]
 pub struct Usage {
     #[command(subcommand)]
@@ -56,6 +58,10 @@ pub struct Usage {
     /// Write to a file, which is there whole or not at all
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+
+    /// Add what deployments that are paid by the hour cost, by the tokens that they served
+    #[arg(long)]
+    provisioned: bool,
 
     #[command(flatten)]
     focus: focus::Options,
@@ -149,7 +155,11 @@ impl Usage {
             until,
             time_zone,
         };
-        let rows = ledger::usage(&opened.data_dir, &query)?;
+        let mut rows = ledger::usage(&opened.data_dir, &query)?;
+        if self.provisioned {
+            rows.extend(provisioned::rows(opened.snapshot()?, &query)?);
+            rows.sort_by(|one, other| one.by.cmp(&other.by));
+        }
         match form {
             None => output.write_all(rows::for_people(&self.by, &rows).as_bytes())?,
             Some(form) => output = rows::write(output, form, &self.by, &rows)?,
@@ -171,7 +181,10 @@ impl Usage {
             until,
             time_zone: opened.time_zone(),
         };
-        self.focus.write(output, form, &opened, &query)?.finish()?;
+        let with_provisioned = self.provisioned;
+        self.focus
+            .write(output, form, &opened, &query, with_provisioned)?
+            .finish()?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -289,6 +289,53 @@ async fn a_budget_that_reserves_what_is_likely_is_passed_by_what_answers_turn_ou
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_budget_that_is_new_at_a_start_or_a_reload_has_spent_what_the_ledger_says() {
+    let east = provider(Behaviour::default()).await;
+    let named = |name: &str| {
+        let mut budget = budget(AMOUNT, "max");
+        budget["name"] = name.into();
+        budget
+    };
+    let mut gate = Gate::start(priced(&east, &east)).await;
+    for _ in 0..2 {
+        let call = chat("answer 10 words").max_tokens(ANSWER_TOKENS);
+        assert_eq!(gate.send(call).await.status, 200);
+    }
+    let records = gate.all_records(2).await;
+    let spent: Nanos = records.iter().map(|record| record.cost.amount()).sum();
+    assert!(spent > Nanos::ZERO);
+
+    gate.stop().await;
+    let at_start = priced(&east, &east).add("/budgets", named("at-start"));
+    gate.rewrite(at_start);
+    gate.restart().await;
+    assert_eq!(settled(&gate, "at-start").await, spent);
+    let at_reload = priced(&east, &east)
+        .add("/budgets", named("at-start"))
+        .add("/budgets", named("at-reload"));
+    gate.rewrite(at_reload);
+    eventually("the new budget is counted", async || {
+        let used = gate
+            .metrics()
+            .await
+            .real("tollgate_budget_used", &["budget=\"at-reload\""]);
+        (used > 0.0).then_some(())
+    })
+    .await;
+    assert_eq!(settled(&gate, "at-reload").await, spent);
+    gate.stop().await;
+    gate.restart().await;
+    let listed = gate.tollgate(&["budgets", "list", "--format", "json"]);
+    let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
+    for row in listed.as_array().unwrap() {
+        assert_eq!(row["used"], spent.to_string(), "{row}");
+    }
+    for name in ["at-start", "at-reload"] {
+        assert_eq!(settled(&gate, name).await, spent, "{name} after a restart");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_raise_takes_effect_while_the_gateway_runs_and_can_be_cancelled() {
     let east = provider(Behaviour::default()).await;
     let rules = priced(&east, &east).add("/budgets", budget(Nanos(1_000_000_000), "max"));

@@ -2,6 +2,7 @@
 
 mod budget_forecast;
 mod priced;
+mod provisioned;
 
 use std::path::{Path, PathBuf};
 use std::process::Output;

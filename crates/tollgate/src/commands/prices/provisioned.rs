@@ -15,6 +15,7 @@ use store::ledger::{self, UsageBy, UsageQuery};
 use crate::configuration;
 use crate::moment::Moment;
 use crate::print;
+use crate::provisioned::{amount_of, in_proportion};
 use crate::table::{Cell, Format, Table};
 
 /// Say what deployments that are paid by the hour cost, and who used them
@@ -92,7 +93,7 @@ fn shares(snapshot: &Snapshot, since: Wall, until: Wall) -> Result<Vec<Share>> {
         if to <= from {
             continue;
         }
-        let amount = amount_of(deployment, from, to);
+        let amount = amount_of(deployment.amount_per_hour, from, to);
         let used = tokens(snapshot, deployment, from, to)?;
         let models = deployment.models.as_ref().map_or_else(
             || "all".to_owned(),
@@ -126,14 +127,6 @@ fn shares(snapshot: &Snapshot, since: Wall, until: Wall) -> Result<Vec<Share>> {
     Ok(shares)
 }
 
-/// By the millisecond, rounded half up to a billionth.
-fn amount_of(deployment: &Deployment, from: Wall, to: Wall) -> Nanos {
-    const HOUR_MS: i128 = 3_600_000;
-    let span_ms = i128::from(to.0) - i128::from(from.0);
-    let owed = i128::from(deployment.amount_per_hour.0).saturating_mul(span_ms);
-    Nanos::saturated(owed.saturating_add(HOUR_MS / 2).div_euclid(HOUR_MS))
-}
-
 /// Tokens that the deployment served, by subscription.
 fn tokens(
     snapshot: &Snapshot,
@@ -164,31 +157,6 @@ fn tokens(
         }
     }
     Ok(used)
-}
-
-/// Adds up to the amount: what rounding down leaves goes to the largest remainders, one billionth each.
-fn in_proportion(amount: Nanos, weights: &[u64]) -> Vec<Nanos> {
-    let total: i128 = weights.iter().map(|weight| i128::from(*weight)).sum();
-    if total == 0 {
-        return Vec::new();
-    }
-    let parts = weights
-        .iter()
-        .map(|weight| i128::from(amount.0) * i128::from(*weight));
-    let mut shares: Vec<(usize, i128, i128)> = parts
-        .enumerate()
-        .map(|(index, part)| (index, part.div_euclid(total), part.rem_euclid(total)))
-        .collect();
-    let left = i128::from(amount.0) - shares.iter().map(|(_, share, _)| share).sum::<i128>();
-    shares.sort_by_key(|(index, _, remainder)| (-remainder, *index));
-    for (_, share, _) in shares.iter_mut().take(usize::try_from(left).unwrap_or(0)) {
-        *share += 1;
-    }
-    shares.sort_by_key(|(index, ..)| *index);
-    shares
-        .into_iter()
-        .map(|(_, share, _)| Nanos::saturated(share))
-        .collect()
 }
 
 fn table(shares: &[Share]) -> Table {
@@ -224,53 +192,4 @@ fn json_text(shares: &[Share]) -> Result<String> {
         })
         .collect();
     Ok(format!("{}\n", serde_json::to_string_pretty(&rows)?))
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn an_hour_and_a_half_costs_one_and_a_half_hours() {
-        let deployment = Deployment {
-            backend: "reserved".into(),
-            models: None,
-            amount_per_hour: "46.50".parse().unwrap(),
-            currency: Currency::USD,
-            since: Wall(0),
-            until: None,
-        };
-        let amount = amount_of(&deployment, Wall(1_000), Wall(1_000 + 5_400_000));
-        assert_eq!(amount, "69.75".parse().unwrap());
-    }
-
-    #[test]
-    fn shares_follow_the_tokens() {
-        let shares = in_proportion(Nanos(100), &[1, 1, 1]);
-        assert_eq!(shares, [Nanos(34), Nanos(33), Nanos(33)]);
-        assert_eq!(
-            in_proportion(Nanos(100), &[300, 100]),
-            [Nanos(75), Nanos(25)]
-        );
-        assert_eq!(in_proportion(Nanos(5), &[]), []);
-    }
-
-    proptest! {
-        #[test]
-        fn shares_add_up_and_differ_from_exact_by_less_than_a_billionth(
-            amount in 0_i64..1_000_000_000_000_000, weights in prop::collection::vec(0_u64..1_000_000_000, 1..20)
-        ) {
-            let total: u64 = weights.iter().sum();
-            prop_assume!(total > 0);
-            let shares = in_proportion(Nanos(amount), &weights);
-            prop_assert_eq!(shares.iter().copied().sum::<Nanos>(), Nanos(amount));
-            for (share, weight) in shares.iter().zip(&weights) {
-                let exact = i128::from(amount) * i128::from(*weight);
-                let off = (i128::from(share.0) * i128::from(total) - exact).abs();
-                prop_assert!(off < i128::from(total));
-            }
-        }
-    }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use config::Snapshot;
 use config::snapshot::Settings;
+use gateway::backfill::Candidates;
 use gateway::server::{self, Face};
 use gateway::{Clock, Gateway};
 use store::ledger::Options;
@@ -50,6 +51,9 @@ impl Service {
         })?;
         let counters = Counters::memory();
         counters.restore(&recovered.counters, &snapshot.every_limit(), now);
+        Candidates::of(&snapshot, &settings.data_dir, now)
+            .find()
+            .credit(&counters, &snapshot, now);
         if recovered.interrupted > 0 || recovered.replayed > 0 {
             tracing::warn!(
                 interrupted = recovered.interrupted,
@@ -103,7 +107,7 @@ impl Service {
     }
 
     /// Puts a configuration in force. Calls in flight end under the one that they began with.
-    pub fn reload(&self, snapshot: Snapshot, cause: &str) {
+    pub async fn reload(&self, snapshot: Snapshot, cause: &str) {
         for field in needing_restart(&self.running, &snapshot.settings) {
             tracing::warn!(
                 field,
@@ -111,7 +115,10 @@ impl Service {
             );
         }
         let counts = Counts::of(&snapshot);
-        match self.gateway.reload(snapshot) {
+        let counted = self
+            .gateway
+            .reload_counting(snapshot, &self.running.data_dir);
+        match counted.await {
             Ok(()) => tracing::info!(
                 cause,
                 revision = self.revision(),

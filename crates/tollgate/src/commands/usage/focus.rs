@@ -67,6 +67,7 @@ impl Options {
         format: report::Format,
         opened: &Opened,
         query: &ChargedQuery,
+        with_provisioned: bool,
     ) -> Result<W> {
         if !self.allow_unpriced {
             refuse_unpriced(opened, query)?;
@@ -120,6 +121,12 @@ impl Options {
         })?;
         for adjustment in adjustments(opened, query, &directory)? {
             writer.row(&adjustment.row(version, &issuer))?;
+        }
+        if with_provisioned {
+            let charges = super::provisioned::charges(opened.snapshot()?, query, &directory)?;
+            for charge in charges {
+                writer.row(&charge.row(version, &issuer))?;
+            }
         }
         if unpriced > 0 {
             print::error(&format!(

@@ -78,6 +78,13 @@ impl Source {
 }
 
 impl Opened {
+    /// What is paid by the hour stands in no ledger.
+    pub fn snapshot(&self) -> Result<&Snapshot> {
+        self.snapshot
+            .as_ref()
+            .context("--provisioned: what is paid by the hour stands in the configuration; name it with --config in place of --data-dir")
+    }
+
     pub fn time_zone(&self) -> TimeZone {
         let configured = self.snapshot.as_ref().map(|snapshot| &snapshot.settings);
         self.named_zone

@@ -1,0 +1,158 @@
+//! Erasure: unreadable in every copy, provable, and nobody else's loss.
+
+use std::fs;
+
+use super::*;
+
+fn copy_store(from: &Path, to: &Path) {
+    fs::create_dir_all(to.join("content")).unwrap();
+    for dir in ["", "content"] {
+        for file in fs::read_dir(from.join(dir)).unwrap() {
+            let file = file.unwrap();
+            if file.file_type().unwrap().is_file() {
+                fs::copy(file.path(), to.join(dir).join(file.file_name())).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn an_erased_person_is_unreadable_in_backups_too_and_others_are_untouched() {
+    let calls = two_teams();
+    let place = Place::written(&calls);
+    let backup = Place {
+        dir: tempfile::tempdir().unwrap(),
+    };
+    copy_store(&place.store(), &backup.store());
+
+    let erased = place
+        .archive()
+        .erase_person("alice", &actor(), NOON)
+        .unwrap();
+    assert_eq!(
+        (erased.records, erased.keys.len()),
+        (3, 2),
+        "of two subscriptions"
+    );
+    let left = [
+        (1, "gone"),
+        (2, "here"),
+        (3, "here"),
+        (4, "gone"),
+        (5, "gone"),
+    ];
+    assert_eq!(contents(&place, &calls), left);
+    assert_eq!(place.problems(), [""; 0]);
+    assert_eq!(place.report().gone, 3);
+
+    // The backup of the database, with today's keys.
+    let settings = Settings::new(backup.store(), "eu");
+    let mut old = Archive::open(settings, place.keys(), NOON).unwrap();
+    let query = Query {
+        with_content: true,
+        ..Query::default()
+    };
+    let page = old.find(&query, &Scope::All).unwrap();
+    let here: Vec<u32> = page
+        .found
+        .iter()
+        .filter(|found| matches!(found.content, State::Here(_)))
+        .map(|found| {
+            calls
+                .iter()
+                .find(|call| call.id() == found.skeleton.call)
+                .unwrap()
+                .number
+        })
+        .collect();
+    assert_eq!(here, [3, 2]);
+    let words = Query {
+        text: Some("narwhal".to_owned()),
+        ..Query::default()
+    };
+    assert_eq!(old.find(&words, &Scope::All).unwrap().found.len(), 0);
+}
+
+#[test]
+fn an_erasure_is_proved_by_its_receipt_and_names_nobody() {
+    let place = Place::written(&two_teams());
+    let mut archive = place.archive();
+    let erased = archive.erase_person("bob", &actor(), NOON).unwrap();
+    let entry = archive
+        .events(None, 10)
+        .unwrap()
+        .into_iter()
+        .find(|entry| entry.sequence == erased.sequence)
+        .unwrap();
+    let Event::Erased {
+        subject,
+        commitment,
+        keys,
+        records,
+    } = entry.event
+    else {
+        panic!("{entry:?}")
+    };
+    assert_eq!(
+        (subject, keys, records),
+        (Subject::Person, erased.keys.clone(), 1)
+    );
+    let salt: Vec<u8> = (0..32)
+        .map(|at| u8::from_str_radix(&erased.salt[2 * at..2 * at + 2], 16).unwrap())
+        .collect();
+    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, &salt);
+    aws_lc_rs::hmac::verify(&key, b"person:bob", &commitment).unwrap();
+    assert_eq!(entry.details.unwrap().actor, actor());
+    // Nothing leads from what is left to him.
+    let person = Query {
+        person: Some("bob".to_owned()),
+        ..Query::default()
+    };
+    assert_eq!(archive.find(&person, &Scope::All).unwrap().found.len(), 0);
+    let again = archive.erase_person("bob", &actor(), NOON).unwrap_err();
+    assert!(matches!(again, AuditError::NotFound(_)), "{again}");
+}
+
+#[test]
+fn a_subscription_is_erased_and_its_people_go_on_elsewhere() {
+    let calls = two_teams();
+    let place = Place::written(&calls);
+    let erased = place
+        .archive()
+        .erase_subscription(&"search".into(), &actor(), NOON)
+        .unwrap();
+    assert_eq!(erased.records, 3);
+    assert_eq!(
+        contents(&place, &calls),
+        [
+            (1, "gone"),
+            (2, "gone"),
+            (3, "here"),
+            (4, "here"),
+            (5, "gone")
+        ]
+    );
+    let after = Call::new(6, "search", "alice", "A new beginning");
+    place.write(std::slice::from_ref(&after));
+    assert_eq!(contents(&place, &[after]), [(6, "here")]);
+    assert_eq!(place.problems(), [""; 0]);
+}
+
+#[test]
+fn a_log_in_use_does_not_go_on_with_a_key_that_a_command_destroyed() {
+    let place = Place::new();
+    let log = place.log();
+    let calls = [
+        Call::new(1, "search", "alice", "before"),
+        Call::new(2, "search", "alice", "after"),
+    ];
+    log.append(&calls[0].draft(), calls[0].at()).unwrap();
+    Archive::open(place.settings(), place.keys(), NOON)
+        .unwrap()
+        .erase_person("alice", &actor(), NOON)
+        .unwrap();
+    log.append(&calls[1].draft(), calls[1].at()).unwrap();
+    log.close(NOON);
+    assert_eq!(contents(&place, &calls), [(1, "gone"), (2, "here")]);
+    assert_eq!(place.problems(), [""; 0]);
+}

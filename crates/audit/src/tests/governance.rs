@@ -1,0 +1,187 @@
+//! What must go and what must stay: retention and holds.
+
+use super::*;
+
+#[test]
+fn what_is_held_is_neither_erased_nor_purged_until_it_is_released() {
+    let calls = two_teams();
+    let holds: [(&str, Hold, &[u32]); 3] = [
+        (
+            "subscription",
+            Hold::Subscription("search".into()),
+            &[1, 2, 5],
+        ),
+        ("call", Hold::Call(calls[0].id()), &[1]),
+        (
+            "time",
+            Hold::Time {
+                since: calls[1].at(),
+                until: calls[3].at(),
+            },
+            &[2, 3],
+        ),
+    ];
+    let late = NOON + DAY * 91;
+    for (name, hold, held) in holds {
+        let place = Place::written(&calls);
+        let mut archive = place.archive();
+        let number = archive.hold(&hold, &actor(), NOON).unwrap();
+        for person in ["alice", "bob", "carol"] {
+            let theirs = |number: &u32| calls[*number as usize - 1].user.as_deref() == Some(person);
+            if held.iter().any(theirs) {
+                let error = archive.erase_person(person, &actor(), NOON).unwrap_err();
+                assert!(
+                    matches!(&error, AuditError::Held(text) if text.contains(&format!("legal hold {number}"))),
+                    "{name}: {error}"
+                );
+            }
+        }
+        let purged = archive.purge(&actor(), late).unwrap();
+        assert_eq!(
+            (purged.records, purged.held),
+            (5 - held.len() as u64, held.len() as u64),
+            "{name}"
+        );
+        let kept: Vec<u32> = contents(&place, &calls)
+            .into_iter()
+            .filter(|(_, state)| *state == "here")
+            .map(|(number, _)| number)
+            .collect();
+        assert_eq!(kept, held, "{name}");
+        archive.release(number, &actor(), late).unwrap();
+        assert_eq!(
+            archive.purge(&actor(), late).unwrap().records,
+            held.len() as u64,
+            "{name}"
+        );
+        assert!(archive.release(number, &actor(), late).is_err());
+        assert_eq!(place.problems(), [""; 0], "{name}");
+    }
+}
+
+#[test]
+fn a_person_is_held_by_a_pseudonym_in_months_to_come_too() {
+    let place = Place::written(&two_teams());
+    let number = place
+        .archive()
+        .hold_person("alice", &actor(), NOON)
+        .unwrap();
+    let next_month = Call {
+        number: 40_000,
+        ..Call::new(1, "sales", "alice", "December")
+    };
+    place.write(std::slice::from_ref(&next_month));
+    let purged = place.archive().purge(&actor(), NOON + DAY * 365).unwrap();
+    assert_eq!((purged.records, purged.held), (2, 4));
+    let placed = place.archive().holds().unwrap();
+    assert_eq!((placed.len(), placed[0].number), (1, number));
+    assert_eq!(holds_text(place.dir.path(), "alice"), None);
+}
+
+#[test]
+fn content_goes_on_its_day_and_not_before_and_its_skeleton_stays() {
+    let calls = [
+        Call::new(1, "search", "alice", "thirty days").kept_for(30),
+        Call::new(2, "search", "alice", "a year").kept_for(365),
+        Call::new(3, "sales", "bob", "thirty days too").kept_for(30),
+    ];
+    let place = Place::written(&calls);
+    let mut archive = place.archive();
+    let due = calls[0].at() + DAY * 30;
+    assert_eq!(
+        archive.purge(&actor(), Wall(due.0 - 1)).unwrap(),
+        Purged::default()
+    );
+    assert_eq!(archive.purge(&actor(), due).unwrap().records, 1);
+    assert_eq!(
+        contents(&place, &calls),
+        [(1, "gone"), (2, "here"), (3, "here")]
+    );
+    assert_eq!(archive.purge(&actor(), due + DAY).unwrap().records, 1);
+    assert_eq!(place.problems(), [""; 0]);
+    let found = archive
+        .show(calls[0].id(), &Scope::All, &actor(), NOON)
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (&*found.skeleton.model, found.skeleton.prompt_bytes),
+        ("gpt-4o", Some(11))
+    );
+    assert_eq!(
+        archive.purge(&actor(), due + DAY * 2).unwrap(),
+        Purged::default()
+    );
+}
+
+#[test]
+fn files_and_keys_of_what_is_gone_go_too() {
+    // Four to a file of 64 KiB.
+    let calls: Vec<Call> = (1..=20)
+        .map(|number| Call::new(number, "search", "alice", &"word ".repeat(3_000)))
+        .collect();
+    let place = Place::written(&calls);
+    let mut archive = place.archive();
+    let files = || bytes_below(&place.store().join("content")).len() as u64;
+    let before = files();
+    let purged = archive.purge(&actor(), NOON + DAY * 200).unwrap();
+    assert_eq!(
+        (purged.records, purged.keys, purged.files),
+        (20, 1, before - 1)
+    );
+    assert_eq!(files(), 1, "the last may still be written to");
+    assert_eq!(place.problems(), [""; 0]);
+    assert_eq!(place.report().gone, 20);
+}
+
+#[test]
+fn purged_and_erased_words_leave_the_index() {
+    let calls = [
+        Call::new(1, "search", "alice", "ephemeral").kept_for(1),
+        Call::new(2, "search", "alice", "lasting"),
+        Call::new(3, "search", "bob", "lasting"),
+    ];
+    let place = Place::written(&calls);
+    let mut archive = Archive::open(
+        Settings {
+            index_tail: 1,
+            ..place.settings()
+        },
+        place.keys(),
+        NOON,
+    )
+    .unwrap();
+    archive.reindex().unwrap();
+    let sequences = |archive: &Archive| {
+        let mut sequences = Vec::new();
+        let words = [crate::words::hash(b"ephemeral")];
+        for (hashes, name) in [(&words[..], "ephemeral"), (&[], "all")] {
+            let mut found = Vec::new();
+            index::search(
+                &archive.database.connection,
+                &archive.keyring,
+                hashes,
+                1..=u64::MAX >> 1,
+                |_| true,
+                |sequence| found.push(sequence),
+            )
+            .unwrap();
+            found.sort_unstable();
+            sequences.push((name, found));
+        }
+        sequences
+    };
+    assert_eq!(
+        sequences(&archive),
+        [("ephemeral", vec![3]), ("all", vec![3, 4, 5])]
+    );
+    archive.purge(&actor(), NOON + DAY * 2).unwrap();
+    assert_eq!(
+        sequences(&archive),
+        [("ephemeral", vec![]), ("all", vec![4, 5])]
+    );
+    archive.erase_person("alice", &actor(), NOON).unwrap();
+    assert_eq!(
+        sequences(&archive),
+        [("ephemeral", vec![]), ("all", vec![5])]
+    );
+}
