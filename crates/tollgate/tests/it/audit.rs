@@ -27,7 +27,7 @@ async fn audited(change: impl FnOnce(Config) -> Config) -> Audited {
     let provider = provider(Behaviour::default()).await;
     let folder = tempfile::tempdir().unwrap();
     let config = change(with_store(
-        config().backend("east", provider.address),
+        config().backend("east", provider.address()),
         folder.path(),
     ));
     Audited {
