@@ -76,7 +76,8 @@ pub(crate) fn compile(
     let alerting = alert::alerting(notify.items, alerts.items, problems);
 
     let backends = backend::backends(backends.items, problems);
-    let models = model::models(pools.items, models.items, &backends, problems);
+    backend::check_members(&pools.items, &models.items, &backends, problems);
+    let models = model::models(pools.items, models.items, &backends.models, problems);
 
     let common = budget::Common {
         models: &models,
@@ -100,7 +101,7 @@ pub(crate) fn compile(
         application_limits.insert(name, compiled);
         application_audits.push((scope, application.audit));
     }
-    let guards = guard::guards(&Scope::Global, guards, None, limits.problems);
+    let guards = guard::guards(&Scope::Global, guards, None, &backends, limits.problems);
     let issuers_are_declared = !identity.jwt.items.is_empty() || !identity.jwt.is_whole;
     let products = product::products(
         products.items,
@@ -112,6 +113,7 @@ pub(crate) fn compile(
             audit: audit.as_ref(),
         },
         &mut audits,
+        &backends,
         &mut limits,
     );
     let application_audits = application_audits
@@ -161,6 +163,7 @@ pub(crate) fn compile(
                     &Scope::Subscription(id.id.clone()),
                     own_guards,
                     granted.product.guards.as_ref(),
+                    &backends,
                     limits.problems,
                 ),
             };
@@ -182,7 +185,7 @@ pub(crate) fn compile(
         .collect();
     let priced = price::Compiled {
         models: &models,
-        backends: &backends,
+        backends: &backends.models,
         products: products.values().map(|product| &**product).collect(),
         subscriptions: compiled.values().map(|of| &**of).collect(),
     };
@@ -195,7 +198,7 @@ pub(crate) fn compile(
         keys,
         products,
         models,
-        backends,
+        backends: backends.models,
         limits: global,
         budgets: budgets.into_iter().map(|budget| budget.keyed).collect(),
         application_limits,

@@ -5,6 +5,7 @@ mod audit;
 mod auth;
 mod budgets;
 mod guards;
+mod judges;
 mod keys;
 mod listen;
 mod meaning;
@@ -19,6 +20,7 @@ const EXAMPLE: &str = include_str!("../../../examples/tollgate.yaml");
 const SELF_HOSTED: &str = include_str!("../../../examples/self-hosted.yaml");
 const AZURE_IDENTITIES: &str = include_str!("../../../examples/azure-identities.yaml");
 const AUDIT: &str = include_str!("../../../examples/audit.yaml");
+const GUARDS: &str = include_str!("../../../examples/guards.yaml");
 const SINKS: &str = include_str!("../../../examples/sinks.yaml");
 
 /// A gateway with one of everything.

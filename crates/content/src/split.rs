@@ -3,9 +3,11 @@
 
 use std::ops::Range;
 
+mod grouping;
 mod windower;
 
-pub use windower::Windower;
+pub use grouping::questions;
+pub use windower::{Given, Windower};
 
 /// How long windows are, in characters (code points, which is what services count).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -196,7 +196,7 @@ fn is_whitespace(byte: u8) -> bool {
     matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
 }
 
-fn unescape(inner: &[u8]) -> String {
+pub(crate) fn unescape(inner: &[u8]) -> String {
     let mut text = Vec::with_capacity(inner.len());
     let mut rest = inner;
     while let Some(backslash) = memchr(b'\\', rest) {

@@ -5,6 +5,7 @@
 
 mod arguments;
 mod events;
+mod turns;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -12,7 +13,8 @@ use std::ops::Range;
 use crate::json::{Json, scan};
 
 pub use arguments::ArgumentTexts;
-pub use events::{EventTexts, Part, Place, Unreadable};
+pub use events::{EventTexts, Part, Place, Unreadable, event_length};
+pub use turns::{Voice, each_turn};
 
 /// Their strings are names of the protocol and ids: no text, as long as they look like one.
 const NAMES: [&str; 14] = [
@@ -198,6 +200,12 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
     }
     let quoted = quoted(text);
     Cow::Owned(String::from_utf8_lossy(&quoted[1..quoted.len() - 1]).into_owned())
+}
+
+/// What part of a JSON string means: for whoever reads arguments as they come. Half an escape at an
+/// end is as it is written.
+pub fn unescaped(text: &str) -> String {
+    crate::json::unescape(text.as_bytes())
 }
 
 #[cfg(test)]

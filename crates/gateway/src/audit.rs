@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use ::audit::Draft;
 use bytes::{Bytes, BytesMut};
-use config::snapshot::{Audit, GuardKind, Guards};
+use config::snapshot::{Audit, Guards};
 use config::{CallContext, Snapshot};
 use content::redact::{Findings, Masks, Rules};
 use dialect::transcript::Transcript;
@@ -238,17 +238,19 @@ impl Contents {
     fn edit(&mut self, guards: Option<&Guards>, gateway: &Gateway) {
         let editing = guards.into_iter().flat_map(|guards| &guards.list);
         for guard in editing.filter(|guard| guard.on.audit) {
-            match &guard.kind {
-                GuardKind::Pii(pii) => match guards::document::rules(pii, gateway) {
-                    Some(rules) => {
-                        // The same value has the same placeholder in both.
-                        let mut masks = Masks::default();
-                        for content in [&mut self.prompt, &mut self.answer] {
-                            edit(content, &rules, &mut masks);
-                        }
+            // No other kind edits records: the configuration sees to it.
+            let Some(pii) = guard.kind.pii() else {
+                continue;
+            };
+            match guards::document::rules(pii, gateway) {
+                Some(rules) => {
+                    // The same value has the same placeholder in both.
+                    let mut masks = Masks::default();
+                    for content in [&mut self.prompt, &mut self.answer] {
+                        edit(content, &rules, &mut masks);
                     }
-                    None => (self.prompt, self.answer) = (None, None),
-                },
+                }
+                None => (self.prompt, self.answer) = (None, None),
             }
         }
     }

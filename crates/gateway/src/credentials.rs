@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use config::snapshot::{Backend, BackendAuth, TokenSource};
+use config::snapshot::{Backend, BackendAuth, KeyHeader, Service, TokenSource};
 use dialect::Dialect;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -128,13 +128,30 @@ impl Credentials {
             (BackendAuth::ApiKey(token), Dialect::OpenAi) | (BackendAuth::Bearer(token), _) => {
                 Credential::fixed(AUTHORIZATION, &format!("Bearer {}", token.reveal()))
             }
-            (BackendAuth::Token(source), _) => {
-                let followed = known
-                    .entry(source.clone())
-                    .or_insert_with(|| self.follow(source));
-                Credential::Token(followed.clone())
-            }
+            (BackendAuth::Token(source), _) => self.of_known(source, known),
         }
+    }
+
+    /// That of a service which judges content.
+    pub fn of_service(&self, service: &Service, known: &mut Identities) -> Credential {
+        match (&service.auth, service.key_header) {
+            (BackendAuth::None, _) => Credential::None,
+            (BackendAuth::ApiKey(key), KeyHeader::OcpApimSubscription) => Credential::fixed(
+                HeaderName::from_static("ocp-apim-subscription-key"),
+                key.reveal(),
+            ),
+            (BackendAuth::ApiKey(token), KeyHeader::Bearer) | (BackendAuth::Bearer(token), _) => {
+                Credential::fixed(AUTHORIZATION, &format!("Bearer {}", token.reveal()))
+            }
+            (BackendAuth::Token(source), _) => self.of_known(source, known),
+        }
+    }
+
+    fn of_known(&self, source: &Arc<TokenSource>, known: &mut Identities) -> Credential {
+        let followed = known
+            .entry(source.clone())
+            .or_insert_with(|| self.follow(source));
+        Credential::Token(followed.clone())
     }
 
     /// For what is no backend: its token is its own.

@@ -19,6 +19,7 @@ use crate::credentials::Credentials;
 use crate::estimates::Estimates;
 use crate::fetch::Fetch;
 use crate::guards::hash_key::{HashKeyError, KeptHashKey};
+use crate::guards::service::Services;
 use crate::identity::Authenticator;
 use crate::overload::Overload;
 use crate::router::Router;
@@ -32,6 +33,8 @@ pub struct Gateway {
     pub counters: Counters,
     pub estimates: Estimates,
     pub router: Router,
+    /// That judge content.
+    pub services: Arc<Services>,
     credentials: Credentials,
     pub ledger: Ledger,
     pub alerts: Alerts,
@@ -101,6 +104,7 @@ impl Gateway {
             counters,
             estimates: Estimates::default(),
             router: Router::new(clock.clone(), chance.clone()),
+            services: Arc::default(),
             ledger,
             audit: Stores::default(),
             sinks: Sinks::new(snapshot.settings.data_dir.clone()),
@@ -184,6 +188,7 @@ impl Gateway {
             self.hash_key.prepare(&snapshot.settings.data_dir)?;
         }
         self.router.sync(snapshot, &self.credentials)?;
+        self.services.sync(snapshot, &self.credentials)?;
         self.certificates.replace(certificates);
         self.overload.set_bounds(&snapshot.settings);
         let spread = self.chance.roll() as f64 / u64::MAX as f64;
@@ -206,6 +211,7 @@ impl Gateway {
                 };
                 gateway.counters.sweep(gateway.clock.now());
                 gateway.router.backends().sweep();
+                gateway.services.sweep();
             }
         };
         self.tasks

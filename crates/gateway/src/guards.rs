@@ -12,25 +12,34 @@
 //! them out when its answer is there (`stream::Stage::poll`). Time limits are its own; no verdict,
 //! order, refusal or record is its business.
 
+mod asking;
 pub(crate) mod document;
 pub mod hash_key;
+mod judges;
+pub mod service;
 pub mod stream;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use config::snapshot::{Guard, Guards, OnError};
+use config::snapshot::{Guard, GuardKind, Guards, OnError};
+use content::lists::Lists;
 use content::redact::Masks;
+use content::safety;
 use dialect::{Operation, Request, texts};
 use domain::record::{Content, Ruling, Verdict};
 
 use crate::gateway::Gateway;
+use crate::identity::Caller;
 use crate::refusal::Refusal;
 use crate::reply;
 use crate::router::{self, Answered};
 use crate::trail::{Held, Origin};
 
 use self::document::Looking;
+use self::judges::{Judges, Subject};
+use self::service::Failure;
 use self::stream::StreamGuard;
 
 /// What one guard says of one document, or of one stream so far.
@@ -42,6 +51,8 @@ pub struct Judgement {
     pub findings: Vec<(Arc<str>, u32)>,
     /// Why it could not judge, in a few words without content.
     pub failure: Option<Arc<str>>,
+    /// When another try may do better, if a service could not judge.
+    pub wait: Option<Duration>,
 }
 
 impl Judgement {
@@ -79,10 +90,12 @@ pub struct Blocked {
     pub on: Content,
     pub kinds: Vec<Arc<str>>,
     pub failure: Option<Arc<str>>,
+    /// When another try may do better: a service could not judge, and the client did nothing wrong.
+    pub wait: Option<Duration>,
 }
 
 impl Blocked {
-    fn by(verdict: &Verdict) -> Self {
+    fn by(verdict: &Verdict, wait: Option<Duration>) -> Self {
         Self {
             rule: verdict.guard.clone(),
             on: verdict.on,
@@ -92,6 +105,7 @@ impl Blocked {
                 .map(|(kind, _)| kind.clone())
                 .collect(),
             failure: verdict.failure.clone(),
+            wait: wait.filter(|_| verdict.failure.is_some()),
         }
     }
 }
@@ -101,6 +115,8 @@ pub struct Guarded {
     guards: Arc<Guards>,
     /// What was masked in the prompt, to be put back in the answer.
     masks: Masks,
+    /// Absent where no guard asks a service.
+    judges: Option<Judges>,
 }
 
 /// What of an answer the client is told.
@@ -116,11 +132,23 @@ pub enum Told {
 pub async fn judge_prompt(
     gateway: &Gateway,
     guards: &Arc<Guards>,
+    (caller, origin): (&Caller, &Origin),
     call: &mut Request,
     held: &mut Held,
     verdicts: &mut Vec<Verdict>,
 ) -> Result<Guarded, Refusal> {
     let mut masks = Masks::default();
+    let judges = guards.ask_services().then(|| Judges {
+        services: gateway.services.clone(),
+        clock: gateway.clock.clone(),
+        subject: Arc::new(Subject {
+            call: origin.id.to_string(),
+            subscription: caller.subscription.id.to_string(),
+            product: caller.subscription.product.id.to_string(),
+            application: caller.application.as_ref().map(ToString::to_string),
+            model: call.model.to_string(),
+        }),
+    });
     if guards.look_at_prompt() {
         if guards.mask() {
             texts::each(call.body(), |text| masks.avoid(text));
@@ -130,6 +158,7 @@ pub async fn judge_prompt(
             guards,
             on: Content::Prompt,
             masks,
+            judges: judges.clone(),
             verdicts,
         };
         let judged = looking.judge_all(call.body().clone()).await;
@@ -145,6 +174,7 @@ pub async fn judge_prompt(
     Ok(Guarded {
         guards: guards.clone(),
         masks,
+        judges,
     })
 }
 
@@ -160,14 +190,18 @@ impl Guarded {
         answered: &mut Answered,
         verdicts: &mut Vec<Verdict>,
     ) -> Result<Told, Refusal> {
-        let Self { guards, masks } = self;
+        let Self {
+            guards,
+            masks,
+            judges,
+        } = self;
         let is_vectors = call.operation == Operation::Embeddings;
         let is_text = !(is_vectors && answered.serving.status.is_success());
         if !is_text || !guards.look_at_answer() && masks.is_empty() {
             return Ok(Told::AsItCame);
         }
         if let router::Content::Stream { .. } = answered.content {
-            let stages = StreamGuard::new(gateway, guards, masks);
+            let stages = StreamGuard::new(gateway, guards, masks, judges.as_ref());
             return Ok(Told::Stream(Box::new(stages)));
         }
         answered.hold_on(gateway, call, held).await?;
@@ -181,6 +215,7 @@ impl Guarded {
             guards: &guards,
             on: Content::Answer,
             masks,
+            judges,
             verdicts,
         };
         let edited = match looking.judge_all(bytes.clone()).await {
@@ -204,11 +239,33 @@ fn unreadable_answer(guards: &Guards, verdicts: &mut Vec<Verdict>) -> Told {
     for guard in guards.list.iter().filter(|guard| guard.on.answer) {
         let verdict = Judgement::failed("answer too large").verdict(guard, Content::Answer);
         if verdict.verdict == Ruling::Blocked && matches!(told, Told::AsItCame) {
-            told = Told::Blocked(Refusal::Blocked(Blocked::by(&verdict)));
+            told = Told::Blocked(Refusal::Blocked(Blocked::by(&verdict, None)));
         }
         verdicts.push(verdict);
     }
     told
+}
+
+fn lists_of(guards: &Guards, index: usize) -> Option<&Lists> {
+    match &guards.list.get(index)?.kind {
+        GuardKind::Lists(lists) => Some(lists),
+        GuardKind::Pii(_)
+        | GuardKind::ContentSafety(_)
+        | GuardKind::Moderation(_)
+        | GuardKind::Webhook(_) => None,
+    }
+}
+
+fn findings(judgement: &safety::Judgement) -> Vec<(Arc<str>, u32)> {
+    let findings = judgement.findings().iter();
+    findings
+        .map(|(category, figure)| (category.as_str().into(), *figure))
+        .collect()
+}
+
+/// When a client may try again.
+fn service_wait(failure: Failure) -> Duration {
+    failure.retry_after().unwrap_or(Duration::from_secs(1))
 }
 
 /// Nobody wants to read of guards that found nothing.

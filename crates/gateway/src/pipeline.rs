@@ -138,7 +138,14 @@ impl Gateway {
         let guarded = match &caller.subscription.guards {
             None => None,
             Some(guards) => {
-                let judged = guards::judge_prompt(self, guards, call, held, verdicts);
+                let judged = guards::judge_prompt(
+                    self,
+                    guards,
+                    (&*caller, &facts.origin),
+                    call,
+                    held,
+                    verdicts,
+                );
                 let guarded = Box::pin(judged).await?;
                 if let Some(recording) = &mut facts.recording {
                     recording.prompt_was_judged();

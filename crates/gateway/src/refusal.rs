@@ -160,6 +160,12 @@ impl Refusal {
             Self::Unpriced { .. } => {
                 row(StatusCode::FORBIDDEN, "unpriced_model", PERMISSION, Refused)
             }
+            Self::Blocked(Blocked { wait: Some(_), .. }) => row(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "guard_unavailable",
+                SERVER,
+                Refused,
+            ),
             Self::Blocked(_) => row(StatusCode::BAD_REQUEST, "content_filter", INVALID, Refused),
             Self::AuditUnavailable { .. } => row(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -231,6 +237,7 @@ impl Refusal {
             }
             Self::CountersFull | Self::Overloaded(_) => Some(Duration::from_secs(1)),
             Self::AuditUnavailable { .. } => Some(Duration::from_secs(60)),
+            Self::Blocked(blocked) => blocked.wait,
             Self::Auth(error) => error.retry_after(),
             Self::Route(_)
             | Self::Request(_)
@@ -242,7 +249,6 @@ impl Refusal {
             | Self::ModelNotGranted { .. }
             | Self::PolicyFault { .. }
             | Self::Unpriced { .. }
-            | Self::Blocked(_)
             | Self::UpstreamFailed
             | Self::UpstreamAuthFailed
             | Self::UpstreamTimeout
@@ -438,10 +444,12 @@ fn blocked_message(blocked: &Blocked) -> String {
         on,
         kinds,
         failure,
+        wait: _,
     } = blocked;
     let on = on.as_str();
     match failure {
         Some(why) => format!("the {on} could not be judged by `{rule}`: {why}"),
+        None if kinds.is_empty() => format!("the {on} was blocked by `{rule}`"),
         None => format!(
             "the {on} was blocked by `{rule}`: it holds {}",
             kinds.join(", ")

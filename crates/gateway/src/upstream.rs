@@ -45,11 +45,11 @@ pub async fn send(
     })
 }
 
-/// Scheme, host and port of a backend.
-pub fn origin(backend: &Backend) -> Result<Uri, http::Error> {
-    let authority = &backend.url[url::Position::BeforeHost..url::Position::AfterPort];
+/// Scheme, host and port.
+pub fn origin(url: &url::Url) -> Result<Uri, http::Error> {
+    let authority = &url[url::Position::BeforeHost..url::Position::AfterPort];
     Uri::builder()
-        .scheme(backend.url.scheme())
+        .scheme(url.scheme())
         .authority(authority)
         .path_and_query(PathAndQuery::from_static("/"))
         .build()

@@ -80,6 +80,11 @@ pub struct Behaviour {
     /// Quota; prompt and answer are taken at admission.
     pub tokens_per_minute: Option<u64>,
 
+    /// A service that judges content says this instead of what it found.
+    pub garbage: Option<String>,
+    /// It finds harm four levels milder in texts with more characters than this.
+    pub dilute_past_chars: Option<u64>,
+
     /// A call may bring its own behaviour: header `x-simulate`, body field `simulate`, or
     /// `[[simulate {…}]]` inside a message.
     pub allow_override: bool,
@@ -125,6 +130,8 @@ impl Default for Behaviour {
             models: Vec::new(),
             requests_per_minute: None,
             tokens_per_minute: None,
+            garbage: None,
+            dilute_past_chars: None,
             allow_override: true,
             region: "simulated".to_owned(),
             identity_token_lifetime: Duration::from_secs(86_400),

@@ -23,6 +23,8 @@ pub struct Counts {
     pub models: BTreeMap<String, Tally>,
     /// Tokens handed out by the fake metadata service and token endpoint.
     pub identity_tokens: u64,
+    /// Questions to the services that judge content, refused ones too.
+    pub judged: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,6 +118,10 @@ impl Ledger {
 
     pub fn identity_token_given(&self) {
         lock(&self.sums).counts.identity_tokens += 1;
+    }
+
+    pub fn judged(&self) {
+        lock(&self.sums).counts.judged += 1;
     }
 
     pub fn connect(self: &Arc<Self>) -> Arc<Slot> {

@@ -1,5 +1,5 @@
-//! Fake providers for tests, the demo and load: OpenAI, Azure OpenAI, Microsoft's metadata service,
-//! an OpenID issuer.
+//! Fake providers for tests, the demo and load: OpenAI, Azure OpenAI, services that judge content,
+//! Microsoft's metadata service, an OpenID issuer.
 //!
 //! An independent witness: it shares no code with the gateway that it is used to judge, and counts
 //! tokens by its own rule (`words`). It never leaves the machine and knows no real credential.
@@ -9,6 +9,7 @@ mod chat;
 mod completions;
 mod embeddings;
 mod entra;
+mod judge;
 mod models;
 mod provider_error;
 mod question;

@@ -2,6 +2,8 @@
 
 use http::Method;
 
+use crate::judge::Judge;
+
 /// Whose wire form a listener speaks is told by the path: one listener speaks both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Provider {
@@ -27,6 +29,8 @@ pub enum Route<'path> {
         provider: Provider,
         id: Option<&'path str>,
     },
+    /// A service that judges content.
+    Judge(Judge),
     /// Azure's dated paths need `api-version`.
     NoApiVersion,
     MetadataToken,
@@ -44,6 +48,15 @@ pub fn read<'path>(method: &Method, path: &'path str, query: Option<&str>) -> Ro
         "/__simulator/counts" => return Route::Counts,
         "/__simulator/behaviour" => return Route::Behaviour,
         _ => {}
+    }
+    if let Some(judge) = judge(method, path) {
+        let is_dated = !path.starts_with("/contentsafety/")
+            || parameter(query, "api-version").is_some_and(|version| !version.is_empty());
+        return if is_dated {
+            Route::Judge(judge)
+        } else {
+            Route::NoApiVersion
+        };
     }
     if let Some(rest) = path
         .strip_prefix("/v1/")
@@ -77,6 +90,19 @@ pub fn read<'path>(method: &Method, path: &'path str, query: Option<&str>) -> Ro
         return Route::TokenEndpoint;
     }
     Route::Unknown
+}
+
+fn judge(method: &Method, path: &str) -> Option<Judge> {
+    if method != Method::POST {
+        return None;
+    }
+    match path {
+        "/contentsafety/text:analyze" => Some(Judge::AnalyzeText),
+        "/contentsafety/text:shieldPrompt" => Some(Judge::ShieldPrompt),
+        "/v1/moderations" | "/openai/v1/moderations" => Some(Judge::Moderations),
+        "/analyze" => Some(Judge::Entities),
+        _ => None,
+    }
 }
 
 fn endpoint<'path>(

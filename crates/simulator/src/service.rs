@@ -1,6 +1,7 @@
 //! One region: what it serves besides calls, and how it is controlled while it runs.
 
 pub mod call;
+mod judged;
 mod reply;
 
 use std::sync::atomic::AtomicU64;
@@ -102,6 +103,7 @@ impl Region {
             Route::Models { provider, id } => {
                 plain(list_models(&active.behaviour, provider, id, &head.headers))
             }
+            Route::Judge(judge) => self.judged(slot, &active, judge, &head.headers, body).await,
             Route::NoApiVersion => plain((404, Failure::NoSuchPath.body(Provider::Azure))),
             Route::MetadataToken => {
                 let now = clock::unix_seconds();
@@ -212,6 +214,7 @@ fn has_key(headers: &HeaderMap, behaviour: &Behaviour) -> bool {
         .unwrap_or_default();
     bearer == required
         || text_of(headers, "api-key") == required
+        || text_of(headers, "ocp-apim-subscription-key") == required
         || entra::accepts(bearer, clock::unix_seconds())
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use domain::{ModelName, ProductId, Scope};
 
 use super::audit::{Audits, Ruled};
+use super::backend::Backends;
 use super::limit::{LimitCompiler, unbounded};
 use super::{guard, telemetry};
 use crate::file::product::{self, Credential};
@@ -33,6 +34,7 @@ pub(super) fn products(
     issuers_are_declared: bool,
     defaults: &Defaults<'_>,
     audits: &mut Audits,
+    backends: &Backends,
     limits: &mut LimitCompiler<'_>,
 ) -> HashMap<ProductId, Granted> {
     let mut products = HashMap::new();
@@ -94,6 +96,7 @@ pub(super) fn products(
                 &Scope::Product(id.clone()),
                 guards,
                 defaults.guards,
+                backends,
                 limits.problems,
             ),
             id: id.clone(),

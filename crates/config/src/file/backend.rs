@@ -16,11 +16,12 @@ section! {
         /// Names it in pools and records, and to clients in `x-tollgate-backend`.
         pub id: Declared<BackendId>,
         /// The wire format that it speaks.
-        pub dialect: dialect::Dialect,
+        pub dialect: Dialect,
         /// Its base URL, with or without `/v1`. Plain `http` outside loopback and private networks is
         /// a warning.
         pub url: WebUrl,
-        /// Azure's API version, for calls that bring none. Only for `azure-openai`.
+        /// Azure's API version: for `azure-openai`, of calls that bring none. Without it,
+        /// `azure-content-safety` is asked by `2024-09-01`.
         pub api_version: Option<Text>,
         /// The gateway's own credential there. Clients' credentials never reach a backend.
         pub auth: Auth = "none",
@@ -38,11 +39,20 @@ section! {
     }
 }
 
-words! { dialect::Dialect, "dialect":
+/// What a backend speaks: those that host models, and those that judge content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    Model(dialect::Dialect),
+    ContentSafety,
+}
+
+words! { Dialect, "dialect":
     /// OpenAI's API, and whatever else speaks it.
-    "openai" => dialect::Dialect::OpenAi,
+    "openai" => Dialect::Model(dialect::Dialect::OpenAi),
     /// Azure OpenAI: deployments in the path, `api-version` in the query.
-    "azure-openai" => dialect::Dialect::AzureOpenAi,
+    "azure-openai" => Dialect::Model(dialect::Dialect::AzureOpenAi),
+    /// Azure AI Content Safety. It hosts no models: guards name it.
+    "azure-content-safety" => Dialect::ContentSafety,
 }
 
 section! {

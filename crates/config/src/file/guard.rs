@@ -1,22 +1,36 @@
 //! `guards`: who looks at prompts and answers, and what follows.
 
+pub(crate) mod lists;
+pub(crate) mod service;
+
 use content::redact::{Action, HashKey};
 use content::{Confidence, Kind};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use sha2::{Digest, Sha256};
 
+use self::lists::Lists;
+use self::service::{ContentSafety, GuardWebhook, Moderation};
 use crate::problem::Place;
 use crate::read::{Field, GuardName, List, Placed, Reader, Step, section, suggestion, words};
 use crate::snapshot::OnError;
 use crate::tree::{Content, Node};
 
 section! {
-    /// Something that looks at content. Exactly one of `pii`.
+    /// Something that looks at content. Exactly one of `pii`, `lists`, `content_safety`, `moderation`
+    /// and `webhook`.
     pub struct Guard {
         /// Names it in refusals, records and metrics. Unique in its list. Without it, its kind.
         pub name: Option<GuardName>,
         /// Personal data and secrets.
         pub pii: Option<Placed<Pii>>,
+        /// Words, patterns and topics.
+        pub lists: Option<Placed<Lists>>,
+        /// Azure AI Content Safety.
+        pub content_safety: Option<Placed<ContentSafety>>,
+        /// OpenAI's moderation endpoint.
+        pub moderation: Option<Placed<Moderation>>,
+        /// A judge of your own.
+        pub webhook: Option<Placed<GuardWebhook>>,
     }
 }
 
@@ -31,7 +45,13 @@ impl Field for GuardOfOneKind {
     fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let before = reader.problems.count();
         let section = Guard::read(node, reader)?;
-        let kinds = [section.pii.is_some()];
+        let kinds = [
+            section.pii.is_some(),
+            section.lists.is_some(),
+            section.content_safety.is_some(),
+            section.moderation.is_some(),
+            section.webhook.is_some(),
+        ];
         match kinds.iter().filter(|is_written| **is_written).count() {
             1 => Some(Self {
                 section,
@@ -40,7 +60,7 @@ impl Field for GuardOfOneKind {
             // What was meant is reported already.
             0 if reader.problems.count() > before => None,
             _ => {
-                let fix = "write one of: pii";
+                let fix = "write one of: pii, lists, content_safety, moderation, webhook";
                 reader.error(node.place, "not exactly one kind of guard", fix);
                 None
             }
@@ -96,7 +116,8 @@ words! { Confidence, "confidence":
 }
 
 words! { OnError, "way to go on":
-    /// The call is refused with 400 `content_filter`.
+    /// The call is refused: with 400 `content_filter`, or 503 `guard_unavailable` where a service gave
+    /// no judgement.
     "block" => OnError::Block,
     /// The content passes as it is; the record says so.
     "allow" => OnError::Allow,

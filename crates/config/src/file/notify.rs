@@ -240,7 +240,7 @@ impl Field for HookUrl {
             if url.scheme() == "http" && !is_near(&url) {
                 reader.warning(
                     node.place,
-                    "plain `http` to a public host: what teams spend can be read on the way",
+                    "plain `http` to a public host: what is sent can be read on the way",
                     "use `https`",
                 );
             }

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use content::lists::Lists;
 use content::redact::{HashKey, Rules};
+
+use super::{ContentSafety, GuardWebhook, Moderation};
 
 use super::Snapshot;
 
@@ -41,6 +44,21 @@ pub enum OnError {
 #[derive(Debug)]
 pub enum GuardKind {
     Pii(Box<Pii>),
+    Lists(Box<Lists>),
+    ContentSafety(Box<ContentSafety>),
+    Moderation(Box<Moderation>),
+    Webhook(Box<GuardWebhook>),
+}
+
+impl GuardKind {
+    pub fn pii(&self) -> Option<&Pii> {
+        match self {
+            Self::Pii(pii) => Some(pii),
+            Self::Lists(_) | Self::ContentSafety(_) | Self::Moderation(_) | Self::Webhook(_) => {
+                None
+            }
+        }
+    }
 }
 
 /// Personal data and secrets.
@@ -71,16 +89,22 @@ impl Guards {
         self.list.iter().any(|guard| guard.on.answer)
     }
 
-    /// Whether something of a prompt may have to be put back in its answer.
-    pub fn mask(&self) -> bool {
-        self.list.iter().any(|guard| match &guard.kind {
-            GuardKind::Pii(pii) => pii.rules.masks(),
+    /// Whether any of them asks somebody else.
+    pub fn ask_services(&self) -> bool {
+        self.list.iter().any(|guard| match guard.kind {
+            GuardKind::Pii(_) | GuardKind::Lists(_) => false,
+            GuardKind::ContentSafety(_) | GuardKind::Moderation(_) | GuardKind::Webhook(_) => true,
         })
     }
 
+    /// Whether something of a prompt may have to be put back in its answer.
+    pub fn mask(&self) -> bool {
+        let mut of_pii = self.list.iter().filter_map(|guard| guard.kind.pii());
+        of_pii.any(|pii| pii.rules.masks())
+    }
+
     fn need_hash_key(&self) -> bool {
-        self.list.iter().any(|guard| match &guard.kind {
-            GuardKind::Pii(pii) => pii.hash_key.is_none() && pii.rules.hashes(),
-        })
+        let mut of_pii = self.list.iter().filter_map(|guard| guard.kind.pii());
+        of_pii.any(|pii| pii.hash_key.is_none() && pii.rules.hashes())
     }
 }

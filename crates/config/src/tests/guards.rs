@@ -4,7 +4,7 @@ use content::Kind;
 use content::redact::Action;
 
 use super::*;
-use crate::snapshot::{GuardKind, OnError};
+use crate::snapshot::OnError;
 
 fn text(global: &str, product: &str, subscription: &str) -> String {
     format!(
@@ -48,7 +48,7 @@ fn kinds_go_by_their_own_action_and_the_rest_by_the_guards() {
     let guard = &guards.list[0];
     assert_eq!(guard.on_error, OnError::Allow);
     assert!(guard.on.prompt && !guard.on.answer && !guard.on.audit);
-    let GuardKind::Pii(pii) = &guard.kind;
+    let pii = guard.kind.pii().unwrap();
     let actions = [Kind::PaymentCard, Kind::Iban, Kind::Email].map(|kind| pii.rules.action(kind));
     assert_eq!(actions, [Action::Block, Action::Allow, Action::Mask]);
     assert!(!snapshot.need_hash_key());

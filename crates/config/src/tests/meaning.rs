@@ -51,7 +51,7 @@ fn the_example_loads_and_means_what_it_says() {
 
 #[test]
 fn every_example_loads_without_a_warning() {
-    for text in [EXAMPLE, SELF_HOSTED, AZURE_IDENTITIES, SINKS, SMALL] {
+    for text in [EXAMPLE, SELF_HOSTED, AZURE_IDENTITIES, GUARDS, SINKS, SMALL] {
         assert_eq!(problems(text), Vec::<String>::new());
     }
 }

@@ -29,7 +29,7 @@ subscriptions:
     let found = problems(text);
     let expected = [
         "1:9: listen: `localhost:8080` is not an address",
-        "4:14: backends[eastus].dialect: `openapi` is no dialect that is available; write one of: openai, azure-openai",
+        "4:14: backends[eastus].dialect: `openapi` is no dialect that is available; write one of: openai, azure-openai, azure-content-safety",
         "5:10: backends[eastus].url: neither `http` nor `https`",
         "6:22: backends[eastus].timeout.idle: `60` is not a duration",
         "8:38: pools[main].members[0].backend: no backend is called `eastsu`; did you mean `eastus`?",

@@ -314,7 +314,7 @@ fn index_of(value: Json<'_>) -> Option<u64> {
 }
 
 /// Up to and with the blank line that ends the first event.
-fn event_length(bytes: &[u8]) -> usize {
+pub fn event_length(bytes: &[u8]) -> usize {
     let mut at = 0;
     while let Some(end) = memchr(b'\n', &bytes[at..]) {
         let line = &bytes[at..at + end];

@@ -1,14 +1,17 @@
 //! Whole documents, prompts and unary answers: each guard looks at what the one before it left.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use config::snapshot::{Guard, GuardKind, Guards, Pii};
+use content::lists::Found;
 use content::redact::{Findings, Masks, Restore, Rules};
 use dialect::texts;
 use domain::record::{Content, Ruling, Verdict};
 
-use super::{Blocked, Judgement, is_worth_telling};
+use super::judges::Judges;
+use super::{Blocked, Judgement, findings, is_worth_telling, lists_of, service_wait};
 use crate::gateway::Gateway;
 
 /// Longer documents are looked at off the I/O threads: this takes about half a millisecond.
@@ -20,6 +23,8 @@ pub struct Looking<'l> {
     pub guards: &'l Arc<Guards>,
     pub on: Content,
     pub masks: Masks,
+    /// Absent where no guard asks a service.
+    pub judges: Option<Judges>,
     pub verdicts: &'l mut Vec<Verdict>,
 }
 
@@ -35,7 +40,8 @@ impl Looking<'_> {
             }
             let (judgement, edited) = judge(self, index, &document).await;
             let verdict = judgement.verdict(guard, self.on);
-            let blocked = (verdict.verdict == Ruling::Blocked).then(|| Blocked::by(&verdict));
+            let blocked =
+                (verdict.verdict == Ruling::Blocked).then(|| Blocked::by(&verdict, judgement.wait));
             if is_worth_telling(&verdict) {
                 self.verdicts.push(verdict);
             }
@@ -80,10 +86,59 @@ async fn judge(looking: &mut Looking<'_>, index: usize, document: &Bytes) -> Jud
                     looking.masks = masks;
                     judged
                 }
-                Err(_) => (Judgement::failed("the guard was stopped"), None),
+                Err(_) => (Judgement::failed(STOPPED), None),
             }
         }
+        GuardKind::Lists(_) => {
+            let (guards, document) = (looking.guards.clone(), document.clone());
+            if document.len() <= LOOK_INLINE_BYTES_MAX {
+                return judge_lists(&guards, index, &document);
+            }
+            let looked =
+                tokio::task::spawn_blocking(move || judge_lists(&guards, index, &document));
+            let stopped = |_| (Judgement::failed(STOPPED), None);
+            looked.await.unwrap_or_else(stopped)
+        }
+        GuardKind::ContentSafety(_) | GuardKind::Moderation(_) | GuardKind::Webhook(_) => {
+            let Some(judges) = &looking.judges else {
+                return (Judgement::failed(NO_JUDGE), None);
+            };
+            let guard = &looking.guards.list[index];
+            let judged = judges.document(&guard.kind, &guard.rule, looking.on, document);
+            let (judged, edited) = Box::pin(judged).await;
+            let judgement = Judgement {
+                is_edited: edited.is_some(),
+                blocks: judged.judgement.is_blocked,
+                findings: findings(&judged.judgement),
+                failure: judged.failure.map(|failure| failure.to_string().into()),
+                wait: judged.failure.map(service_wait),
+            };
+            (judgement, edited)
+        }
     }
+}
+
+const STOPPED: &str = "the guard was stopped";
+
+pub const NO_JUDGE: &str = "no service";
+
+fn judge_lists(guards: &Guards, index: usize, document: &[u8]) -> Judged {
+    let Some(lists) = lists_of(guards, index) else {
+        return (Judgement::default(), None);
+    };
+    let mut found = Found::default();
+    let edited = texts::edit(document, |text| match lists.edit(text, &mut found) {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(edited) => Some(edited),
+    });
+    let kinds = found.kinds().into_iter();
+    let judgement = Judgement {
+        is_edited: edited.is_some(),
+        blocks: found.is_blocked,
+        findings: kinds.map(|(kind, count)| (kind.into(), count)).collect(),
+        ..Judgement::default()
+    };
+    (judgement, edited)
 }
 
 pub const NO_HASH_KEY: &str = "no hash key";
@@ -102,15 +157,15 @@ fn judge_pii(rules: &Rules, document: &[u8], masks: &mut Masks) -> Judged {
     let edited = texts::edit(document, |text| {
         let edited = rules.edit(text, masks, &mut findings);
         match edited {
-            std::borrow::Cow::Borrowed(_) => None,
-            std::borrow::Cow::Owned(edited) => Some(edited),
+            Cow::Borrowed(_) => None,
+            Cow::Owned(edited) => Some(edited),
         }
     });
     let judgement = Judgement {
         is_edited: edited.is_some(),
         blocks: findings.blocked.is_some(),
         findings: counts(&findings),
-        failure: None,
+        ..Judgement::default()
     };
     (judgement, edited)
 }

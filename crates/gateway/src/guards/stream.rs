@@ -5,22 +5,28 @@
 //! window that is being judged. Between the guards' stages and the last one, the events are those
 //! that a record may keep.
 
+mod judged;
+mod lists;
 mod pii;
 mod places;
 mod restore;
 
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use config::snapshot::{Guard, GuardKind, Guards};
+use config::snapshot::{GuardKind, Guards};
 use content::redact::Masks;
 use domain::record::{Content, Ruling, Verdict};
 
-use super::document::{NO_HASH_KEY, rules};
+use super::document::{NO_HASH_KEY, NO_JUDGE, rules};
+use super::judges::Judges;
 use super::{Blocked, Judgement, is_worth_telling};
 use crate::gateway::Gateway;
 
+use self::judged::JudgedStage;
+use self::lists::ListsStage;
 use self::pii::PiiStage;
 use self::restore::RestoreStage;
 
@@ -50,10 +56,14 @@ struct Stage {
     blocks: bool,
     /// It could not judge: everything passes, if its guard lets it.
     failure: Option<Arc<str>>,
+    /// When it may judge again, if it is a service that could not.
+    wait: Option<Duration>,
 }
 
 enum Kind {
     Pii(Box<PiiStage>),
+    Lists(Box<ListsStage>),
+    Judged(Box<JudgedStage>),
     Restore(RestoreStage),
     /// Failed before it began.
     Never,
@@ -65,17 +75,34 @@ enum Stop {
     Blocks,
     Fails {
         why: Arc<str>,
+        /// When it may judge again, if it is a service that could not.
+        wait: Option<Duration>,
         /// What it was given or held back, for the case that it may pass.
         events: Vec<u8>,
     },
 }
 
+impl Stop {
+    fn fails(why: &str, events: Vec<u8>) -> Self {
+        Self::Fails {
+            why: why.into(),
+            wait: None,
+            events,
+        }
+    }
+}
+
 impl StreamGuard {
-    pub fn new(gateway: &Gateway, guards: Arc<Guards>, masks: Masks) -> Self {
+    pub fn new(
+        gateway: &Gateway,
+        guards: Arc<Guards>,
+        masks: Masks,
+        judges: Option<&Judges>,
+    ) -> Self {
         let mut stages = Vec::with_capacity(guards.list.len() + 1);
         for (index, guard) in guards.list.iter().enumerate() {
             if guard.on.answer {
-                stages.push(Stage::of(index, guard, gateway));
+                stages.push(Stage::of(index, &guards, gateway, judges));
             }
         }
         if guards.mask() {
@@ -162,7 +189,7 @@ impl StreamGuard {
 
     /// Nothing waits in it for more than what comes next.
     pub fn is_idle(&self) -> bool {
-        self.stages.iter().all(|stage| stage.queue.is_empty())
+        self.stages.iter().all(Stage::is_idle)
     }
 
     /// Whether more may be read from the provider.
@@ -201,8 +228,9 @@ impl StreamGuard {
                 on: Content::Answer,
                 kinds: Vec::new(),
                 failure: None,
+                wait: None,
             },
-            Blocked::by,
+            |verdict| Blocked::by(verdict, self.stages[index].wait),
         )
     }
 }
@@ -217,45 +245,97 @@ impl Stage {
             is_over: false,
             blocks: false,
             failure: None,
+            wait: None,
         }
     }
 
-    fn of(index: usize, guard: &Guard, gateway: &Gateway) -> Self {
-        match &guard.kind {
-            GuardKind::Pii(pii) => match rules(pii, gateway) {
-                Some(rules) => Self::new(Some(index), Kind::Pii(Box::new(PiiStage::new(rules)))),
-                None => Self {
-                    failure: Some(NO_HASH_KEY.into()),
-                    ..Self::new(Some(index), Kind::Never)
-                },
-            },
+    fn of(index: usize, guards: &Arc<Guards>, gateway: &Gateway, judges: Option<&Judges>) -> Self {
+        let bounds = match &guards.list[index].kind {
+            GuardKind::Pii(pii) => {
+                return match rules(pii, gateway) {
+                    Some(rules) => {
+                        Self::new(Some(index), Kind::Pii(Box::new(PiiStage::new(rules))))
+                    }
+                    None => Self::never(index, NO_HASH_KEY),
+                };
+            }
+            GuardKind::Lists(_) => {
+                let stage = ListsStage::new(guards.clone(), index);
+                return Self::new(Some(index), Kind::Lists(Box::new(stage)));
+            }
+            GuardKind::ContentSafety(safety) => safety.windows.answer,
+            GuardKind::Moderation(moderation) => moderation.windows.answer,
+            GuardKind::Webhook(webhook) => webhook.answer_window,
+        };
+        let Some(judges) = judges else {
+            return Self::never(index, NO_JUDGE);
+        };
+        let stage = JudgedStage::new(judges.clone(), guards.clone(), index, bounds);
+        Self::new(Some(index), Kind::Judged(Box::new(stage)))
+    }
+
+    /// One that fails before it begins.
+    fn never(index: usize, why: &str) -> Self {
+        Self {
+            failure: Some(why.into()),
+            ..Self::new(Some(index), Kind::Never)
         }
+    }
+
+    fn is_idle(&self) -> bool {
+        let holds = match &self.kind {
+            Kind::Judged(stage) => self.failure.is_none() && !stage.is_idle(),
+            Kind::Pii(_) | Kind::Lists(_) | Kind::Restore(_) | Kind::Never => false,
+        };
+        self.queue.is_empty() && !holds
     }
 
     /// What it gives out of what it has; an error: it blocks.
-    fn poll(&mut self, masks: &mut Masks, _cx: &mut Context<'_>) -> Poll<Result<Bytes, ()>> {
+    fn poll(&mut self, masks: &mut Masks, cx: &mut Context<'_>) -> Poll<Result<Bytes, ()>> {
         if self.failure.is_some() {
             self.is_over = self.is_last;
             return Poll::Ready(Ok(self.queue.split().freeze()));
         }
-        if self.is_over || self.queue.is_empty() && !self.is_last {
+        let waits = matches!(self.kind, Kind::Judged(_));
+        if self.is_over || !waits && self.queue.is_empty() && !self.is_last {
             return Poll::Ready(Ok(Bytes::new()));
         }
-        let events = self.queue.split().freeze();
         let given = match &mut self.kind {
-            Kind::Pii(stage) => stage.judge(&events, self.is_last, masks),
-            Kind::Restore(stage) => stage.restore(events, self.is_last, masks),
-            Kind::Never => Ok(events),
+            Kind::Judged(stage) => {
+                let given = ready!(stage.judge(&mut self.queue, self.is_last, cx));
+                self.is_over = self.is_last && self.queue.is_empty() && stage.is_idle();
+                given
+            }
+            Kind::Pii(stage) => {
+                let events = self.queue.split().freeze();
+                self.is_over = self.is_last;
+                stage.judge(&events, self.is_last, masks)
+            }
+            Kind::Lists(stage) => {
+                let events = self.queue.split().freeze();
+                self.is_over = self.is_last;
+                stage.judge(&events, self.is_last)
+            }
+            Kind::Restore(stage) => {
+                let events = self.queue.split().freeze();
+                self.is_over = self.is_last;
+                stage.restore(events, self.is_last, masks)
+            }
+            Kind::Never => {
+                self.is_over = self.is_last;
+                Ok(self.queue.split().freeze())
+            }
         };
-        self.is_over = self.is_last;
         match given {
             Ok(given) => Poll::Ready(Ok(given)),
             Err(Stop::Blocks) => {
                 self.blocks = true;
                 Poll::Ready(Err(()))
             }
-            Err(Stop::Fails { why, events }) => {
+            Err(Stop::Fails { why, wait, events }) => {
                 self.failure = Some(why);
+                self.wait = wait;
+                self.is_over = self.is_last;
                 Poll::Ready(Ok(events.into()))
             }
         }
@@ -264,6 +344,8 @@ impl Stage {
     fn judgement(&self) -> Judgement {
         let found = match &self.kind {
             Kind::Pii(stage) => stage.judgement(),
+            Kind::Lists(stage) => stage.judgement(),
+            Kind::Judged(stage) => stage.judgement(),
             Kind::Restore(_) | Kind::Never => Judgement::default(),
         };
         Judgement {

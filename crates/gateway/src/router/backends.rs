@@ -264,7 +264,7 @@ impl Backends {
             let connections = match known {
                 Some(known) if known.reaches_as(definition) => known.connections.clone(),
                 _ => {
-                    let origin = upstream::origin(definition)?;
+                    let origin = upstream::origin(&definition.url)?;
                     Connections::new(origin, definition.timeouts.connect, clock.clone())?
                 }
             };

@@ -142,13 +142,14 @@ mod tests {
     use domain::Wall;
 
     use super::*;
+    use crate::{Format, Writer};
 
-    fn cells(version: Version, group: Option<Group>) -> BTreeMap<&'static str, Cell> {
+    fn capacity(group: Option<Group>, hours: i128) -> Capacity {
         let span = Span {
             start: Wall(0),
             end: Wall(36_000_000),
         };
-        let capacity = Capacity {
+        Capacity {
             billing_period: span,
             charge_period: span,
             backend: "reserved".to_owned(),
@@ -158,17 +159,24 @@ mod tests {
             subscription_name: Some("Search team".to_owned()),
             currency: "EUR".parse().unwrap(),
             amount: Nanos(90_000_000_000),
-            hours: Decimal::new(2_500_000, 6).unwrap(),
+            hours: Decimal::new(hours, 6).unwrap(),
             billing: Decimal::whole(36),
             pricing: Decimal::whole(40),
             pricing_currency: Currency::USD,
-        };
-        let issuer = Issuer {
+        }
+    }
+
+    fn issuer() -> Issuer {
+        Issuer {
             name: None,
             billing_account: "tollgate".to_owned(),
-        };
+        }
+    }
+
+    fn cells(version: Version, group: Option<Group>) -> BTreeMap<&'static str, Cell> {
+        let capacity = capacity(group, 2_500_000);
         let names = columns(version).into_iter().map(|column| column.name);
-        names.zip(capacity.row(version, &issuer)).collect()
+        names.zip(capacity.row(version, &issuer())).collect()
     }
 
     fn search() -> Group {
@@ -207,6 +215,19 @@ mod tests {
             );
             // No price is lower for it, and no commitment's.
             assert_eq!(used["CommitmentDiscountId"], Cell::Null);
+        }
+    }
+
+    /// Any part of an hour: every column has room for its decimals.
+    #[test]
+    fn a_seventh_of_an_hour_can_be_written() {
+        for version in Version::ALL {
+            for format in [Format::Csv, Format::Parquet] {
+                let mut writer = Writer::new(Vec::new(), format, columns(version)).unwrap();
+                let row = capacity(Some(search()), 142_857).row(version, &issuer());
+                writer.row(&row).unwrap();
+                assert!(!writer.finish().unwrap().is_empty());
+            }
         }
     }
 

@@ -40,7 +40,7 @@ const ALL: [Column; 62] = [
     Column::text("CommitmentDiscountName"),
     Column::text("CommitmentDiscountStatus"),
     Column::text("CommitmentDiscountType"),
-    Column::decimal("ConsumedQuantity", 1),
+    Column::decimal("ConsumedQuantity", 6),
     Column::text("ConsumedUnit"),
     Column::decimal("ContractedCost", EXACT),
     Column::decimal("ContractedUnitPrice", EXACT),

@@ -19,4 +19,6 @@ mod faults;
 #[cfg(test)]
 mod issuer;
 #[cfg(test)]
+mod judges;
+#[cfg(test)]
 mod openai;

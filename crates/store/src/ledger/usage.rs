@@ -6,6 +6,9 @@
 //!
 //! Zones that are not whole hours off UTC have hours of UTC that belong to two of their days.
 
+mod source;
+mod span;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -15,6 +18,8 @@ use jiff::{Timestamp, Zoned};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 
+use self::source::Source;
+use self::span::Span;
 use super::LedgerError;
 use super::adjustments;
 use super::query::{open_to_query, unreadable};
@@ -98,57 +103,6 @@ pub fn usage(dir: &Path, query: &UsageQuery) -> Result<Vec<UsageRow>, LedgerErro
         Ok(rows)
     };
     read().map_err(|error| unreadable(dir, &error))
-}
-
-/// Times of calls, `from` and later, before `to`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Span {
-    from: i64,
-    to: i64,
-}
-
-/// Further from the epoch than any clock, and still far from overflow.
-const FOREVER: Span = Span {
-    from: -HOUR_MS * (1 << 40),
-    to: HOUR_MS * (1 << 40),
-};
-
-impl Span {
-    fn of(query: &UsageQuery) -> Self {
-        let within = |at: Wall| at.0.clamp(FOREVER.from, FOREVER.to);
-        Self {
-            from: query.since.map_or(FOREVER.from, within),
-            to: query.until.map_or(FOREVER.to, within),
-        }
-    }
-
-    /// The hours that lie in it as a whole; empty if none does.
-    fn whole_hours(self) -> Self {
-        let from = hour_of(Wall(self.from + HOUR_MS - 1)).0;
-        Self {
-            from,
-            to: hour_of(Wall(self.to)).0.max(from),
-        }
-    }
-
-    /// What lies before and after `inner`, which may reach past this.
-    fn around(self, inner: Self) -> [Self; 2] {
-        let before = Self {
-            from: self.from,
-            to: inner.from.min(self.to),
-        };
-        [
-            before,
-            Self {
-                from: inner.to.max(before.to),
-                to: self.to,
-            },
-        ]
-    }
-
-    fn is_empty(self) -> bool {
-        self.from >= self.to
-    }
 }
 
 fn rows(connection: &Connection, query: &UsageQuery) -> rusqlite::Result<Vec<UsageRow>> {
@@ -236,70 +190,6 @@ impl UsageQuery {
 struct Label {
     day: String,
     hour: String,
-}
-
-/// Where sums are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Source {
-    Daily,
-    DailyByUser,
-    Hourly,
-    Calls,
-    /// Downgraded calls, under the model that answered: they are taken off.
-    Answered,
-    /// The same calls under the model that was asked for.
-    Asked,
-}
-
-impl Source {
-    fn table(self) -> &'static str {
-        match self {
-            Self::Daily => "usage_daily",
-            Self::DailyByUser => "usage_daily_by_user",
-            Self::Hourly => "usage_hourly",
-            Self::Calls | Self::Answered | Self::Asked => "calls",
-        }
-    }
-
-    fn is_sums(self) -> bool {
-        matches!(self, Self::Daily | Self::DailyByUser | Self::Hourly)
-    }
-
-    /// Sums by user have fewer names, or there would be as many of them as calls.
-    fn tells(self, by: UsageBy) -> bool {
-        let is_left_out = matches!(by, UsageBy::Backend | UsageBy::Outcome | UsageBy::Cache);
-        self != Self::DailyByUser || !is_left_out
-    }
-
-    /// Constants, never a caller's text. `None`: a time, which is no column.
-    fn column(self, by: UsageBy) -> Option<&'static str> {
-        Some(match (by, self) {
-            (UsageBy::Subscription, _) => "subscription",
-            (UsageBy::Application, source) if source.is_sums() => "application",
-            (UsageBy::Application, _) => "ifnull(application, '')",
-            (UsageBy::Product, _) => "product",
-            (UsageBy::Model, _) => "model",
-            (UsageBy::AskedModel, Self::Asked) => "asked_model",
-            (UsageBy::AskedModel, _) => "model",
-            (UsageBy::Backend, source) if source.is_sums() => "backend",
-            (UsageBy::Backend, _) => "ifnull(backend, '')",
-            (UsageBy::Outcome, _) => "outcome",
-            (UsageBy::Cache, _) => "cache",
-            (UsageBy::User, Self::Calls | Self::Answered | Self::Asked) => "ifnull(user, '')",
-            (UsageBy::User, Self::DailyByUser) => "user",
-            // Only calls without detail are looked for there: nobody knows whose they were.
-            (UsageBy::User, Self::Hourly | Self::Daily) => "''",
-            (UsageBy::Day | UsageBy::Hour, _) => return None,
-        })
-    }
-
-    fn sums(self) -> String {
-        let sum = |(name, of_call): (&str, &str)| match self {
-            Self::Daily | Self::DailyByUser | Self::Hourly => format!(", sum({name})"),
-            Self::Calls | Self::Answered | Self::Asked => format!(", sum({of_call})"),
-        };
-        AMOUNTS.map(sum).concat()
-    }
 }
 
 /// Sums by the names asked for, and by the currency that the calls cost.

@@ -40,9 +40,10 @@ async fn a_thousand_reloads_half_of_them_broken_drop_no_call_and_mix_no_policy()
         clients.spawn(async move {
             let mut answers = Vec::new();
             while !over.load(Ordering::Relaxed) {
-                // Two of them stream for longer than many reloads take.
+                // Two of them stream for longer than many reloads take; the others' calls are under way in
+                // one or two.
                 let call = match number % 2 {
-                    0 => chat("answer 10 words"),
+                    0 => chat("answer 10 words").simulate(serde_json::json!({ "hang": "20ms" })),
                     _ => chat("answer 40 words")
                         .stream()
                         .simulate(serde_json::json!({ "tokens_per_second": 40 })),

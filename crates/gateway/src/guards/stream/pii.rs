@@ -65,10 +65,7 @@ impl PiiStage {
         }
         if !is_readable {
             given.extend_from_slice(events);
-            return Err(Stop::Fails {
-                why: "unreadable event".into(),
-                events: given,
-            });
+            return Err(Stop::fails("unreadable event", given));
         }
         Ok(given.into())
     }

@@ -49,10 +49,7 @@ impl RestoreStage {
         if !is_readable {
             // A guard let it pass: it stays as it is.
             given.extend_from_slice(&events);
-            return Err(Stop::Fails {
-                why: "unreadable event".into(),
-                events: given,
-            });
+            return Err(Stop::fails("unreadable event", given));
         }
         Ok(given.into())
     }

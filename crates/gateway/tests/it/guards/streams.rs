@@ -8,7 +8,7 @@ use super::{CARD, EMAIL, asking, guarded, verdicts};
 use crate::scripted::{Answer, Backend, DONE, USAGE};
 use crate::stage::{Stage, Told, reported, request};
 
-fn delta(text: &str) -> String {
+pub fn delta(text: &str) -> String {
     let choice = json!({"index": 0, "delta": {"content": text}, "finish_reason": null});
     format!("data: {}\n\n", json!({"id": "c1", "choices": [choice]}))
 }
@@ -19,11 +19,11 @@ fn arguments(text: &str) -> String {
     format!("data: {}\n\n", json!({"id": "c1", "choices": [choice]}))
 }
 
-const STOP: &str =
+pub const DELTA_STOP: &str =
     "data: {\"id\":\"c1\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
 
 /// The texts of a stream's events, put together.
-fn said(stream: &str) -> (String, String) {
+pub fn said(stream: &str) -> (String, String) {
     let (mut content, mut arguments) = (String::new(), String::new());
     for data in stream
         .lines()
@@ -46,7 +46,7 @@ fn streamed(text: &str) -> http::Request<http_body_util::Full<bytes::Bytes>> {
 
 async fn stream(stage: &Stage, backend: &Backend, events: &[String], prompt: &str) -> Told {
     let mut events: Vec<&str> = events.iter().map(String::as_str).collect();
-    events.extend([STOP, USAGE, DONE]);
+    events.extend([DELTA_STOP, USAGE, DONE]);
     backend.always(Answer::stream(&events));
     stage.call(streamed(prompt)).await
 }

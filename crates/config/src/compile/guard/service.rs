@@ -1,0 +1,198 @@
+//! Guards that ask a service: what they ask, and what of an answer blocks.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use content::safety::{azure, moderation};
+use content::split::Bounds;
+use dialect::Dialect;
+use domain::breaker::BreakerRule;
+
+use super::Kind;
+use crate::compile::backend::Backends;
+use crate::file::guard::service::{Categories, ContentSafety, GuardWebhook, Moderation};
+use crate::problem::{Place, Problems};
+use crate::read::Whole;
+use crate::snapshot::{
+    self, BackendAuth, GuardKind, Guarded, KeyHeader, PrivateUrl, Service, Windows,
+};
+
+/// Severity of what is more than rude and less than a threat.
+const MEDIUM: u8 = 4;
+
+/// Of webhooks, which have no backend of their own to say it.
+const CONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// A guard as it is written: where it stands, and whom it may name.
+pub(super) struct Site<'s> {
+    pub rule: &'s Arc<str>,
+    pub field: &'s str,
+    pub place: Place,
+    pub backends: &'s Backends,
+    pub problems: &'s mut Problems,
+}
+
+impl Site<'_> {
+    fn error(&mut self, place: Place, field: &str, problem: &str, fix: &str) {
+        let field = format!("{}.{field}", self.field);
+        self.problems.error(place, &field, problem, fix);
+    }
+}
+
+pub(super) fn content_safety(section: ContentSafety, on: Guarded, site: &mut Site<'_>) -> Kind {
+    let ContentSafety {
+        backend,
+        categories,
+        shield_prompt,
+        blocklists,
+        halt_on_blocklist_hit,
+        r#where: _,
+        timeout,
+        on_error,
+        prompt_window,
+        answer_window,
+        overlap,
+    } = section;
+    let rules = azure::Rules {
+        thresholds: thresholds(categories.as_ref()),
+        blocklists: blocklists.items.into_iter().map(|list| list.text).collect(),
+        halt_on_blocklist_hit,
+    };
+    if shield_prompt && !on.prompt {
+        let problem = "it does not look at prompts, and `shield_prompt` is about them";
+        let fix = "add `prompt` to `where`, or remove `shield_prompt`";
+        site.error(site.place, "content_safety.shield_prompt", problem, fix);
+    }
+    if !rules.analyses() && !shield_prompt {
+        let problem = "it looks for nothing";
+        let fix = "name categories or blocklists, or set `shield_prompt: true`";
+        site.error(site.place, "content_safety", problem, fix);
+    }
+    let Some(judge) = site.backends.judges.get(&backend.id) else {
+        if site.backends.models.contains_key(&backend.id) {
+            let problem = "this backend hosts models and judges nothing";
+            let fix = "name a backend with `dialect: azure-content-safety`";
+            site.error(backend.place, "content_safety.backend", problem, fix);
+        }
+        return (on_error, None);
+    };
+    let kind = snapshot::ContentSafety {
+        service: judge.service.clone(),
+        api_version: judge.api_version.clone(),
+        rules,
+        shields_prompt: shield_prompt,
+        timeout: timeout.0,
+        windows: windows(prompt_window, answer_window, overlap),
+    };
+    (on_error, Some(GuardKind::ContentSafety(Box::new(kind))))
+}
+
+fn thresholds(written: Option<&Categories>) -> [Option<u8>; azure::Category::ALL.len()] {
+    let Some(Categories {
+        hate,
+        self_harm,
+        sexual,
+        violence,
+    }) = written
+    else {
+        return [Some(MEDIUM); azure::Category::ALL.len()];
+    };
+    // In the order of `Category::ALL`.
+    [hate, self_harm, sexual, violence]
+        .map(|severity| severity.and_then(|Whole(severity)| u8::try_from(severity).ok()))
+}
+
+pub(super) fn moderation(section: Moderation, site: &mut Site<'_>) -> Kind {
+    let Moderation {
+        backend,
+        model,
+        thresholds,
+        flagged,
+        r#where: _,
+        timeout,
+        on_error,
+        prompt_window,
+        answer_window,
+        overlap,
+    } = section;
+    let thresholds: BTreeMap<String, f64> = thresholds
+        .entries
+        .into_iter()
+        .map(|entry| (entry.name, entry.value.0))
+        .collect();
+    let rules = moderation::Rules {
+        block_flagged: flagged.unwrap_or(thresholds.is_empty()),
+        thresholds,
+    };
+    if !rules.block_flagged && rules.thresholds.is_empty() {
+        let problem = "it never blocks anything";
+        let fix = "name thresholds, or remove `flagged: false`";
+        site.error(site.place, "moderation", problem, fix);
+    }
+    let hosts = site.backends.models.get(&backend.id);
+    let judge = hosts.filter(|host| host.dialect == Dialect::OpenAi);
+    let Some(judge) = judge else {
+        if hosts.is_some() || site.backends.judges.contains_key(&backend.id) {
+            let problem = "only backends with `dialect: openai` have a moderation endpoint";
+            let fix = "name one of those; for Azure, write a `content_safety` guard";
+            site.error(backend.place, "moderation.backend", problem, fix);
+        }
+        return (on_error, None);
+    };
+    let kind = snapshot::Moderation {
+        service: Arc::new(Service {
+            name: format!("backend/{}/moderations", judge.id).into(),
+            url: PrivateUrl(judge.url.clone()),
+            auth: judge.auth.clone(),
+            key_header: KeyHeader::Bearer,
+            connect_timeout: judge.timeouts.connect,
+            breaker: judge.breaker,
+        }),
+        model: model.text.into(),
+        rules,
+        timeout: timeout.0,
+        windows: windows(prompt_window, answer_window, overlap),
+    };
+    (on_error, Some(GuardKind::Moderation(Box::new(kind))))
+}
+
+pub(super) fn webhook(section: GuardWebhook, site: &Site<'_>) -> Kind {
+    let GuardWebhook {
+        url,
+        secret,
+        r#where: _,
+        timeout,
+        on_error,
+        answer_window,
+        overlap,
+    } = section;
+    let kind = snapshot::GuardWebhook {
+        service: Arc::new(Service {
+            name: site.rule.clone(),
+            url: url.0,
+            auth: BackendAuth::None,
+            key_header: KeyHeader::Bearer,
+            connect_timeout: CONNECT_TIMEOUT,
+            breaker: BreakerRule::default(),
+        }),
+        key: secret.map(|secret| secret.0),
+        timeout: timeout.0,
+        answer_window: bounds(answer_window, overlap),
+    };
+    (on_error, Some(GuardKind::Webhook(Box::new(kind))))
+}
+
+fn windows(
+    prompt: Whole<100, 10_000>,
+    answer: Whole<100, 10_000>,
+    overlap: Whole<0, 1_000>,
+) -> Windows {
+    Windows {
+        prompt: bounds(prompt, overlap),
+        answer: bounds(answer, overlap),
+    }
+}
+
+fn bounds(window: Whole<100, 10_000>, overlap: Whole<0, 1_000>) -> Bounds {
+    Bounds::new(window.as_u32() as usize, overlap.as_u32() as usize)
+}

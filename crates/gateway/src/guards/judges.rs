@@ -1,0 +1,334 @@
+//! What services that judge content are asked about a document, or about a window of a stream.
+//!
+//! Texts of different voices never share a question: a harmless system prompt must not hide what a
+//! user wrote. Nothing is left out for its length.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use config::snapshot::{ContentSafety, GuardKind, GuardWebhook, Moderation};
+use content::safety::{Judgement, azure, moderation, webhook};
+use content::split;
+use dialect::texts::{self, Voice};
+use domain::record::Content;
+use http::{HeaderMap, HeaderValue};
+
+use super::asking::{self, Asking};
+use super::service::{Failure, Question, Services};
+use crate::alerts;
+use crate::clock::Clock;
+
+/// Texts of one question to a webhook, and what they may take together. A longer one goes alone.
+const WEBHOOK_TEXTS_MAX: usize = 1_000;
+const WEBHOOK_BYTES_MAX: usize = 512 * 1024;
+
+/// Whose call it is, for judges that are told.
+#[derive(Debug)]
+pub struct Subject {
+    pub call: String,
+    pub subscription: String,
+    pub product: String,
+    pub application: Option<String>,
+    pub model: String,
+}
+
+/// Judges, and what they need to ask. Cheap to clone.
+#[derive(Clone)]
+pub struct Judges {
+    pub services: Arc<Services>,
+    pub clock: Clock,
+    pub subject: Arc<Subject>,
+}
+
+/// What became of texts that were judged.
+#[derive(Debug, Default)]
+pub struct Judged {
+    pub judgement: Judgement,
+    pub failure: Option<Failure>,
+    /// One for each text, where some were edited.
+    pub edited: Option<Vec<String>>,
+}
+
+impl From<(Judgement, Option<Failure>)> for Judged {
+    fn from((judgement, failure): (Judgement, Option<Failure>)) -> Self {
+        Self {
+            judgement,
+            failure,
+            edited: None,
+        }
+    }
+}
+
+impl Judges {
+    /// A whole document, and the document as a judge edited it.
+    pub async fn document(
+        &self,
+        guard: &GuardKind,
+        rule: &str,
+        on: Content,
+        document: &[u8],
+    ) -> (Judged, Option<Vec<u8>>) {
+        let judged = match guard {
+            GuardKind::Pii(_) | GuardKind::Lists(_) => Judged::default(),
+            GuardKind::ContentSafety(safety) => {
+                let turns = turns(document);
+                let bounds = safety.windows.prompt;
+                let questions = split::questions(borrowed(&turns), bounds);
+                self.content_safety(safety, &questions, on).await
+            }
+            GuardKind::Moderation(moderation) => {
+                let turns = turns(document);
+                let bounds = moderation.windows.prompt;
+                let questions = split::questions(borrowed(&turns), bounds);
+                let texts: Vec<&str> = questions.iter().map(|(_, text)| &**text).collect();
+                self.moderation(moderation, &texts).await
+            }
+            GuardKind::Webhook(webhook) => {
+                return self.webhook_document(webhook, rule, on, document).await;
+            }
+        };
+        (judged, None)
+    }
+
+    /// A window of a streamed answer's text.
+    pub async fn window(&self, guard: &GuardKind, rule: &str, text: &str) -> Judged {
+        match guard {
+            GuardKind::Pii(_) | GuardKind::Lists(_) => Judged::default(),
+            GuardKind::ContentSafety(safety) => {
+                let questions = [(Voice::Assistant, text.to_owned())];
+                self.content_safety(safety, &questions, Content::Answer)
+                    .await
+            }
+            GuardKind::Moderation(moderation) => self.moderation(moderation, &[text]).await,
+            GuardKind::Webhook(webhook) => {
+                self.webhook(webhook, rule, Content::Answer, &[text]).await
+            }
+        }
+    }
+
+    async fn content_safety(
+        &self,
+        safety: &ContentSafety,
+        questions: &[(Voice, String)],
+        on: Content,
+    ) -> Judged {
+        let texts = questions.iter().map(|(_, text)| &**text);
+        let mut inquiries: Vec<Inquiry<'_>> = Vec::new();
+        // Attacks first: they are cheaper to find than what they lead to.
+        if safety.shields_prompt && on == Content::Prompt {
+            let of = |voices: &'static [Voice]| {
+                let all = questions.iter();
+                all.filter(move |(voice, _)| voices.contains(voice))
+                    .map(|(_, text)| &**text)
+            };
+            inquiries.extend(of(&[Voice::User, Voice::Assistant]).map(Inquiry::Prompt));
+            let documents: Vec<&str> = of(&[Voice::Tool]).collect();
+            let lengths: Vec<usize> = documents.iter().map(|text| text.chars().count()).collect();
+            for batch in azure::batches(&lengths) {
+                inquiries.push(Inquiry::Documents(documents[batch].to_vec()));
+            }
+        }
+        if safety.rules.analyses() {
+            inquiries.extend(texts.map(Inquiry::Analyze));
+        }
+        let mut asked: Vec<Asking<'_>> = Vec::with_capacity(inquiries.len());
+        for inquiry in &inquiries {
+            asked.push(Box::pin(self.ask_azure(safety, inquiry)));
+        }
+        asking::all(asked).await.into()
+    }
+
+    async fn ask_azure(
+        &self,
+        safety: &ContentSafety,
+        inquiry: &Inquiry<'_>,
+    ) -> Result<Judgement, Failure> {
+        let operation = match inquiry {
+            Inquiry::Analyze(_) => azure::Operation::Analyze,
+            Inquiry::Prompt(_) | Inquiry::Documents(_) => azure::Operation::ShieldPrompt,
+        };
+        let body = match inquiry {
+            Inquiry::Analyze(text) => azure::analyze(text, &safety.rules),
+            Inquiry::Prompt(text) => azure::shield_prompt(text, &[]),
+            Inquiry::Documents(texts) => azure::shield_prompt("", texts),
+        };
+        let question = Question {
+            path: azure::path(operation, &safety.api_version),
+            headers: HeaderMap::new(),
+            body: body.into(),
+            timeout: safety.timeout,
+        };
+        let read = |answer: &[u8]| match inquiry {
+            Inquiry::Analyze(_) => azure::read_analysis(answer, &safety.rules).ok(),
+            Inquiry::Prompt(_) => azure::read_shield(answer, true, 0).ok(),
+            Inquiry::Documents(texts) => azure::read_shield(answer, false, texts.len()).ok(),
+        };
+        self.services.ask(&safety.service, question, read).await
+    }
+
+    async fn moderation(&self, rules: &Moderation, texts: &[&str]) -> Judged {
+        let mut asked: Vec<Asking<'_>> = Vec::new();
+        for inputs in texts.chunks(moderation::INPUTS_MAX) {
+            asked.push(Box::pin(self.ask_moderation(rules, inputs)));
+        }
+        asking::all(asked).await.into()
+    }
+
+    async fn ask_moderation(
+        &self,
+        rules: &Moderation,
+        inputs: &[&str],
+    ) -> Result<Judgement, Failure> {
+        let path = if rules.service.url.0.path().ends_with("/v1") {
+            "/moderations"
+        } else {
+            "/v1/moderations"
+        };
+        let question = Question {
+            path: path.to_owned(),
+            headers: HeaderMap::new(),
+            body: moderation::request(&rules.model, inputs).into(),
+            timeout: rules.timeout,
+        };
+        let read = |answer: &[u8]| moderation::read(answer, inputs.len(), &rules.rules).ok();
+        self.services.ask(&rules.service, question, read).await
+    }
+
+    async fn webhook_document(
+        &self,
+        webhook: &GuardWebhook,
+        rule: &str,
+        on: Content,
+        document: &[u8],
+    ) -> (Judged, Option<Vec<u8>>) {
+        let mut all = Vec::new();
+        texts::each(document, |text| all.push(text.to_owned()));
+        let shown: Vec<&str> = all.iter().map(String::as_str).collect();
+        let mut sum = Judged::default();
+        let mut edited: Vec<String> = Vec::with_capacity(shown.len());
+        let mut is_edited = false;
+        for batch in batches(&shown) {
+            let texts = &shown[batch];
+            let judged = self.webhook(webhook, rule, on, texts).await;
+            sum.judgement.add(&judged.judgement);
+            sum.failure = judged.failure;
+            if sum.judgement.is_blocked || sum.failure.is_some() {
+                return (sum, None);
+            }
+            is_edited |= judged.edited.is_some();
+            let unedited = || texts.iter().map(|text| (*text).to_owned()).collect();
+            edited.extend(judged.edited.unwrap_or_else(unedited));
+        }
+        if !is_edited {
+            return (sum, None);
+        }
+        // The same texts in the same order.
+        let mut edited = edited.into_iter();
+        let document = texts::edit(document, |text| {
+            edited.next().filter(|edited| edited != text)
+        });
+        (sum, document)
+    }
+
+    async fn webhook(
+        &self,
+        webhook: &GuardWebhook,
+        rule: &str,
+        on: Content,
+        texts: &[&str],
+    ) -> Judged {
+        let subject = &self.subject;
+        let body = webhook::Question {
+            version: webhook::Question::VERSION,
+            call: &subject.call,
+            guard: rule,
+            subscription: &subject.subscription,
+            product: &subject.product,
+            application: subject.application.as_deref(),
+            model: &subject.model,
+            on: on.as_str(),
+            texts,
+        }
+        .body();
+        let question = Question {
+            path: String::new(),
+            headers: self.signed(webhook, &body),
+            body: Bytes::from(body),
+            timeout: webhook.timeout,
+        };
+        let read = |answer: &[u8]| webhook::read(answer, texts.len()).ok();
+        let (ruling, reason) = match self.services.ask(&webhook.service, question, read).await {
+            Ok(answer) => answer,
+            Err(failure) => {
+                return Judged {
+                    failure: Some(failure),
+                    ..Judged::default()
+                };
+            }
+        };
+        let mut judged = Judged::default();
+        if let Some(reason) = &reason {
+            judged.judgement.note(reason, 1);
+        }
+        match ruling {
+            webhook::Ruling::Pass => {}
+            webhook::Ruling::Block => judged.judgement.is_blocked = true,
+            webhook::Ruling::Redact(edited) => judged.edited = Some(edited),
+        }
+        judged
+    }
+
+    /// As alerts are signed, by Standard Webhooks.
+    fn signed(&self, webhook: &GuardWebhook, body: &str) -> HeaderMap {
+        let id = format!("guard_{}", self.subject.call);
+        let timestamp = (self.clock.now().wall.0 / 1000).to_string();
+        let mut headers = HeaderMap::new();
+        let mut add = |name: &'static str, value: &str| {
+            // Letters, digits and marks of Base64 fit a header.
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(name, value);
+            }
+        };
+        add("webhook-id", &id);
+        add("webhook-timestamp", &timestamp);
+        if let Some(key) = &webhook.key {
+            let signature = alerts::signature(&key.0, &id, &timestamp, body);
+            add("webhook-signature", &signature);
+        }
+        headers
+    }
+}
+
+/// What Azure's service is asked about.
+enum Inquiry<'q> {
+    Analyze(&'q str),
+    Prompt(&'q str),
+    Documents(Vec<&'q str>),
+}
+
+fn turns(document: &[u8]) -> Vec<(Voice, String)> {
+    let mut turns = Vec::new();
+    texts::each_turn(document, |voice, text| turns.push((voice, text.to_owned())));
+    turns
+}
+
+fn borrowed(turns: &[(Voice, String)]) -> impl Iterator<Item = (Voice, &str)> {
+    turns.iter().map(|(voice, text)| (*voice, &**text))
+}
+
+fn batches(texts: &[&str]) -> Vec<std::ops::Range<usize>> {
+    let mut batches = Vec::new();
+    let (mut start, mut bytes) = (0, 0);
+    for (at, text) in texts.iter().enumerate() {
+        let is_full = at - start == WEBHOOK_TEXTS_MAX || bytes + text.len() > WEBHOOK_BYTES_MAX;
+        if at > start && is_full {
+            batches.push(start..at);
+            (start, bytes) = (at, 0);
+        }
+        bytes += text.len();
+    }
+    if start < texts.len() {
+        batches.push(start..texts.len());
+    }
+    batches
+}

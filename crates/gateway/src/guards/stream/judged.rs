@@ -1,0 +1,348 @@
+//! A stream that a service looks at, a window of its text at a time. Events are held whole until
+//! what they say has passed, and leave as they came.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use config::snapshot::{GuardKind, Guards};
+use content::split::{Bounds, Windower};
+use dialect::texts::{self, EventTexts, Part, Place};
+
+use super::super::judges::{Judged, Judges};
+use super::super::service::Failure;
+use super::super::{findings, service_wait};
+use super::{Judgement, Stop};
+
+/// Past this, what is held is judged although its window is not full, and nothing more is taken.
+const HELD_BYTES_MAX: usize = 256 * 1024;
+
+pub struct JudgedStage {
+    judges: Judges,
+    guards: Arc<Guards>,
+    index: usize,
+    bounds: Bounds,
+    reader: EventTexts,
+    /// For judges that edit: it makes events of the texts that they gave.
+    writer: Option<EventTexts>,
+    texts: Vec<Text>,
+    held: VecDeque<Event>,
+    held_bytes: usize,
+    /// The window that is being judged, by its text.
+    asked: Option<(usize, Asked)>,
+    found: content::safety::Judgement,
+    is_edited: bool,
+    has_ended: bool,
+}
+
+type Asked = Pin<Box<dyn Future<Output = Judged> + Send>>;
+
+struct Event {
+    bytes: Bytes,
+    /// Texts that it goes on with, and how far each goes with it.
+    says: Vec<(usize, u64)>,
+}
+
+/// One of the answer's texts. Bounded by the places of `EventTexts`.
+struct Text {
+    place: Place,
+    windower: Windower,
+    came_bytes: u64,
+    /// What passed, of what came.
+    passed_bytes: u64,
+    /// What passed and has not left yet: so many bytes, and what takes their place if not they
+    /// themselves. Of judges that edit alone.
+    edits: Option<VecDeque<(usize, Option<String>)>>,
+}
+
+impl JudgedStage {
+    pub fn new(judges: Judges, guards: Arc<Guards>, index: usize, bounds: Bounds) -> Self {
+        let edits = matches!(guards.list[index].kind, GuardKind::Webhook(_));
+        Self {
+            judges,
+            guards,
+            index,
+            bounds,
+            reader: EventTexts::default(),
+            writer: edits.then(EventTexts::default),
+            texts: Vec::new(),
+            held: VecDeque::new(),
+            held_bytes: 0,
+            asked: None,
+            found: content::safety::Judgement::default(),
+            is_edited: false,
+            has_ended: false,
+        }
+    }
+
+    /// What may leave; pending while nothing may before the service has answered.
+    pub fn judge(
+        &mut self,
+        queue: &mut BytesMut,
+        is_last: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Bytes, Stop>> {
+        if let Err(stop) = self.take(queue, is_last) {
+            return Poll::Ready(Err(stop));
+        }
+        loop {
+            if let Some((text, asked)) = &mut self.asked {
+                let text = *text;
+                let Poll::Ready(judged) = asked.as_mut().poll(cx) else {
+                    break;
+                };
+                self.asked = None;
+                if let Err(stop) = self.judged(text, judged, queue) {
+                    return Poll::Ready(Err(stop));
+                }
+            }
+            // What was left for want of room may be taken now.
+            if let Err(stop) = self.take(queue, is_last) {
+                return Poll::Ready(Err(stop));
+            }
+            if !self.ask() {
+                break;
+            }
+        }
+        let given = self.give();
+        if given.is_empty() && self.asked.is_some() {
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(given))
+    }
+
+    /// Nothing is held.
+    pub fn is_idle(&self) -> bool {
+        self.held.is_empty() && self.asked.is_none()
+    }
+
+    pub fn judgement(&self) -> Judgement {
+        Judgement {
+            is_edited: self.is_edited,
+            findings: findings(&self.found),
+            ..Judgement::default()
+        }
+    }
+
+    fn take(&mut self, queue: &mut BytesMut, is_last: bool) -> Result<(), Stop> {
+        while !queue.is_empty() && self.held_bytes < HELD_BYTES_MAX {
+            let length = texts::event_length(queue);
+            let event = queue.split_to(length).freeze();
+            let Some(says) = self.read(&event) else {
+                let mut rest = self.all_held();
+                rest.extend_from_slice(&event);
+                rest.extend_from_slice(&queue.split());
+                return Err(Stop::fails("unreadable event", rest));
+            };
+            self.held_bytes += event.len();
+            self.held.push_back(Event { bytes: event, says });
+        }
+        if is_last && queue.is_empty() && !self.has_ended {
+            self.has_ended = true;
+            let form = (self.bounds, self.writer.is_some());
+            let texts = &mut self.texts;
+            self.reader.finish(&mut |place, part| {
+                follow(texts, form, place, part);
+                String::new()
+            });
+        }
+        Ok(())
+    }
+
+    /// Which texts an event goes on with.
+    fn read(&mut self, event: &Bytes) -> Option<Vec<(usize, u64)>> {
+        let form = (self.bounds, self.writer.is_some());
+        let texts = &mut self.texts;
+        let mut says: Vec<(usize, u64)> = Vec::new();
+        let read = self.reader.edit(event, &mut |place, part| {
+            let at = follow(texts, form, place, part);
+            let Part::More(text) = part else {
+                return String::new();
+            };
+            let came = texts[at].came_bytes;
+            match says.iter_mut().find(|(text, _)| *text == at) {
+                Some((_, length)) => *length = came,
+                None => says.push((at, came)),
+            }
+            text.to_owned()
+        });
+        read.ok().map(|_| says)
+    }
+
+    /// Asks about the next window. False if there is none, or one is being judged.
+    fn ask(&mut self) -> bool {
+        if self.asked.is_some() {
+            return false;
+        }
+        if self.held_bytes >= HELD_BYTES_MAX {
+            self.texts.iter_mut().for_each(|text| text.windower.hurry());
+        }
+        // Events leave in order: what the first waits for goes first.
+        let first = self.held.iter().flat_map(|event| &event.says);
+        let waited_for = first.map(|(text, _)| *text).find(|text| {
+            let text = &self.texts[*text];
+            text.windower.window().is_some()
+        });
+        let Some(at) = waited_for else { return false };
+        let text = &self.texts[at];
+        let Some(window) = text.windower.window() else {
+            return false;
+        };
+        if window.trim().is_empty() {
+            let given = self.texts[at].windower.pass();
+            self.texts[at].pass(given.of_bytes, None);
+            return true;
+        }
+        // Judges that edit are shown what they put back; others what it means.
+        let window = if text.place.is_json() && self.writer.is_none() {
+            texts::unescaped(window)
+        } else {
+            window.to_owned()
+        };
+        let (judges, guards, index) = (self.judges.clone(), self.guards.clone(), self.index);
+        let asked = async move {
+            let guard = &guards.list[index];
+            judges.window(&guard.kind, &guard.rule, &window).await
+        };
+        self.asked = Some((at, Box::pin(asked)));
+        true
+    }
+
+    fn judged(&mut self, text: usize, judged: Judged, queue: &mut BytesMut) -> Result<(), Stop> {
+        let Judged {
+            judgement,
+            failure,
+            edited,
+        } = judged;
+        self.found.add(&judgement);
+        if judgement.is_blocked {
+            return Err(Stop::Blocks);
+        }
+        if let Some(failure) = failure {
+            let mut rest = self.all_held();
+            rest.extend_from_slice(&queue.split());
+            return Err(stopped_by(failure, rest));
+        }
+        let text = &mut self.texts[text];
+        let given = match edited.and_then(|texts| texts.into_iter().next()) {
+            Some(edited) => text.windower.replace(&edited),
+            None => text.windower.pass(),
+        };
+        self.is_edited |= given.edited.is_some();
+        text.pass(given.of_bytes, given.edited);
+        Ok(())
+    }
+
+    /// The events whose texts have passed.
+    fn give(&mut self) -> Bytes {
+        let mut given = BytesMut::new();
+        while let Some(event) = self.held.front() {
+            let mut says = event.says.iter();
+            if !says.all(|(text, until)| self.texts[*text].passed_bytes >= *until) {
+                break;
+            }
+            let Some(event) = self.held.pop_front() else {
+                break;
+            };
+            self.held_bytes -= event.bytes.len();
+            let written = self.write(&event.bytes);
+            given.extend_from_slice(written.as_deref().unwrap_or(&event.bytes));
+        }
+        given.freeze()
+    }
+
+    /// The event with what judges put in, if they ever edited anything.
+    fn write(&mut self, event: &Bytes) -> Option<Vec<u8>> {
+        let texts = &mut self.texts;
+        let written = self.writer.as_mut()?.edit(event, &mut |place, part| {
+            let Part::More(came) = part else {
+                return String::new();
+            };
+            let text = texts.iter_mut().find(|text| text.place == *place);
+            text.map_or_else(|| came.to_owned(), |text| text.leave(came))
+        });
+        written.ok().filter(|_| self.is_edited)
+    }
+
+    fn all_held(&mut self) -> Vec<u8> {
+        self.held_bytes = 0;
+        self.asked = None;
+        let held = self.held.drain(..);
+        held.flat_map(|event| event.bytes).collect()
+    }
+}
+
+impl Text {
+    fn pass(&mut self, bytes: usize, edited: Option<String>) {
+        self.passed_bytes += bytes as u64;
+        if let Some(edits) = &mut self.edits {
+            edits.push_back((bytes, edited));
+        }
+    }
+
+    /// What takes the place of `came`, which has passed.
+    fn leave(&mut self, came: &str) -> String {
+        let mut said = String::with_capacity(came.len());
+        let mut rest = came;
+        while !rest.is_empty() {
+            let edits = self.edits.as_mut();
+            let Some((bytes, edited)) = edits.and_then(VecDeque::front_mut) else {
+                said.push_str(rest);
+                break;
+            };
+            let length = rest.len().min(*bytes);
+            match edited {
+                // Said where its window began; the window's other events say nothing.
+                Some(text) => said.push_str(&std::mem::take(text)),
+                None => said.push_str(&rest[..length]),
+            }
+            rest = &rest[length..];
+            *bytes -= length;
+            if *bytes == 0
+                && let Some(edits) = &mut self.edits
+            {
+                edits.pop_front();
+            }
+        }
+        said
+    }
+}
+
+/// Takes the next of a text, and says which it is.
+fn follow(
+    texts: &mut Vec<Text>,
+    (bounds, keeps_edits): (Bounds, bool),
+    place: &Place,
+    part: Part<'_>,
+) -> usize {
+    let known = texts.iter().position(|text| text.place == *place);
+    let at = known.unwrap_or_else(|| {
+        texts.push(Text {
+            place: place.clone(),
+            windower: Windower::new(bounds),
+            came_bytes: 0,
+            passed_bytes: 0,
+            edits: keeps_edits.then(VecDeque::new),
+        });
+        texts.len() - 1
+    });
+    let text = &mut texts[at];
+    match part {
+        Part::More(more) => {
+            text.windower.push(more);
+            text.came_bytes += more.len() as u64;
+        }
+        Part::End => text.windower.end(),
+    }
+    at
+}
+
+fn stopped_by(failure: Failure, events: Vec<u8>) -> Stop {
+    Stop::Fails {
+        why: failure.to_string().into(),
+        wait: Some(service_wait(failure)),
+        events,
+    }
+}

@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""Makes the evaluation pairs of the semantic cache from their seeds.
+
+    python3 tools/evaluation/make.py            write both halves, and the tables of their README
+    python3 tools/evaluation/make.py --check    fail if the files differ from what the seeds make
+    python3 tools/evaluation/make.py --sample development 40    print random pairs to read
+
+The first two print how many pairs there are, how alike their wording is, and what the
+halves have in common. The syntax of the seeds is in `seeds.py`; who may read
+which half is in `crates/likeness/evaluation/README.md`.
+"""
+
+import sys
+from pathlib import Path
+
+from figures import describe, faults, markdown
+from pairs import pairs_of, roll
+from seeds import SeedError, read_seeds
+
+HERE = Path(__file__).resolve().parent
+OUTPUT = HERE.parent.parent / "crates" / "likeness" / "evaluation"
+HALVES = ("development", "held_out")
+LANGUAGES = ("de", "en", "fr")
+COLUMNS = ("id", "language", "kind", "what", "a", "b")
+BYTES_MAX = 600_000
+# Around the tables that are made, in the README.
+TABLES = ("<!-- tools/evaluation/make.py writes what follows -->\n\n", "\n\n<!-- up to here -->")
+
+
+def make(half):
+    """The pairs of one half and the seeds they came from."""
+    pairs, seeds = [], {}
+    for language in LANGUAGES:
+        seeds[language] = read_seeds(HERE / "seeds" / half / f"{language}.txt")
+        pairs += pairs_of(half, language, seeds[language])
+    return sorted(pairs, key=lambda pair: pair[1:]), seeds
+
+
+def as_tsv(pairs):
+    return "".join("\t".join(row) + "\n" for row in [COLUMNS, *pairs])
+
+
+def with_tables(tables):
+    begin, end = TABLES
+    before, rest = (OUTPUT / "README.md").read_text(encoding="utf-8").split(begin)
+    return before + begin + tables + end + rest.split(end)[1]
+
+
+def print_sample(half, count, salt):
+    pairs = sorted(make(half)[0], key=lambda pair: roll(salt, pair[0]))
+    for identity, _, kind, what, a, b in pairs[:count]:
+        print(f"{identity} {kind}/{what}\n    {a}\n    {b}")
+
+
+def main(arguments):
+    if arguments[:1] == ["--sample"]:
+        print_sample(arguments[1], int(arguments[2]), (arguments[3:] or [""])[0])
+        return 0
+    check = arguments == ["--check"]
+    if arguments and not check:
+        print(__doc__)
+        return 2
+
+    made = {half: make(half) for half in HALVES}
+    halves = {half: pairs for half, (pairs, _) in made.items()}
+    print(describe(halves))
+    problems = faults(made)
+    files = {f"{half}.tsv": as_tsv(pairs) for half, pairs in halves.items()}
+    files["README.md"] = with_tables(markdown(halves))
+    for name, text in files.items():
+        path = OUTPUT / name
+        if len(text.encode()) > BYTES_MAX:
+            problems.append(f"{name}: {len(text.encode())} bytes, at most {BYTES_MAX}")
+        if not check:
+            path.write_text(text, encoding="utf-8")
+        elif not path.exists() or path.read_text(encoding="utf-8") != text:
+            problems.append(f"{name}: not what the seeds make; run tools/evaluation/make.py")
+    for problem in problems:
+        print(f"error: {problem}", file=sys.stderr)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except SeedError as error:
+        sys.exit(f"error: {error}")
