@@ -11,6 +11,7 @@ use super::*;
 
 mod bounds;
 mod crashes;
+mod documented;
 mod erasure;
 mod governance;
 mod reading;
