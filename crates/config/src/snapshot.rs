@@ -32,7 +32,7 @@ pub use alerting::{
 pub use audit::{Access, Audit, AuditStore, Auditing, AzureKey, Kek, VaultKey};
 pub use guard::{Guard, GuardKind, Guarded, Guards, OnError, Pii};
 pub use prices::{Prices, Provisioned};
-pub use service::{ContentSafety, GuardWebhook, KeyHeader, Moderation, Service, Windows};
+pub use service::{ContentSafety, GuardWebhook, KeyHeader, Moderation, Presidio, Service, Windows};
 pub use sink::{
     Envelope, FileCompression, FileSink, KafkaCompression, KafkaLogin, KafkaSasl, KafkaSink,
     KafkaTls, OtlpSink, RecordKind, Sink, SinkBatch, SinkKind, SinkStart, WebhookSink,

@@ -252,7 +252,8 @@ fn lists_of(guards: &Guards, index: usize) -> Option<&Lists> {
         GuardKind::Pii(_)
         | GuardKind::ContentSafety(_)
         | GuardKind::Moderation(_)
-        | GuardKind::Webhook(_) => None,
+        | GuardKind::Webhook(_)
+        | GuardKind::Presidio(_) => None,
     }
 }
 

@@ -266,6 +266,7 @@ impl Stage {
             GuardKind::ContentSafety(safety) => safety.windows.answer,
             GuardKind::Moderation(moderation) => moderation.windows.answer,
             GuardKind::Webhook(webhook) => webhook.answer_window,
+            GuardKind::Presidio(presidio) => presidio.windows.answer,
         };
         let Some(judges) = judges else {
             return Self::never(index, NO_JUDGE);

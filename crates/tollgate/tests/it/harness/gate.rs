@@ -139,10 +139,15 @@ impl Gate {
         .await
     }
 
+    /// A file that the system keeps about the process.
+    pub fn proc(&self, name: &str) -> String {
+        let id = self.process.as_ref().unwrap().id();
+        std::fs::read_to_string(format!("/proc/{id}/{name}")).unwrap()
+    }
+
     /// What the process holds of the machine's memory.
     pub fn resident_bytes(&self) -> u64 {
-        let id = self.process.as_ref().unwrap().id();
-        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let status = self.proc("status");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kibibytes = line.unwrap().trim().trim_end_matches(" kB");
         kibibytes.trim().parse::<u64>().unwrap() * 1024
