@@ -129,6 +129,11 @@ fn settled(
                 Outcome::ClientError
             };
             facts.end(serving.status, outcome);
+            if let (Some(recording), Some(call)) = (&mut facts.recording, &facts.call)
+                && let Content::Whole { bytes, .. } = &content
+            {
+                recording.keep_whole(call.operation, bytes);
+            }
             let body = match (told, content) {
                 (Told::Edited(bytes), _) | (_, Content::Whole { bytes, .. }) => bytes,
                 (_, Content::Stream { .. } | Content::Large { .. }) => Bytes::new(),
