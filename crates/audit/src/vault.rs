@@ -188,6 +188,16 @@ impl Vault {
         }
     }
 
+    /// Several calls may ask at once and then all write: so there must be room for many.
+    pub(crate) fn has_room(&self, record_bytes: u64) -> bool {
+        const CALLS_AT_ONCE: u64 = 4;
+        let state = self.state();
+        let wanted = (CALLS_AT_ONCE * record_bytes).min(self.segment_bytes / 4);
+        let has_segment =
+            state.spare.is_some() || !state.current_failed && state.current.room() >= wanted;
+        state.fault.is_none() && self.behind_bytes() <= self.behind_bytes_max && has_segment
+    }
+
     pub(crate) fn fault(&self) -> Option<String> {
         let state = self.state();
         if state.fault.is_none() && self.behind_bytes() > self.behind_bytes_max {

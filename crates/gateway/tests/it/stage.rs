@@ -211,6 +211,14 @@ impl Stage {
         self.directory.path()
     }
 
+    /// Why a configuration with these rules is not taken.
+    pub fn try_renew(&self, rules: &Rules, backend: &Backend) -> Result<(), String> {
+        let snapshot = rules.snapshot(std::slice::from_ref(&backend.address));
+        self.gateway
+            .reload(snapshot)
+            .map_err(|error| error.to_string())
+    }
+
     /// Other rules and addresses, and backends and pools of which nothing is remembered.
     pub fn renew(&self, rules: &Rules, addresses: &[String]) {
         let others = Rules {
