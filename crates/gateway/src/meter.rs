@@ -479,16 +479,18 @@ pub struct LargeAnswer {
 impl LargeAnswer {
     /// A usage object with its details takes a few hundred bytes.
     const TAIL_BYTES: usize = 8 * 1024;
+    /// Of this much of the text the tokens are counted: the rest goes by its density.
+    const HEAD_BYTES: usize = 1024 * 1024;
 
     pub fn new(head: &[u8]) -> Self {
         Self {
-            head: head.into(),
+            head: head[..head.len().min(Self::HEAD_BYTES)].into(),
             tail: Vec::new(),
             passed: 0,
         }
     }
 
-    fn see(&mut self, data: &[u8]) {
+    pub fn see(&mut self, data: &[u8]) {
         self.passed += data.len() as u64;
         self.tail.extend_from_slice(data);
         if self.tail.len() > 2 * Self::TAIL_BYTES {

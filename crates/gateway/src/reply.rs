@@ -167,7 +167,9 @@ pub fn meter(call: &Request, held: &mut Held, answered: &Answered, origin: &Orig
             }),
         },
         Content::Large { head, .. } | Content::Stream { first: head, .. } => {
-            let mut tally = Tally::Large(LargeAnswer::new(head));
+            let mut answer = LargeAnswer::new(head);
+            answer.see(head);
+            let mut tally = Tally::Large(answer);
             tally.metered(call.operation, encoding, || held.count_prompt(call))
         }
     };
