@@ -48,7 +48,12 @@ impl Source {
                 let log = store.as_ref().and_then(|store| store.log());
                 let log =
                     log.ok_or_else(|| LedgerError("the audit store is not open".to_owned()))?;
-                Self::of_archive(Archive::of(log).map_err(failed)?, sink, records, now)
+                Self::of_archive(
+                    Archive::of(log).map_err(|error| failed(&error))?,
+                    sink,
+                    records,
+                    now,
+                )
             }
         }
     }
@@ -63,7 +68,7 @@ impl Source {
         let name = sink.id.as_str();
         let content = records.content;
         let follower = ::audit::Follower::open(archive, name, from_start, Scope::All, content, now);
-        let mut follower = follower.map_err(failed)?;
+        let mut follower = follower.map_err(|error| failed(&error))?;
         // That copies leave is an entry of the log, once for each time that they begin to.
         let actor = Actor {
             by: format!("sink {name}"),
@@ -74,7 +79,7 @@ impl Source {
         let archive = follower.archive();
         archive
             .note(Read::Forward, about, &actor, now)
-            .map_err(failed)?;
+            .map_err(|error| failed(&error))?;
         Ok(Self::Audit(Box::new(follower)))
     }
 
@@ -90,7 +95,7 @@ impl Source {
                 Ok(entries.map(event).collect())
             }
             Self::Audit(follower) => {
-                let found = follower.next(max).map_err(failed)?;
+                let found = follower.next(max).map_err(|error| failed(&error))?;
                 let event = |found: &::audit::Found| {
                     let event = Event::of_audit(found, sink.envelope);
                     (event, Mark::Audit(found.sequence))
@@ -104,7 +109,7 @@ impl Source {
         match (self, mark) {
             (Self::Ledger(follower), Mark::Ledger(entry)) => follower.pass(entry, now),
             (Self::Audit(follower), Mark::Audit(number)) => {
-                follower.pass(*number, now).map_err(failed)
+                follower.pass(*number, now).map_err(|error| failed(&error))
             }
             // A sink's source never changes its kind.
             (Self::Ledger(_), Mark::Audit(_)) | (Self::Audit(_), Mark::Ledger(_)) => Ok(()),
@@ -115,7 +120,7 @@ impl Source {
         match self {
             Self::Ledger(follower) => follower.lag(),
             Self::Audit(follower) => {
-                let lag = follower.lag().map_err(failed)?;
+                let lag = follower.lag().map_err(|error| failed(&error))?;
                 Ok(Lag {
                     records: lag.entries,
                     oldest: lag.oldest,
@@ -125,6 +130,6 @@ impl Source {
     }
 }
 
-fn failed(error: AuditError) -> LedgerError {
+fn failed(error: &AuditError) -> LedgerError {
     LedgerError(error.to_string())
 }
