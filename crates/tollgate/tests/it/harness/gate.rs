@@ -124,6 +124,18 @@ impl Gate {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
+    fn calls_summed(&self) -> u64 {
+        let all = store::ledger::UsageQuery {
+            by: vec![],
+            only: vec![],
+            since: None,
+            until: None,
+            time_zone: jiff::tz::TimeZone::UTC,
+        };
+        let rows = store::ledger::usage(&self.data(), &all).unwrap();
+        rows.iter().map(|row| row.calls).sum()
+    }
+
     /// What is on the ledger now, newest first.
     pub fn records(&self) -> Vec<CallRecord> {
         store::ledger::recent(&self.data(), RECORDS_MAX).unwrap()
@@ -153,11 +165,12 @@ impl Gate {
         kibibytes.trim().parse::<u64>().unwrap() * 1024
     }
 
-    /// Waits until that many calls are on the ledger, and fails if there are more.
+    /// Waits until that many calls are on the ledger and in its sums, which come behind the calls,
+    /// and fails if there are more.
     pub async fn all_records(&self, count: usize) -> Vec<CallRecord> {
         let records = eventually("every call's record", async || {
             let records = self.records();
-            (records.len() >= count).then_some(records)
+            (records.len() >= count && self.calls_summed() >= count as u64).then_some(records)
         })
         .await;
         assert_eq!(records.len(), count, "one record for each call");
