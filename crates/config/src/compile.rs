@@ -177,7 +177,7 @@ pub(crate) fn compile(
         stores: audits.into_stores(),
         access: access::access(access.items, problems),
     };
-    let sinks = sink::sinks(sinks.items, problems);
+    let sinks = sink::sinks(sinks.items, &auditing.stores, problems);
     let issuers = identity::issuers(identity.jwt.items, problems);
     let products: HashMap<_, _> = products
         .into_iter()

@@ -196,7 +196,7 @@ impl Gateway {
             .sync(snapshot, &self.tasks, &self.stop, spread);
         self.telemetry.sync(snapshot);
         self.audit.sync(snapshot, &self.credentials);
-        self.sinks.sync(snapshot, &self.credentials);
+        self.sinks.sync(snapshot, &self.audit, &self.credentials);
         Ok(())
     }
 

@@ -231,7 +231,7 @@ impl Store {
         }
     }
 
-    pub(super) fn log(&self) -> Option<&AuditLog> {
+    pub(crate) fn log(&self) -> Option<&AuditLog> {
         self.log.get()
     }
 
