@@ -142,6 +142,11 @@ impl Database {
         !self.unsummed.is_empty()
     }
 
+    /// Calls whose sums wait.
+    pub(super) fn unsummed_calls(&self) -> u64 {
+        self.unsummed.calls()
+    }
+
     /// More may not wait.
     pub(super) fn is_full_of_unsummed(&self) -> bool {
         self.unsummed.is_full()

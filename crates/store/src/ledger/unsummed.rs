@@ -60,6 +60,11 @@ impl Unsummed {
         self.calls == 0 && self.behind.is_some()
     }
 
+    /// Calls in memory.
+    pub(super) fn calls(&self) -> u64 {
+        self.calls
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.calls >= CALLS_MAX || self.sums.keys() >= KEYS_MAX
     }

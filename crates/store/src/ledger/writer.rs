@@ -176,11 +176,10 @@ impl Writer {
 
     /// Whether a batch of so many brings the sums up to date.
     fn sum_up(&mut self, records: usize) -> SumUp {
-        let is_full = self
-            .database
-            .as_ref()
-            .is_some_and(Database::is_full_of_unsummed);
-        let sum_up = pace::sum_up(records, self.pauses, is_full);
+        let database = self.database.as_ref();
+        let is_full = database.is_some_and(Database::is_full_of_unsummed);
+        let waiting = database.map_or(0, Database::unsummed_calls);
+        let sum_up = pace::sum_up(waiting + records as u64, self.pauses, is_full);
         if sum_up == SumUp::Now {
             self.pauses = 0;
         }

@@ -5,8 +5,8 @@ use std::thread;
 
 use super::super::database::SumUp;
 
-/// Up to here a batch's sums cost less than their being late.
-const RECORDS_SUMMED_AT_ONCE: usize = 16;
+/// The sums of so few calls cost less than their being late.
+const CALLS_SUMMED_AT_ONCE: u64 = 16;
 /// Sums are late by so many pauses of a fifth of a second.
 const PAUSES_MAX: u32 = 10;
 
@@ -33,9 +33,10 @@ impl Backlog {
     }
 }
 
-/// Whether sums are written with a batch of so many records, after so many pauses without them.
-pub(in crate::ledger) fn sum_up(records: usize, pauses: u32, is_full: bool) -> SumUp {
-    if records <= RECORDS_SUMMED_AT_ONCE || pauses >= PAUSES_MAX || is_full {
+/// Whether sums are written with a batch, so that they know of so many calls more, after so many pauses
+/// without them.
+pub(in crate::ledger) fn sum_up(calls: u64, pauses: u32, is_full: bool) -> SumUp {
+    if calls <= CALLS_SUMMED_AT_ONCE || pauses >= PAUSES_MAX || is_full {
         SumUp::Now
     } else {
         SumUp::Later
