@@ -72,7 +72,7 @@ def main():
 
 
 def parse():
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
+    target = release_folder()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tollgate", default=target / "tollgate", help="the gateway's binary")
     parser.add_argument("--upstream", default=target / "bench-upstream", help="the provider's binary")
@@ -80,7 +80,28 @@ def parse():
     parser.add_argument("--seconds", type=float, default=4, help="of each measurement (default 4)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds over all proxies; the median counts (default 3)")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
-    return parser.parse_args()
+    return with_binaries(parser.parse_args(), "tollgate", "upstream", "load")
+
+
+def release_folder():
+    """Where cargo puts release builds of this checkout, whatever its configuration and environment say."""
+    command = ["cargo", "metadata", "--format-version", "1", "--no-deps", "--offline"]
+    try:
+        metadata = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        # Without cargo there can be binaries all the same, and options that name them.
+        return pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
+    return pathlib.Path(json.loads(metadata)["target_directory"]) / "release"
+
+
+def with_binaries(args, *names):
+    """The same arguments, if these name programs that can be run."""
+    for name in names:
+        binary = pathlib.Path(getattr(args, name))
+        if not os.access(binary, os.X_OK) or not binary.is_file():
+            build = "cargo build --release --package tollgate --package bench-upstream"
+            sys.exit(f"{pathlib.Path(sys.argv[0]).name}: {binary} is missing: build it ({build}) or name another (--{name})")
+    return args
 
 
 class Processes:

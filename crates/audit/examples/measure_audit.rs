@@ -173,9 +173,10 @@ fn verify(dir: &Path) {
         let took = timed(|| report = archive.verify(&options).ok());
         let report = report.expect("a log");
         say(&format!(
-            "verified {} entries, {} problems, {:.2?} wall, opened: {open}",
+            "verified {} entries, {} problems, {:.2?} CPU, {:.2?} wall, opened: {open}",
             report.entries,
             report.problems.len(),
+            took.cpu,
             took.wall
         ));
     }

@@ -147,6 +147,23 @@ impl Archive {
         Ok(head)
     }
 
+    /// When the oldest call began whose content is here.
+    pub fn oldest(&self) -> Result<Option<Wall>, AuditError> {
+        use rusqlite::OptionalExtension as _;
+        let select = "SELECT header FROM chain WHERE segment IS NOT NULL AND gone_by IS NULL ORDER BY sequence LIMIT 1";
+        let header: Option<Vec<u8>> = self
+            .database
+            .connection
+            .query_row(select, [], |row| row.get(0))
+            .optional()
+            .map_err(|error| self.database.faulty(&error))?;
+        let event = header.and_then(|header| Event::from_header(&header).ok());
+        Ok(match event {
+            Some(Event::Record(skeleton)) => Some(skeleton.at),
+            _ => None,
+        })
+    }
+
     /// What heads are checked with, by those who have nothing else of the log.
     pub fn public_key(&self) -> [u8; 32] {
         self.keyring.public_key()

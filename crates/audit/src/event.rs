@@ -65,6 +65,8 @@ pub enum Read {
     Verify,
     /// Copies went to a sink.
     Forward,
+    /// Somebody asked for what their role does not allow, or proved nothing.
+    Refused,
 }
 
 /// Whose records an erasure destroys.
@@ -281,6 +283,7 @@ fn read_code(read: Read) -> u8 {
         Read::Export => 3,
         Read::Verify => 4,
         Read::Forward => 5,
+        Read::Refused => 6,
     }
 }
 
@@ -291,6 +294,7 @@ fn read(code: u8) -> Result<Read, Malformed> {
         Read::Export,
         Read::Verify,
         Read::Forward,
+        Read::Refused,
     ]
     .into_iter()
     .find(|read| read_code(*read) == code)

@@ -1,6 +1,6 @@
-//! Which words a record may hold: a Bloom filter for each, ten bits for each different word.
+//! Which words a record may hold: a Bloom filter for each, about ten bits for each different word.
 //!
-//! Pure. Two in a hundred records that lack a word look as if they had it: searches open those and look.
+//! Pure. Two to four in a hundred records that lack a word look as if they had it: searches open those and look.
 
 use crate::bytes::{self, Malformed, Reader};
 use crate::words::each_hash;
@@ -8,8 +8,8 @@ use crate::words::each_hash;
 const BITS_PER_WORD: u64 = 10;
 /// So that a probe's arithmetic stays within 64 bits. No content is long enough to reach it.
 const FILTER_WORDS_MAX: u64 = 1 << 25;
-/// Longer lists are counted by sorting.
-const COUNTED_WITH_BITS_MAX: usize = 4_096;
+/// Words of a text whose different ones are guessed.
+const GUESSED_MAX: usize = 512;
 
 /// Filters of records of one key, in the order of the chain.
 #[derive(Debug, Default)]
@@ -149,24 +149,15 @@ fn probes(hash: u64, len: u64) -> [(usize, u64); 3] {
     })
 }
 
-/// About how many different ones there are; more only if it is exact.
+/// About how many different ones there are. What people write repeats one word in four within some
+/// hundred; in longer texts, which repeat more, it is counted.
 fn different(hashes: &mut Vec<u64>) -> u64 {
-    if hashes.len() > COUNTED_WITH_BITS_MAX {
-        hashes.sort_unstable();
-        hashes.dedup();
-        return hashes.len() as u64;
+    if hashes.len() <= GUESSED_MAX {
+        return (hashes.len() * 3 / 4) as u64;
     }
-    // Two in a hundred are taken for one another: such a filter is that much shorter.
-    let mut seen = [0_u64; 1024];
-    let mut count = 0;
-    for hash in hashes.iter() {
-        let at = (*hash >> 48) as usize;
-        let bit = 1 << (at % 64);
-        let word = &mut seen[at / 64];
-        count += u64::from(*word & bit == 0);
-        *word |= bit;
-    }
-    count
+    hashes.sort_unstable();
+    hashes.dedup();
+    hashes.len() as u64
 }
 
 #[cfg(test)]
@@ -218,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn two_in_a_hundred_look_like_a_hit() {
+    fn few_in_a_hundred_look_like_a_hit_even_if_no_word_repeats() {
         let mut filters = Filters::default();
         let mut scratch = Scratch::default();
         for sequence in 0..2_000_u64 {
@@ -236,7 +227,7 @@ mod tests {
             .unwrap();
         }
         let share = f64::from(hits) / (50.0 * 2_000.0);
-        assert!(share < 0.022, "{share}");
+        assert!(share < 0.045, "{share}");
         assert!(plain.len() < 2_000 * 250, "{}", plain.len() / 2_000);
     }
 }

@@ -204,7 +204,7 @@ pub(crate) fn forget(
     loop {
         // One at a time: a filter may be megabytes.
         let next = connection
-            .prepare_cached("SELECT id, key, first, last, sealed FROM filters WHERE id > ?1 AND last >= ?2 AND first <= ?3 ORDER BY id LIMIT 1")?
+            .prepare_cached("SELECT id, key, first, last, sealed FROM filters WHERE id > ?1 AND +last >= ?2 AND first <= ?3 ORDER BY id LIMIT 1")?
             .query_map(params![after, range.start().cast_signed(), range.end().cast_signed()], |row| {
                 Ok((row.get::<_, i64>(0)?, KeyId(row.get::<_, i64>(1)?.cast_unsigned()), row.get::<_, i64>(2)?.cast_unsigned(), row.get::<_, i64>(3)?.cast_unsigned(), row.get::<_, Vec<u8>>(4)?))
             })?

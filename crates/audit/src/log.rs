@@ -71,6 +71,9 @@ impl Settings {
     }
 }
 
+/// Of a record beside its contents: ten texts of a kilobyte, numbers, and what seals them.
+const HEADER_BYTES_MAX: u64 = 16 * 1024;
+
 /// Dropping it stops at once and leaves the rest to the next start; `close` finishes.
 #[derive(Debug)]
 pub struct AuditLog {
@@ -193,6 +196,13 @@ impl AuditLog {
         shared.vault.append(&mut frame)?;
         shared.wake();
         Ok(())
+    }
+
+    /// Whether a record that is as large as one may be finds room now. For calls that must not be
+    /// answered without one: asked before, because afterwards is too late.
+    pub fn has_room(&self) -> bool {
+        let contents = 2 * self.settings.content_bytes_max as u64;
+        self.shared.vault.has_room(contents + HEADER_BYTES_MAX)
     }
 
     /// From time to time, say each ten seconds: signs what has waited long enough for a head.

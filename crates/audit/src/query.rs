@@ -6,7 +6,7 @@ use std::sync::Arc;
 use domain::record::Outcome;
 use domain::{CallId, SubscriptionId, Wall};
 
-use crate::record::{Content, Skeleton};
+use crate::record::{Content, Glance, Skeleton};
 
 /// Every condition that is given must hold. Newest first.
 #[derive(Clone, Debug, Default)]
@@ -105,30 +105,29 @@ impl Query {
         told.join(" ")
     }
 
-    pub(crate) fn fits(&self, record: &Skeleton) -> bool {
-        let is = |wanted: &Option<Arc<str>>, has: Option<&Arc<str>>| {
-            wanted.as_ref().is_none_or(|wanted| Some(wanted) == has)
+    pub(crate) fn fits(&self, record: &Glance<'_>) -> bool {
+        let numbers = &record.numbers;
+        let is = |wanted: &Option<Arc<str>>, has: Option<&str>| {
+            wanted.as_ref().is_none_or(|wanted| Some(&**wanted) == has)
         };
-        self.since.is_none_or(|since| since <= record.at)
-            && self.until.is_none_or(|until| record.at < until)
-            && self
-                .subscription
-                .as_ref()
-                .is_none_or(|id| *id == record.subscription)
-            && is(&self.product, Some(&record.product))
-            && is(&self.application, record.application.as_ref())
-            && is(&self.model, Some(&record.model))
+        let subscription = self.subscription.as_ref().map(|id| &id.0);
+        self.since.is_none_or(|since| since <= numbers.at)
+            && self.until.is_none_or(|until| numbers.at < until)
+            && self.call.is_none_or(|call| call == numbers.call)
             && self.outcome.is_none_or(|outcome| outcome == record.outcome)
+            && subscription.is_none_or(|id| **id == *record.subscription)
+            && is(&self.product, Some(record.product))
+            && is(&self.application, record.application)
+            && is(&self.model, Some(record.model))
             && self
                 .verdict
                 .as_ref()
                 .is_none_or(|part| record.verdicts.contains(part.as_str()))
-            && self.call.is_none_or(|call| call == record.call)
     }
 }
 
 impl Scope {
-    pub(crate) fn holds(&self, subscription: &SubscriptionId) -> bool {
+    pub(crate) fn holds(&self, subscription: &str) -> bool {
         match self {
             Self::All => true,
             Self::Subscriptions(ids) => ids.contains(subscription),

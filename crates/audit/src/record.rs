@@ -109,38 +109,77 @@ impl Skeleton {
     }
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let numbers = Numbers::read(reader)?;
-        let flag = |flag: u8| numbers.flags & flag != 0;
-        let outcome = outcome(reader.u8()?)?;
-        let status = reader.u16()?;
-        let prompt_tokens = reader.u64()?;
-        let completion_tokens = reader.u64()?;
-        let prompt_bytes = reader.u64()?;
-        let answer_bytes = reader.u64()?;
+        Ok(Glance::read(reader)?.to_skeleton())
+    }
+}
+
+/// A skeleton, borrowed from its header: searches look at a million and keep a hundred.
+pub(crate) struct Glance<'a> {
+    pub(crate) numbers: Numbers,
+    pub(crate) outcome: Outcome,
+    status: u16,
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    prompt_bytes: u64,
+    answer_bytes: u64,
+    pub(crate) subscription: &'a str,
+    pub(crate) product: &'a str,
+    pub(crate) application: Option<&'a str>,
+    pub(crate) model: &'a str,
+    backend: Option<&'a str>,
+    rule: Option<&'a str>,
+    cost: &'a str,
+    pub(crate) verdicts: &'a str,
+}
+
+impl<'a> Glance<'a> {
+    pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
         Ok(Self {
+            numbers: Numbers::read(reader)?,
+            outcome: outcome(reader.u8()?)?,
+            status: reader.u16()?,
+            prompt_tokens: reader.u64()?,
+            completion_tokens: reader.u64()?,
+            prompt_bytes: reader.u64()?,
+            answer_bytes: reader.u64()?,
+            subscription: reader.text()?,
+            product: reader.text()?,
+            application: reader.optional_text()?,
+            model: reader.text()?,
+            backend: reader.optional_text()?,
+            rule: reader.optional_text()?,
+            cost: reader.text()?,
+            verdicts: reader.text()?,
+        })
+    }
+
+    pub(crate) fn to_skeleton(&self) -> Skeleton {
+        let numbers = &self.numbers;
+        let flag = |flag: u8| numbers.flags & flag != 0;
+        Skeleton {
             call: numbers.call,
             at: numbers.at,
             recorded_at: numbers.recorded_at,
-            subscription: reader.text()?.into(),
-            product: reader.text()?.into(),
-            application: reader.optional_text()?.map(Into::into),
-            model: reader.text()?.into(),
-            backend: reader.optional_text()?.map(Into::into),
-            outcome,
-            status,
-            rule: reader.optional_text()?.map(Into::into),
-            prompt_tokens,
-            completion_tokens,
-            cost: reader.text()?.into(),
-            verdicts: reader.text()?.into(),
+            subscription: self.subscription.into(),
+            product: self.product.into(),
+            application: self.application.map(Into::into),
+            model: self.model.into(),
+            backend: self.backend.map(Into::into),
+            outcome: self.outcome,
+            status: self.status,
+            rule: self.rule.map(Into::into),
+            prompt_tokens: self.prompt_tokens,
+            completion_tokens: self.completion_tokens,
+            cost: self.cost.into(),
+            verdicts: self.verdicts.into(),
             retention_days: numbers.retention_days,
             required: flag(REQUIRED),
-            prompt_bytes: flag(PROMPT).then_some(prompt_bytes),
-            answer_bytes: flag(ANSWER).then_some(answer_bytes),
+            prompt_bytes: flag(PROMPT).then_some(self.prompt_bytes),
+            answer_bytes: flag(ANSWER).then_some(self.answer_bytes),
             prompt_cut: flag(PROMPT_CUT),
             answer_cut: flag(ANSWER_CUT),
             key: numbers.key,
-        })
+        }
     }
 }
 

@@ -109,7 +109,11 @@ impl Segment {
     }
 
     pub(crate) fn has_room_for(&self, frame: &Frame) -> bool {
-        self.bytes - self.end() >= frame.bytes.len() as u64
+        self.room() >= frame.bytes.len() as u64
+    }
+
+    pub(crate) fn room(&self) -> u64 {
+        self.bytes - self.end()
     }
 
     pub(crate) fn is_half_full(&self) -> bool {

@@ -11,7 +11,9 @@ use super::*;
 
 mod bounds;
 mod crashes;
+mod documented;
 mod erasure;
+mod formats;
 mod governance;
 mod reading;
 mod secrecy;

@@ -188,6 +188,16 @@ impl Vault {
         }
     }
 
+    /// Several calls may ask at once and then all write: so there must be room for many.
+    pub(crate) fn has_room(&self, record_bytes: u64) -> bool {
+        const CALLS_AT_ONCE: u64 = 4;
+        let state = self.state();
+        let wanted = (CALLS_AT_ONCE * record_bytes).min(self.segment_bytes / 4);
+        let has_segment =
+            state.spare.is_some() || !state.current_failed && state.current.room() >= wanted;
+        state.fault.is_none() && self.behind_bytes() <= self.behind_bytes_max && has_segment
+    }
+
     pub(crate) fn fault(&self) -> Option<String> {
         let state = self.state();
         if state.fault.is_none() && self.behind_bytes() > self.behind_bytes_max {
@@ -271,6 +281,8 @@ pub(crate) struct Contents {
 
 /// More are opened anew.
 const OPEN_MAX: usize = 64;
+/// Shorter contents are read without asking how long their file is.
+const UNCHECKED_BYTES_MAX: u64 = 1024 * 1024;
 
 impl Contents {
     pub(crate) fn new(dir: PathBuf) -> Self {
@@ -290,7 +302,9 @@ impl Contents {
     pub(crate) fn read_into(&mut self, place: &Place, bytes: &mut Vec<u8>) -> io::Result<()> {
         let file = self.file(place.segment)?;
         // A place that was tampered with must not make us take more memory than the file is long.
-        if place.offset.saturating_add(place.length) > file.metadata()?.len() {
+        if place.length > UNCHECKED_BYTES_MAX
+            && place.offset.saturating_add(place.length) > file.metadata()?.len()
+        {
             return Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
                 "the content reaches past its file",

@@ -4,6 +4,8 @@
 //! for two of them finds them as a phrase. In JSON, escapes are what they stand for. No stemming and no
 //! normalisation: "é" written as two characters is another word than "é" written as one.
 
+use wide::u8x16;
+
 /// A longer word is known by its beginning.
 const WORD_BYTES_MAX: usize = 64;
 
@@ -225,32 +227,81 @@ fn load(text: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(last)
 }
 
-/// Of each word. As `hash` of what `Words` gives; where a text is ASCII, without taking words apart.
+/// Of each word. As `hash` of what `Words` gives; where a text is ASCII, words are told 64 bytes at once
+/// and are not taken apart: this is most of what indexing costs.
 pub(crate) fn each_hash(text: &[u8], mut found: impl FnMut(u64)) {
-    let class = |at: usize| text.get(at).map(|byte| CLASS[usize::from(*byte)]);
     let mut words = Words::new(text);
-    loop {
-        let mut from = words.at;
-        while class(from) == Some(OTHER) {
-            from += 1;
-        }
-        let mut to = from;
-        while class(to).is_some_and(|class| class > ESCAPE) {
-            to += 1;
-        }
-        match class(to) {
-            // What begins or goes on here takes more than a table.
-            Some(WIDE | ESCAPE) => {
-                words.at = from;
+    let (mut at, mut start, mut is_in_word) = (0, 0, false);
+    while at < text.len() {
+        let block = Block::read(text, at);
+        if block.special != 0 {
+            // What is here takes more than a table. A word that goes on from before is read anew.
+            words.at = if is_in_word { start } else { at };
+            while words.at < at + Block::BYTES {
                 let Some(word) = words.next() else { return };
                 found(hash(word));
             }
-            None if from == to => return,
-            Some(_) | None => {
-                found(hash_ascii(text, from, to.min(from + WORD_BYTES_MAX)));
-                words.at = to;
-            }
+            (at, is_in_word) = (words.at, false);
+            continue;
         }
+        let mut edges = block.letters ^ (block.letters << 1 | u64::from(is_in_word));
+        while edges != 0 {
+            let edge = at + edges.trailing_zeros() as usize;
+            edges &= edges - 1;
+            if is_in_word {
+                found(hash_ascii(text, start, edge.min(start + WORD_BYTES_MAX)));
+            } else {
+                start = edge;
+            }
+            is_in_word = !is_in_word;
+        }
+        at += Block::BYTES;
+    }
+    if is_in_word {
+        found(hash_ascii(
+            text,
+            start,
+            text.len().min(start + WORD_BYTES_MAX),
+        ));
+    }
+}
+
+/// What 64 bytes are, a bit for each; past the text's end, nothing.
+struct Block {
+    /// ASCII letters and digits.
+    letters: u64,
+    /// Beyond ASCII, or a backslash.
+    special: u64,
+}
+
+impl Block {
+    const BYTES: usize = 64;
+
+    fn read(text: &[u8], at: usize) -> Self {
+        let mut last = [0; Self::BYTES];
+        let rest = &text[at..];
+        let bytes = rest.first_chunk::<{ Self::BYTES }>().unwrap_or_else(|| {
+            last[..rest.len()].copy_from_slice(rest);
+            &last
+        });
+        let mut block = Self {
+            letters: 0,
+            special: 0,
+        };
+        for (number, piece) in bytes.as_chunks::<16>().0.iter().enumerate() {
+            let piece = u8x16::new(*piece);
+            let small = piece | u8x16::splat(0x20);
+            // Below `first`, the difference wraps round and is large.
+            let within = |bytes: u8x16, first: u8, count: u8| {
+                let from = bytes - u8x16::splat(first);
+                from.min(u8x16::splat(count - 1)).simd_eq(from)
+            };
+            let letters = within(small, b'a', 26) | within(piece, b'0', 10);
+            let special = within(piece, 0x80, 0x80) | piece.simd_eq(u8x16::splat(b'\\'));
+            block.letters |= u64::from(letters.to_bitmask()) << (16 * number);
+            block.special |= u64::from(special.to_bitmask()) << (16 * number);
+        }
+        block
     }
 }
 
@@ -323,9 +374,10 @@ mod tests {
         }
 
         #[test]
-        fn words_are_hashed_as_they_are_read(text in "[a-cA-Zéß東 ._\"\\\\u0041n{]{0,80}", bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+        fn words_are_hashed_as_they_are_read(before in "[a-z ]{0,140}", text in "[a-cA-Zéß東 ._\"\\\\u0041n{]{0,80}", bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let long = "x".repeat(100) + &text;
-            for text in [text.as_bytes(), long.as_bytes(), &bytes] {
+            let far = format!("{before}{text}{before}{text}");
+            for text in [text.as_bytes(), long.as_bytes(), far.as_bytes(), &bytes] {
                 let mut read = Vec::new();
                 let mut words = Words::new(text);
                 while let Some(word) = words.next() {

@@ -2,7 +2,9 @@
 //!
 //! Whatever could not be read is reported already and left out here, so nothing is reported twice.
 
+mod access;
 mod alert;
+mod audit;
 mod backend;
 mod budget;
 mod guard;
@@ -26,7 +28,7 @@ use crate::file::subscription;
 use crate::file::{Admin, Counters, File, RequestBounds, Store};
 use crate::problem::Problems;
 use crate::read::Placed;
-use crate::snapshot::{Settings, Snapshot, Subscription, Telemetry};
+use crate::snapshot::{Auditing, Settings, Snapshot, Subscription, Telemetry};
 
 pub(crate) fn compile(
     file: File,
@@ -56,6 +58,9 @@ pub(crate) fn compile(
         products,
         subscriptions,
         applications,
+        audit,
+        audit_stores,
+        access,
         guards,
         budgets,
         sinks,
@@ -81,32 +86,40 @@ pub(crate) fn compile(
     };
     let budgets = budget::budgets(budgets.items, &common, problems);
 
+    let mut audits = audit::Audits::new(audit_stores, &settings.data_dir, problems);
+    let audit = audits.rule(&Scope::Global, audit, None, problems);
+
     let mut limits = LimitCompiler::new(&settings.time_zone, problems);
     let every_model: Vec<_> = models.values().map(|model| &**model).collect();
     let global = limits.compile(&Scope::Global, limit_lists, &every_model);
-    let application_limits: HashMap<ApplicationName, _> = applications
-        .items
-        .into_iter()
-        .map(|application| {
-            let name = application.name.id;
-            let scope = Scope::Application(name.clone());
-            (
-                name,
-                limits.compile(&scope, application.limit_lists, &every_model),
-            )
-        })
-        .collect();
+    let mut application_limits: HashMap<ApplicationName, _> = HashMap::new();
+    let mut application_audits = Vec::new();
+    for application in applications.items {
+        let name = application.name.id;
+        let scope = Scope::Application(name.clone());
+        let compiled = limits.compile(&scope, application.limit_lists, &every_model);
+        application_limits.insert(name, compiled);
+        application_audits.push((scope, application.audit));
+    }
     let guards = guard::guards(&Scope::Global, guards, None, &backends, limits.problems);
     let issuers_are_declared = !identity.jwt.items.is_empty() || !identity.jwt.is_whole;
     let products = product::products(
         products.items,
         &models,
         issuers_are_declared,
-        dimensions.as_ref(),
-        guards.as_ref(),
+        &product::Defaults {
+            dimensions: dimensions.as_ref(),
+            guards: guards.as_ref(),
+            audit: audit.as_ref(),
+        },
+        &mut audits,
         &backends,
         &mut limits,
     );
+    let application_audits = application_audits
+        .into_iter()
+        .filter_map(|(scope, audit)| audits.of_application(&scope, audit?, limits.problems))
+        .collect();
 
     let mut written = Vec::new();
     let mut compiled: HashMap<SubscriptionId, Arc<Subscription>> = HashMap::new();
@@ -118,6 +131,7 @@ pub(crate) fn compile(
             owner,
             state,
             keys,
+            audit,
             // `price::written` has read these.
             prices: _,
             guards: own_guards,
@@ -137,6 +151,14 @@ pub(crate) fn compile(
                     &granted.unbounded,
                 ),
                 budgets: budget::of_tenant(&budgets, &id.id, &product.id),
+                audit: audits
+                    .rule(
+                        &Scope::Subscription(id.id.clone()),
+                        audit,
+                        granted.audit.as_ref(),
+                        limits.problems,
+                    )
+                    .and_then(audit::Ruled::recording),
                 guards: guard::guards(
                     &Scope::Subscription(id.id.clone()),
                     own_guards,
@@ -151,7 +173,11 @@ pub(crate) fn compile(
     }
     budget::check_downgrades(&budgets, &models, &compiled, problems);
     let keys = key::keys(&written, registry, &compiled, problems);
-    let sinks = sink::sinks(sinks.items, problems);
+    let auditing = Auditing {
+        stores: audits.into_stores(),
+        access: access::access(access.items, problems),
+    };
+    let sinks = sink::sinks(sinks.items, &auditing.stores, problems);
     let issuers = identity::issuers(identity.jwt.items, problems);
     let products: HashMap<_, _> = products
         .into_iter()
@@ -176,6 +202,8 @@ pub(crate) fn compile(
         limits: global,
         budgets: budgets.into_iter().map(|budget| budget.keyed).collect(),
         application_limits,
+        application_audits,
+        auditing,
         alerting,
         prices,
         sinks,

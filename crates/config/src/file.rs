@@ -1,6 +1,8 @@
 //! What an operator writes, section by section. Doc comments here are the schema and the reference.
 
+pub(crate) mod access;
 pub(crate) mod alert;
+pub(crate) mod audit;
 pub(crate) mod auth;
 pub(crate) mod backend;
 pub(crate) mod budget;
@@ -21,7 +23,9 @@ pub(crate) mod telemetry;
 use domain::Currency;
 use jiff::tz::TimeZone;
 
+use self::access::Access;
 use self::alert::Alert;
+use self::audit::{Audit, AuditStore};
 use self::backend::Backend;
 use self::budget::Budget;
 use self::guard::GuardOfOneKind;
@@ -84,6 +88,12 @@ section! {
         pub subscriptions: List<Subscription> = "[]",
         /// Limits of single applications, whichever subscription calls for them.
         pub applications: List<Application> = "[]",
+        /// What is kept of calls whose application, subscription and product say nothing of it.
+        pub audit: Option<Placed<Audit>>,
+        /// Where audit records live.
+        pub audit_stores: List<AuditStore> = "[]",
+        /// Who may read and govern audit records.
+        pub access: List<Access> = "[]",
         /// Who looks at prompts and answers, in this order, where neither the subscription nor its
         /// product says otherwise.
         pub guards: Option<List<GuardOfOneKind>>,

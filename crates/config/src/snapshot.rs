@@ -1,6 +1,7 @@
 //! The whole compiled configuration at one revision. A call sees one from start to end.
 
 mod alerting;
+mod audit;
 mod guard;
 pub(crate) mod prices;
 mod service;
@@ -28,12 +29,13 @@ pub use alerting::{
     AlertCondition, AlertRule, Alerting, Channel, ChannelTarget, Direction, MailTls, PaceMeasure,
     PaceSubject, PrivateUrl, SigningKey, Smtp,
 };
+pub use audit::{Access, Audit, AuditStore, Auditing, AzureKey, Kek, VaultKey};
 pub use guard::{Guard, GuardKind, Guarded, Guards, OnError, Pii};
 pub use prices::{Prices, Provisioned};
-pub use service::{ContentSafety, GuardWebhook, KeyHeader, Moderation, Service, Windows};
+pub use service::{ContentSafety, GuardWebhook, KeyHeader, Moderation, Presidio, Service, Windows};
 pub use sink::{
-    Envelope, FileCompression, FileSink, KafkaCompression, KafkaLogin, KafkaSasl, KafkaSink,
-    KafkaTls, OtlpSink, RecordKind, Sink, SinkBatch, SinkKind, SinkStart, WebhookSink,
+    AuditRecords, Envelope, FileCompression, FileSink, KafkaCompression, KafkaLogin, KafkaSasl,
+    KafkaSink, KafkaTls, OtlpSink, RecordKind, Sink, SinkBatch, SinkKind, SinkStart, WebhookSink,
 };
 pub use token_source::{
     Assigned, ClientCredentials, IdentityService, ManagedIdentity, SecretMethod, TokenSource,
@@ -57,6 +59,9 @@ pub struct Snapshot {
     pub budgets: Vec<KeyedBudget>,
     /// Limits of scope application, by name.
     pub application_limits: HashMap<ApplicationName, Vec<KeyedLimit>>,
+    /// Of applications that have a rule of their own, which may be not to record.
+    pub application_audits: HashMap<ApplicationName, Arc<Audit>>,
+    pub auditing: Auditing,
     pub alerting: Alerting,
     pub prices: Prices,
     pub sinks: Vec<Arc<Sink>>,
@@ -183,6 +188,8 @@ pub struct Subscription {
     pub limits: Vec<KeyedLimit>,
     /// Those of the snapshot's budgets that may count its calls, by index: which do is each call's.
     pub budgets: Vec<usize>,
+    /// Its own, else its product's, else the configuration's; absent where nothing is recorded.
+    pub audit: Option<Arc<Audit>>,
     /// Its own, else its product's, else the configuration's.
     pub guards: Option<Arc<Guards>>,
 }

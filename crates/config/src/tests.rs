@@ -1,6 +1,7 @@
 //! Loading as its callers see it: text in, snapshot or problems out.
 
 mod alerts;
+mod audit;
 mod auth;
 mod budgets;
 mod guards;
@@ -18,6 +19,7 @@ use super::*;
 const EXAMPLE: &str = include_str!("../../../examples/tollgate.yaml");
 const SELF_HOSTED: &str = include_str!("../../../examples/self-hosted.yaml");
 const AZURE_IDENTITIES: &str = include_str!("../../../examples/azure-identities.yaml");
+const AUDIT: &str = include_str!("../../../examples/audit.yaml");
 const GUARDS: &str = include_str!("../../../examples/guards.yaml");
 const SINKS: &str = include_str!("../../../examples/sinks.yaml");
 

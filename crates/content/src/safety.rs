@@ -47,6 +47,13 @@ impl Judgement {
         }
     }
 
+    /// Counts one more of a category.
+    pub fn count(&mut self, category: &str) {
+        let known = self.findings.iter().find(|(name, _)| name == category);
+        let before = known.map_or(0, |(_, count)| *count);
+        self.note(category, before.saturating_add(1));
+    }
+
     pub fn add(&mut self, other: &Self) {
         for (category, figure) in &other.findings {
             self.note(category, *figure);

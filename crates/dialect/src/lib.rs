@@ -9,6 +9,7 @@ pub mod route;
 pub mod stream;
 pub mod texts;
 pub mod tokens;
+pub mod transcript;
 
 mod choice;
 mod json;

@@ -61,6 +61,10 @@ id! {
     LimitId
     /// A place that copies of records are sent to.
     SinkId
+    /// A place where audit records live.
+    AuditStoreId
+    /// Somebody who may read or govern audit records.
+    AccessId
 }
 
 /// One call's id: sorts by time, unique across restarts. Shown as 32 hex digits.

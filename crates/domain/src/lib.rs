@@ -45,6 +45,11 @@ pub mod estimate;
 
 pub mod record;
 
+// Audit records: who may do what with them.
+pub mod access;
+
+pub mod audit;
+
 // Alerts: what is worth telling, and when.
 pub mod alert;
 
@@ -59,8 +64,8 @@ pub use budget::Budget;
 pub use counter::{Counter, Figures, Held, Place, Spent, Verdict};
 pub use demand::Amount;
 pub use ids::{
-    ApplicationName, BackendId, CallId, ChannelId, LimitId, ModelName, PoolId, ProductId, SinkId,
-    SubscriptionId,
+    AccessId, ApplicationName, AuditStoreId, BackendId, CallId, ChannelId, LimitId, ModelName,
+    PoolId, ProductId, SinkId, SubscriptionId,
 };
 pub use limit::{Demand, Limit, LimitRefusal, Reserve, Rule, Scope};
 pub use money::{Currency, Nanos};

@@ -44,6 +44,16 @@ fn readiness(gateway: &Gateway) -> Response<Body> {
             lines.push_str(&format!("warning: {part}: {fault}\n"));
         }
     }
+    for store in gateway.audit.health() {
+        for (part, fault) in store.faults() {
+            if let Some(fault) = fault {
+                lines.push_str(&format!(
+                    "warning: audit store {} ({part}): {fault}\n",
+                    store.id
+                ));
+            }
+        }
+    }
     for sink in gateway.sinks.health() {
         if let Some(failing) = sink.failing {
             let (id, records) = (sink.id, sink.lag.records);

@@ -14,6 +14,7 @@ use domain::record::{CallRecord, Outcome};
 use domain::{ApplicationName, Demand, Metered, ModelName};
 use foldhash::fast::RandomState;
 use papaya::Equivalent;
+use store::shared_map;
 
 /// Bound of an answer when neither the request nor the model's configuration names one.
 const ANSWER_TOKENS_MAX: u64 = 128 * 1024;
@@ -22,10 +23,18 @@ const PAIRS_MAX: usize = 10_000;
 /// Models likewise: their names come from the configuration.
 const MODELS_MAX: usize = 10_000;
 
-#[derive(Default)]
 pub struct Estimates {
     models: papaya::HashMap<ModelName, Shared<ModelHistory>, RandomState>,
     pairs: papaya::HashMap<Pair, Shared<AnswerLengths>, RandomState>,
+}
+
+impl Default for Estimates {
+    fn default() -> Self {
+        Self {
+            models: shared_map(),
+            pairs: shared_map(),
+        }
+    }
 }
 
 type Shared<T> = Arc<Mutex<T>>;

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::alerts::Alerts;
+use crate::audit::{self, stores::Stores};
 use crate::backfill::Candidates;
 use crate::clock::{Chance, Clock};
 use crate::credentials::Credentials;
@@ -39,6 +40,8 @@ pub struct Gateway {
     pub alerts: Alerts,
     /// For alerts: they go to hosts that calls do not.
     pub(crate) fetch: Fetch,
+    /// Where calls that go on record leave what was said.
+    pub audit: Stores,
     /// Copies of records for other systems.
     pub sinks: Sinks,
     pub telemetry: Telemetry,
@@ -68,6 +71,8 @@ pub enum StartError {
     Address(#[from] http::Error),
     #[error(transparent)]
     HashKey(#[from] HashKeyError),
+    #[error(transparent)]
+    AuditStores(#[from] audit::stores::Moved),
 }
 
 impl Gateway {
@@ -101,6 +106,7 @@ impl Gateway {
             router: Router::new(clock.clone(), chance.clone()),
             services: Arc::default(),
             ledger,
+            audit: Stores::default(),
             sinks: Sinks::new(snapshot.settings.data_dir.clone()),
             telemetry: Telemetry::new(clock.now()),
             hash_key: KeptHashKey::default(),
@@ -116,7 +122,12 @@ impl Gateway {
         gateway.sweep_now_and_then();
         Telemetry::start(&gateway, gateway.stop.clone());
         gateway.watch_for_overload();
+        audit::start(&gateway, &gateway.stop);
         Ok(gateway)
+    }
+
+    pub(crate) fn credentials(&self) -> &Credentials {
+        &self.credentials
     }
 
     /// Looks for what is worth telling and tells it, from now on. `dir` is where the ledger is.
@@ -168,6 +179,11 @@ impl Gateway {
         if !problems.is_empty() {
             return Err(StartError::Certificates(problems));
         }
+        let problems = audit::stores::check(snapshot);
+        if !problems.is_empty() {
+            return Err(StartError::Certificates(problems));
+        }
+        self.audit.check(snapshot)?;
         if snapshot.need_hash_key() {
             self.hash_key.prepare(&snapshot.settings.data_dir)?;
         }
@@ -179,7 +195,8 @@ impl Gateway {
         self.authenticator
             .sync(snapshot, &self.tasks, &self.stop, spread);
         self.telemetry.sync(snapshot);
-        self.sinks.sync(snapshot, &self.credentials);
+        self.audit.sync(snapshot, &self.credentials);
+        self.sinks.sync(snapshot, &self.audit, &self.credentials);
         Ok(())
     }
 
@@ -227,8 +244,18 @@ impl Gateway {
             tracing::warn!("something still uses the gateway: the next start completes its ledger");
             return;
         };
-        let Self { ledger, sinks, .. } = gateway;
-        let closed = tokio::task::spawn_blocking(move || ledger.close()).await;
+        let now = gateway.clock.now().wall;
+        let Self {
+            ledger,
+            sinks,
+            audit,
+            ..
+        } = gateway;
+        let closed = tokio::task::spawn_blocking(move || {
+            audit.close(now);
+            ledger.close();
+        });
+        let closed = closed.await;
         if closed.is_err() {
             tracing::error!("closing the ledger failed: the next start completes it");
         }

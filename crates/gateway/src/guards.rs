@@ -13,7 +13,7 @@
 //! order, refusal or record is its business.
 
 mod asking;
-mod document;
+pub(crate) mod document;
 pub mod hash_key;
 mod judges;
 pub mod service;
@@ -224,8 +224,11 @@ impl Guarded {
         };
         // What a record keeps of the answer is what is here: masks are put back for the client alone.
         let masks = looking.masks;
-        let told = edited.clone().unwrap_or(bytes);
-        let restored = document::restore(&told, &masks).map(Bytes::from);
+        let kept = edited.clone().unwrap_or(bytes);
+        let restored = document::restore(&kept, &masks).map(Bytes::from);
+        if let router::Content::Whole { bytes, .. } = &mut answered.content {
+            *bytes = kept;
+        }
         Ok(restored.or(edited).map_or(Told::AsItCame, Told::Edited))
     }
 }
@@ -249,7 +252,8 @@ fn lists_of(guards: &Guards, index: usize) -> Option<&Lists> {
         GuardKind::Pii(_)
         | GuardKind::ContentSafety(_)
         | GuardKind::Moderation(_)
-        | GuardKind::Webhook(_) => None,
+        | GuardKind::Webhook(_)
+        | GuardKind::Presidio(_) => None,
     }
 }
 

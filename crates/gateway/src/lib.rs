@@ -6,6 +6,7 @@
 pub mod admin;
 pub mod admission;
 pub mod alerts;
+pub mod audit;
 pub mod backfill;
 pub mod body;
 pub mod clock;

@@ -97,6 +97,9 @@ impl MeteredBody {
     /// Lets `guard` look at what the client gets. It is metered before.
     pub fn guarded(mut self, guard: Option<Box<StreamGuard>>) -> Self {
         self.guard = guard;
+        if let (Some(guard), true) = (&mut self.guard, self.trail.facts().recording.is_some()) {
+            guard.keep();
+        }
         self
     }
 
@@ -145,6 +148,7 @@ impl MeteredBody {
 
     /// `failure`: why the answer ended before its end. `refused`: the guard that ended it.
     fn settle(&mut self, failure: Option<AttemptFailure>, refused: Option<Arc<str>>) {
+        self.keep_for_record(&[]);
         let now = self.trail.gateway().clock.mono();
         let status = self.serving.status;
         let facts = self.trail.facts();
@@ -225,6 +229,9 @@ impl MeteredBody {
     fn ended(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let rest = self.tally.finish();
         let was_settled = self.trail.is_settled();
+        if self.guard.is_none() && self.tally.may_end_here() {
+            self.keep_for_record(&rest);
+        }
         if !was_settled && !self.tally.may_end_here() {
             return self.broke(AttemptFailure::Cut);
         }
@@ -294,6 +301,7 @@ impl Body for MeteredBody {
 
 impl MeteredBody {
     fn leave(&mut self, piece: Bytes) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        self.keep_for_record(&piece);
         self.settle_if_whole();
         self.progress();
         Poll::Ready(Some(Ok(Frame::data(piece))))
@@ -316,6 +324,27 @@ impl MeteredBody {
             return Poll::Ready(None);
         }
         Poll::Ready(Some(Ok(Frame::data(judged))))
+    }
+
+    /// `piece` leaves for the client. Where guards look, a record keeps what they let through instead,
+    /// before masked values are put back.
+    fn keep_for_record(&mut self, piece: &[u8]) {
+        let facts = self.trail.facts();
+        let (Some(recording), Some(call)) = (&mut facts.recording, &facts.call) else {
+            return;
+        };
+        let let_through;
+        let piece = match &mut self.guard {
+            None => piece,
+            Some(guard) => {
+                let_through = guard.take_kept();
+                &let_through
+            }
+        };
+        match &self.tally {
+            Tally::Stream(_) => recording.keep_events(piece),
+            Tally::Large(_) => recording.keep_piece(call.operation, piece),
+        }
     }
 
     /// The journal knows what passed before the client does.
@@ -450,16 +479,18 @@ pub struct LargeAnswer {
 impl LargeAnswer {
     /// A usage object with its details takes a few hundred bytes.
     const TAIL_BYTES: usize = 8 * 1024;
+    /// Of this much of the text the tokens are counted: the rest goes by its density.
+    const HEAD_BYTES: usize = 1024 * 1024;
 
     pub fn new(head: &[u8]) -> Self {
         Self {
-            head: head.into(),
+            head: head[..head.len().min(Self::HEAD_BYTES)].into(),
             tail: Vec::new(),
             passed: 0,
         }
     }
 
-    fn see(&mut self, data: &[u8]) {
+    pub fn see(&mut self, data: &[u8]) {
         self.passed += data.len() as u64;
         self.tail.extend_from_slice(data);
         if self.tail.len() > 2 * Self::TAIL_BYTES {

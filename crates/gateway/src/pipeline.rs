@@ -16,6 +16,7 @@ use http::{Request, Response};
 use smallvec::SmallVec;
 
 use crate::admission::{self, Applicant};
+use crate::audit;
 use crate::body::{self, Body};
 use crate::gateway::Gateway;
 use crate::guards::{self, Told as Judged};
@@ -102,8 +103,9 @@ impl Gateway {
             bytes,
             deployment.as_deref(),
         )?);
-        let plan = admission::plan(&snapshot, caller, call)?;
         let context = admission::context(caller, call, &head.headers, ip);
+        facts.recording = audit::begin(self, &snapshot, caller, facts.origin.id, &context)?;
+        let plan = admission::plan(&snapshot, caller, call)?;
         facts.series = self.telemetry.usage_series(&context);
 
         // Limit: reserve in every counter or in none. `settle` trues it up. A budget that is used up
@@ -144,7 +146,11 @@ impl Gateway {
                     held,
                     verdicts,
                 );
-                Some(Box::pin(judged).await?)
+                let guarded = Box::pin(judged).await?;
+                if let Some(recording) = &mut facts.recording {
+                    recording.prompt_was_judged();
+                }
+                Some(guarded)
             }
         };
 
@@ -177,6 +183,7 @@ impl Gateway {
             record,
             call,
             kept,
+            recording,
             series,
         } = facts.into_settlement(metered, now);
         let Some(record) = record else { return };
@@ -206,6 +213,9 @@ impl Gateway {
             series: series.as_deref(),
             sent_at: &sent_at,
         };
+        if let Some(recording) = recording {
+            recording.write(self, &record, call.as_ref(), now);
+        }
         self.telemetry.tell(&told, self.router.backends());
         self.ledger.append(entry, record);
     }

@@ -53,6 +53,8 @@ pub enum Refusal {
     },
     #[error("{}", blocked_message(.0))]
     Blocked(Blocked),
+    #[error("the call could not be recorded, which `{rule}` requires: try again in a minute")]
+    AuditUnavailable { rule: Arc<str> },
     #[error("the gateway is at its capacity: try again in a second")]
     Overloaded(Shed),
     #[error("the gateway counts too many distinct keys at the moment")]
@@ -165,6 +167,12 @@ impl Refusal {
                 Refused,
             ),
             Self::Blocked(_) => row(StatusCode::BAD_REQUEST, "content_filter", INVALID, Refused),
+            Self::AuditUnavailable { .. } => row(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "audit_unavailable",
+                SERVER,
+                GatewayError,
+            ),
             Self::Overloaded(_) => row(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "overloaded",
@@ -215,7 +223,7 @@ impl Refusal {
         match self {
             Self::Limit(refusal) => Some(refusal.limit.id.0.clone()),
             Self::Unpriced { budget, .. } => Some(budget.id.0.clone()),
-            Self::PolicyFault { rule, .. } => Some(rule.clone()),
+            Self::PolicyFault { rule, .. } | Self::AuditUnavailable { rule } => Some(rule.clone()),
             Self::Blocked(blocked) => Some(blocked.rule.clone()),
             other => Some(other.row().code.into()),
         }
@@ -228,6 +236,7 @@ impl Refusal {
                 *retry_after
             }
             Self::CountersFull | Self::Overloaded(_) => Some(Duration::from_secs(1)),
+            Self::AuditUnavailable { .. } => Some(Duration::from_secs(60)),
             Self::Blocked(blocked) => blocked.wait,
             Self::Auth(error) => error.retry_after(),
             Self::Route(_)
@@ -263,6 +272,7 @@ impl Refusal {
             | Self::PolicyFault { .. }
             | Self::Limit(_)
             | Self::Blocked(_)
+            | Self::AuditUnavailable { .. }
             | Self::Overloaded(_)
             | Self::CountersFull
             | Self::NoHealthyBackend { .. }
@@ -324,7 +334,7 @@ impl Refusal {
                     ..Why::default()
                 })
             }
-            Self::PolicyFault { rule, .. } => Some(Why {
+            Self::PolicyFault { rule, .. } | Self::AuditUnavailable { rule } => Some(Why {
                 rule,
                 ..Why::default()
             }),

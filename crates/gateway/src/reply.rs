@@ -129,6 +129,11 @@ fn settled(
                 Outcome::ClientError
             };
             facts.end(serving.status, outcome);
+            if let (Some(recording), Some(call)) = (&mut facts.recording, &facts.call)
+                && let Content::Whole { bytes, .. } = &content
+            {
+                recording.keep_whole(call.operation, bytes);
+            }
             let body = match (told, content) {
                 (Told::Edited(bytes), _) | (_, Content::Whole { bytes, .. }) => bytes,
                 (_, Content::Stream { .. } | Content::Large { .. }) => Bytes::new(),
@@ -162,7 +167,9 @@ pub fn meter(call: &Request, held: &mut Held, answered: &Answered, origin: &Orig
             }),
         },
         Content::Large { head, .. } | Content::Stream { first: head, .. } => {
-            let mut tally = Tally::Large(LargeAnswer::new(head));
+            let mut answer = LargeAnswer::new(head);
+            answer.see(head);
+            let mut tally = Tally::Large(answer);
             tally.metered(call.operation, encoding, || held.count_prompt(call))
         }
     };

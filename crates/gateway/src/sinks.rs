@@ -15,6 +15,7 @@ mod otlp;
 mod post;
 mod refused;
 mod run;
+mod source;
 mod trial;
 mod webhook;
 
@@ -23,17 +24,19 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use config::snapshot::{Sink, SinkKind, Telemetry};
+use config::snapshot::{RecordKind, Sink, SinkKind, Telemetry};
 use config::{Problem, Snapshot};
 use domain::SinkId;
 use tokio::task::JoinHandle;
 use tokio_util::sync::DropGuard;
 
+use crate::audit::stores::Stores;
 use crate::credentials::Credentials;
 use crate::tls::ClientTlsError;
 use destination::Destination;
 use health::Health;
 use run::Work;
+use source::Origin;
 
 pub use health::{Failing, SinkHealth};
 pub use trial::try_out;
@@ -79,7 +82,7 @@ impl Sinks {
     }
 
     /// Has the snapshot's sinks run, and no other. One that did not change goes on as it is.
-    pub fn sync(&self, snapshot: &Snapshot, credentials: &Credentials) {
+    pub fn sync(&self, snapshot: &Snapshot, stores: &Stores, credentials: &Credentials) {
         let mut running = self.running();
         let mut before = std::mem::take(&mut *running);
         // Who sends, as collectors are told.
@@ -97,16 +100,32 @@ impl Sinks {
                 {
                     known
                 }
-                known => self.start(sink, &telemetry, known, credentials),
+                known => {
+                    let Some(origin) = self.origin(sink, stores) else {
+                        continue;
+                    };
+                    self.start((sink, origin), &telemetry, known, credentials)
+                }
             };
             running.insert(sink.id.clone(), next);
+        }
+    }
+
+    fn origin(&self, sink: &Sink, stores: &Stores) -> Option<Origin> {
+        match &sink.records {
+            RecordKind::Usage => Some(Origin::Ledger(self.data_dir.as_path().into())),
+            RecordKind::Audit(records) => {
+                // Every store that a sink names is one of the snapshot's, which are there before it.
+                let store = stores.get(&records.store)?;
+                Some(Origin::Audit(Arc::downgrade(&store), records.clone()))
+            }
         }
     }
 
     /// After the one before it has ended: they share a cursor, and perhaps a file.
     fn start(
         &self,
-        sink: &Arc<Sink>,
+        (sink, origin): (&Arc<Sink>, Origin),
         telemetry: &Telemetry,
         before: Option<Running>,
         credentials: &Credentials,
@@ -117,7 +136,7 @@ impl Sinks {
         let mut work = Work::new(
             sink.clone(),
             destination,
-            self.data_dir.clone(),
+            (self.data_dir.clone(), origin),
             health.clone(),
             credentials,
         );

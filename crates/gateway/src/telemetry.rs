@@ -235,6 +235,7 @@ impl Telemetry {
         ledger_families(gateway, &mut families);
         alert_families(gateway, &mut families);
         sink_families(gateway, now, &mut families);
+        audit_families(gateway, &mut families);
         self.configuration_families(gateway, &mut families);
         self.exporter.families(&mut families);
         families.push(
@@ -325,6 +326,37 @@ fn sink_families(gateway: &Gateway, now: Now, into: &mut Vec<Family>) {
         failing.add(&[id, health.kind], Value::Whole(is_failing));
     }
     into.extend([lag, lag_time, events, failures, success, failing]);
+}
+
+fn audit_families(gateway: &Gateway, into: &mut Vec<Family>) {
+    let mut records = Family::new(&catalogue::AUDIT_RECORDS);
+    let mut refused = Family::new(&catalogue::AUDIT_REFUSED);
+    let mut purged = Family::new(&catalogue::AUDIT_PURGED);
+    let mut entries = Family::new(&catalogue::AUDIT_ENTRIES);
+    let mut unsigned = Family::new(&catalogue::AUDIT_UNSIGNED);
+    let mut bytes = Family::new(&catalogue::AUDIT_BYTES);
+    let mut behind = Family::new(&catalogue::AUDIT_BEHIND);
+    let mut oldest = Family::new(&catalogue::AUDIT_OLDEST);
+    let mut fault = Family::new(&catalogue::AUDIT_FAULT);
+    for health in gateway.audit.health() {
+        let id = health.id.as_str();
+        records.add(&[id, "written"], Value::Whole(health.written));
+        records.add(&[id, "failed"], Value::Whole(health.failed));
+        refused.add(&[id], Value::Whole(health.refused_calls));
+        purged.add(&[id], Value::Whole(health.purged));
+        entries.add(&[id], Value::Whole(health.entries));
+        unsigned.add(&[id], Value::Whole(health.unsigned));
+        bytes.add(&[id], Value::Whole(health.bytes));
+        behind.add(&[id], Value::Whole(health.behind_bytes));
+        let oldest_s = health.oldest.map_or(0.0, |at| at.0 as f64 / 1e3);
+        oldest.add(&[id], Value::Real(oldest_s));
+        for (part, found) in health.faults() {
+            fault.add(&[id, part], Value::Whole(u64::from(found.is_some())));
+        }
+    }
+    into.extend([
+        records, refused, purged, entries, unsigned, bytes, behind, oldest, fault,
+    ]);
 }
 
 fn ledger_families(gateway: &Gateway, into: &mut Vec<Family>) {

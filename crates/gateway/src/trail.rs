@@ -16,6 +16,7 @@ use store::counters::Reservation;
 use store::ledger::Entry;
 
 use crate::admission::{self, Admitted, BudgetLevels, Downgraded, RateLevels};
+use crate::audit::Recording;
 use crate::estimates::Precedent;
 use crate::gateway::Gateway;
 use crate::identity::Caller;
@@ -33,6 +34,8 @@ pub struct Facts {
     pub held: Option<Held>,
     /// Of guards that found something, or could not look.
     pub verdicts: Vec<Verdict>,
+    /// Of a call that goes on the audit record.
+    pub recording: Option<Box<Recording>>,
     /// Where the product's dimensions count it.
     pub series: Option<Arc<UsageSeries>>,
     pub ending: Option<Ending>,
@@ -190,6 +193,7 @@ impl Facts {
             call: None,
             held: None,
             verdicts: Vec::new(),
+            recording: None,
             series: None,
             ending: None,
         }
@@ -213,6 +217,7 @@ impl Facts {
             call,
             held,
             verdicts,
+            recording,
             series,
             ending,
         } = self;
@@ -244,6 +249,7 @@ impl Facts {
                 record: None,
                 call: None,
                 kept: None,
+                recording: None,
                 series: None,
             };
         };
@@ -311,6 +317,7 @@ impl Facts {
             record: Some(record),
             call,
             kept,
+            recording,
             series,
         }
     }
@@ -322,6 +329,7 @@ pub struct Settlement {
     pub record: Option<CallRecord>,
     pub call: Option<Request>,
     pub kept: Option<Kept>,
+    pub recording: Option<Box<Recording>>,
     pub series: Option<Arc<UsageSeries>>,
 }
 

@@ -27,6 +27,7 @@ mod database;
 pub mod follow;
 mod journal;
 mod keeper;
+mod kept;
 mod levels;
 mod migrations;
 mod overflow;
@@ -44,6 +45,7 @@ mod tail;
 #[cfg(test)]
 mod tests;
 mod totals;
+mod unsummed;
 mod usage;
 mod verdicts;
 mod writer;

@@ -8,8 +8,10 @@ pub mod counters;
 mod directory;
 pub mod ledger;
 pub mod registry;
+mod shared_map;
 
 pub use alerts::Alerts;
 pub use counters::Counters;
 pub use ledger::Ledger;
 pub use registry::Registry;
+pub use shared_map::shared_map;

@@ -1,6 +1,7 @@
 //! What `tollgate` can be told to do.
 
 mod alerts;
+mod audit;
 mod budgets;
 mod check;
 mod demo;
@@ -41,6 +42,7 @@ pub enum Command {
     Budgets(budgets::Budgets),
     Usage(usage::Usage),
     Alerts(alerts::Alerts),
+    Audit(audit::Audit),
     Sinks(sinks::Sinks),
     Simulate(simulate::Simulate),
 }
@@ -57,6 +59,7 @@ impl Command {
             Self::Budgets(budgets) => budgets.run(),
             Self::Usage(usage) => usage.run(),
             Self::Alerts(alerts) => block_on(alerts.run()),
+            Self::Audit(audit) => audit.run(),
             Self::Sinks(sinks) => sinks.run(),
             Self::Simulate(simulate) => block_on(simulate.run()),
         }

@@ -141,7 +141,7 @@ pub fn load_without_secrets(path: &Path) -> anyhow::Result<Snapshot> {
 }
 
 /// Stands in what a secret would be: long enough for a key, and well-formed as a URL.
-const MISSING: &str = "missing.invalid";
+pub const MISSING: &str = "missing.invalid";
 
 fn is_missing(path: &Path) -> bool {
     path.to_string_lossy().contains(MISSING)
@@ -170,6 +170,7 @@ fn compile(
     // What only a look into the certificates shows.
     let mut problems = gateway::tls::check(&snapshot.settings);
     problems.extend(gateway::sinks::check(&snapshot));
+    problems.extend(gateway::audit::stores::check(&snapshot));
     if problems.is_empty() {
         return Ok(Loaded { snapshot, warnings });
     }

@@ -6,6 +6,7 @@ mod commands;
 
 mod change;
 mod configuration;
+mod core_dump;
 mod log;
 mod moment;
 mod print;

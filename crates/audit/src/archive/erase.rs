@@ -11,7 +11,7 @@ use super::search::{ROW, Row};
 use crate::database::{Database, Failed};
 use crate::event::{Actor, Event, Subject};
 use crate::head::hex;
-use crate::keys::{Exclusive, KeyId, Keyring};
+use crate::keys::{KeyId, Keyring};
 use crate::seal::random;
 use crate::segment::Place;
 use crate::vault::Contents;
@@ -109,17 +109,11 @@ impl Archive {
             mark(transaction, sequence, &gone)
         });
         let sequence = committed?;
-        complete(
-            &mut self.database,
-            &self.keyring,
-            &exclusive,
-            &mut self.contents,
-            sequence,
-            &ids,
-            &gone,
-        )
-        .map_err(|failed| failed.in_dir(&self.settings.dir))?;
+        self.keyring.destroy(&exclusive, &ids, sequence)?;
+        // From here on calls can make keys again; overwriting contents may take seconds.
         drop(exclusive);
+        complete(&mut self.database, &mut self.contents, sequence, &gone)
+            .map_err(|failed| failed.in_dir(&self.settings.dir))?;
         tell(&self.database, &self.keyring)?;
         Ok(Erased {
             sequence,
@@ -186,19 +180,14 @@ pub(super) fn mark(
     Ok(())
 }
 
-/// Overwrites keys and contents of what the chain says is gone. Can be cut short and run again.
+/// Overwrites the contents of what the chain says is gone, its keys being destroyed by now. Can be cut
+/// short and run again.
 pub(super) fn complete(
     database: &mut Database,
-    keyring: &Keyring,
-    exclusive: &Exclusive,
     contents: &mut Contents,
     sequence: u64,
-    keys: &[KeyId],
     gone: &Gone,
 ) -> Result<(), Failed> {
-    if !keys.is_empty() {
-        keyring.destroy(exclusive, keys, sequence)?;
-    }
     let failed = |error: std::io::Error| {
         Failed::Other(AuditError::Store(format!(
             "cannot overwrite erased contents: {error}"
@@ -247,17 +236,12 @@ pub(crate) fn finish(database: &mut Database, keyring: &Keyring) -> Result<(), F
             }
             gone
         };
-        let exclusive = keyring.exclusive()?;
+        let sequence = sequence.cast_unsigned();
+        if !keys.is_empty() {
+            keyring.destroy(&keyring.exclusive()?, &keys, sequence)?;
+        }
         let mut contents = Contents::new(database.dir().join("content"));
-        complete(
-            database,
-            keyring,
-            &exclusive,
-            &mut contents,
-            sequence.cast_unsigned(),
-            &keys,
-            &gone,
-        )?;
+        complete(database, &mut contents, sequence, &gone)?;
     }
     Ok(())
 }

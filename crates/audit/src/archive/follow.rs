@@ -93,7 +93,7 @@ impl Follower {
         while found.len() < max {
             let Some(row) = rows.next()? else { break };
             let Some(row) = Row::read(row)? else { continue };
-            if !self.scope.holds(&row.skeleton.subscription) {
+            if !self.scope.holds(row.skeleton.subscription.as_str()) {
                 continue;
             }
             let content = if self.with_content {

@@ -128,14 +128,10 @@ impl Archive {
                 is_gone.contains(&sequence)
             })
         })?;
-        let exclusive = self.keyring.exclusive()?;
         complete(
             &mut self.database,
-            &self.keyring,
-            &exclusive,
             &mut self.contents,
             sequence,
-            &[],
             &sorted.gone,
         )
         .map_err(|failed| failed.in_dir(&self.settings.dir))?;
@@ -221,13 +217,12 @@ impl Archive {
             mark(transaction, sequence, &Vec::new())
         })?;
         let exclusive = self.keyring.exclusive()?;
+        self.keyring.destroy(&exclusive, &keys, sequence)?;
+        drop(exclusive);
         complete(
             &mut self.database,
-            &self.keyring,
-            &exclusive,
             &mut self.contents,
             sequence,
-            &keys,
             &Vec::new(),
         )
         .map_err(|failed| failed.in_dir(&self.settings.dir))?;

@@ -1,9 +1,7 @@
 //! Searching: conditions on metadata, words in content, within what the reader may see.
 
-use foldhash::HashSet;
-use std::time::Duration;
-
 use domain::{CallId, Wall};
+use foldhash::HashSet;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::Archive;
@@ -12,13 +10,10 @@ use crate::database::{Failed, State as Progress};
 use crate::event::{Actor, Event, Read, is_record};
 use crate::keys::{Found as FoundKey, KeyId};
 use crate::query::{Found, Page, Query, Scope, State};
-use crate::record::{Opened, Skeleton};
+use crate::record::{Glance, Opened, Skeleton};
 use crate::segment::Place;
 use crate::wanted::Wanted;
 use crate::{AuditError, index};
-
-/// A record is written when its call ends: this much after it began, at most.
-const LONGEST_CALL: Duration = Duration::from_secs(86_400);
 
 /// A record's row.
 pub(crate) struct Row {
@@ -34,12 +29,20 @@ pub(crate) const ROW: &str = "sequence, header, segment, offset, length, gone_by
 impl Row {
     /// `None` for what is no record, or cannot be read: `verify` tells of that.
     pub(crate) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Self>> {
+        Self::read_if(row, |_| true)
+    }
+
+    /// `None` also for what is not wanted.
+    fn read_if(
+        row: &rusqlite::Row<'_>,
+        is_wanted: impl Fn(&Glance<'_>) -> bool,
+    ) -> rusqlite::Result<Option<Self>> {
         let header = row.get_ref(1)?.as_blob().unwrap_or_default();
         if !is_record(header) {
             return Ok(None);
         }
-        let Ok(skeleton) = Skeleton::read(&mut Reader::new(header.get(2..).unwrap_or_default()))
-        else {
+        let glance = Glance::read(&mut Reader::new(header.get(2..).unwrap_or_default()));
+        let Some(glance) = glance.ok().filter(|glance| is_wanted(glance)) else {
             return Ok(None);
         };
         let number = |at| {
@@ -57,7 +60,7 @@ impl Row {
         Ok(Some(Self {
             sequence: row.get::<_, i64>(0)?.cast_unsigned(),
             header: header.to_vec(),
-            skeleton,
+            skeleton: glance.to_skeleton(),
             place,
             gone_by: number(5)?,
         }))
@@ -129,6 +132,7 @@ impl Archive {
     fn keys_of(&self, query: &Query, scope: &Scope) -> Option<HashSet<KeyId>> {
         let person = query.person.as_deref();
         match (&query.subscription, scope) {
+            (Some(id), scope) if !scope.holds(id.as_str()) => Some(HashSet::default()),
             (Some(id), _) => Some(self.keyring.ids_of(Some(id.as_str()), person)),
             (None, Scope::Subscriptions(ids)) => {
                 let of =
@@ -148,10 +152,6 @@ impl Archive {
             .before
             .map_or(i64::MAX, |before| before.cast_signed() - 1);
         let last = last.min(last_sequence(&transaction)?);
-        let last = match query.until {
-            Some(until) => last.min(first_at(&transaction, until + LONGEST_CALL)? - 1),
-            None => last,
-        };
         let since = query.since.max(query.call.map(began));
         let first = match since {
             Some(since) => first_at(&transaction, since)?,
@@ -166,8 +166,10 @@ impl Archive {
             page: &mut page,
         };
         if query.call.is_some() {
-            // From its beginning on: it stands right behind.
-            visit.rows(&transaction, first, last, "ASC")?;
+            // From its beginning on: it stands right behind. If the clock was set back meanwhile, before.
+            if visit.rows(&transaction, first, last, "ASC")? {
+                visit.rows(&transaction, 1, first - 1, "DESC")?;
+            }
         } else if let Some(wanted) = &plan.wanted {
             let indexed = Progress::read(&transaction)?.indexed.cast_signed();
             if visit.rows(&transaction, first.max(indexed + 1), last, "DESC")? {
@@ -190,7 +192,9 @@ impl Archive {
                 for sequence in candidates {
                     let row = transaction
                         .prepare_cached(&format!("SELECT {ROW} FROM chain WHERE sequence = ?"))?
-                        .query_row([sequence.cast_signed()], Row::read)
+                        .query_row([sequence.cast_signed()], |row| {
+                            Row::read_if(row, |glance| visit.wants(glance))
+                        })
                         .optional()?
                         .flatten();
                     if let Some(row) = row
@@ -231,7 +235,7 @@ impl Visit<'_> {
         let mut select = connection.prepare_cached(&select)?;
         let mut rows = select.query(params![first, last])?;
         while let Some(row) = rows.next()? {
-            if let Some(row) = Row::read(row)?
+            if let Some(row) = Row::read_if(row, |glance| self.wants(glance))?
                 && !self.row(row)?
             {
                 return Ok(false);
@@ -240,23 +244,19 @@ impl Visit<'_> {
         Ok(true)
     }
 
-    /// False once the page is full.
-    fn row(&mut self, row: Row) -> Result<bool, Failed> {
-        let Self {
-            query, scope, plan, ..
-        } = *self;
-        if !scope.holds(&row.skeleton.subscription) || !query.fits(&row.skeleton) {
-            return Ok(true);
-        }
+    /// All that can be said without opening it.
+    fn wants(&self, record: &Glance<'_>) -> bool {
+        let keys = self.plan.keys.as_ref();
         // What is left of an erased person's records is nobody's.
-        if query.person.is_some()
-            && !plan
-                .keys
-                .as_ref()
-                .is_some_and(|keys| keys.contains(&row.skeleton.key))
-        {
-            return Ok(true);
-        }
+        let is_theirs = |key| keys.is_some_and(|keys| keys.contains(&key));
+        self.query.fits(record)
+            && self.scope.holds(record.subscription)
+            && (self.query.person.is_none() || is_theirs(record.numbers.key))
+    }
+
+    /// One that is wanted. False once the page is full.
+    fn row(&mut self, row: Row) -> Result<bool, Failed> {
+        let Self { query, plan, .. } = *self;
         let mut content = State::Closed;
         if plan.wanted.is_some() || query.with_content {
             self.page.opened += 1;

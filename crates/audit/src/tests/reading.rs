@@ -254,3 +254,45 @@ fn a_follower_gets_each_record_once_and_content_only_if_it_may() {
     let mut new = Follower::open(place.archive(), "later", false, Scope::All, false, NOON).unwrap();
     assert_eq!(new.next(10).unwrap().len(), 0);
 }
+
+#[test]
+fn asking_for_a_subscription_outside_the_scope_finds_and_opens_nothing() {
+    let place = Place::written(&two_teams());
+    let mut archive = place.archive();
+    let sales = Scope::Subscriptions(["sales".into()].into());
+    for query in [Query::default(), text("whales")] {
+        let query = Query {
+            subscription: Some("search".into()),
+            with_content: true,
+            ..query
+        };
+        let page = archive.search(&query, &sales, &actor(), NOON).unwrap();
+        assert_eq!((page.found.len(), page.opened), (0, 0));
+    }
+}
+
+#[test]
+fn a_clock_that_jumps_hides_no_call() {
+    let place = Place::new();
+    let calls: Vec<Call> = [4_000, 1, 2]
+        .map(|number| Call::new(number, "search", "alice", "same words"))
+        .into();
+    // The first call's clock is days ahead; then somebody sets it right.
+    place.write(&calls);
+    let mut archive = place.archive();
+    for call in &calls {
+        let found = archive
+            .show(call.id(), &Scope::All, &actor(), NOON)
+            .unwrap();
+        assert_eq!(found.unwrap().skeleton.call, call.id());
+    }
+    let morning = Query {
+        until: Some(NOON + Duration::from_secs(3_600)),
+        ..Query::default()
+    };
+    let page = archive
+        .search(&morning, &Scope::All, &actor(), NOON)
+        .unwrap();
+    assert_eq!(numbers(&page, &calls), [2, 1]);
+    assert_eq!(place.problems(), [""; 0]);
+}

@@ -67,11 +67,15 @@ fn kind_name(section: &guard::Guard) -> &'static str {
     let guard::Guard {
         name: _,
         pii,
+        presidio,
         lists,
         content_safety,
         moderation,
         webhook: _,
     } = section;
+    if presidio.is_some() {
+        return "presidio";
+    }
     match (pii, lists, content_safety, moderation) {
         (Some(_), ..) => "pii",
         (_, Some(_), ..) => "lists",
@@ -97,6 +101,7 @@ fn guard(section: guard::Guard, site: &mut Site<'_>) -> Option<Guard> {
     let guard::Guard {
         name: _,
         pii,
+        presidio,
         lists,
         content_safety,
         moderation,
@@ -107,6 +112,9 @@ fn guard(section: guard::Guard, site: &mut Site<'_>) -> Option<Guard> {
         let field = format!("{}.pii.where", site.field);
         let on = guarded(value.r#where.take(), &field, site.problems);
         (on, pii_guard(value))
+    } else if let Some(Placed { mut value, .. }) = presidio {
+        let on = whole(value.r#where.take(), "presidio", site);
+        (on, service::presidio(value, site))
     } else if let Some(Placed { mut value, .. }) = lists {
         let on = whole(value.r#where.take(), "lists", site);
         (on, lists::lists(value, site))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use domain::{ModelName, ProductId, Scope};
 
+use super::audit::{Audits, Ruled};
 use super::backend::Backends;
 use super::limit::{LimitCompiler, unbounded};
 use super::{guard, telemetry};
@@ -16,14 +17,23 @@ use crate::snapshot::{Dimensions, Guards, Model, Product, Require};
 pub(super) struct Granted {
     pub product: Arc<Product>,
     pub unbounded: Vec<ModelName>,
+    /// Its own rule, else the configuration's.
+    pub audit: Option<Ruled>,
+}
+
+/// What the top level says for products that do not.
+pub(super) struct Defaults<'d> {
+    pub dimensions: Option<&'d Arc<Dimensions>>,
+    pub guards: Option<&'d Arc<Guards>>,
+    pub audit: Option<&'d Ruled>,
 }
 
 pub(super) fn products(
     sections: Vec<product::Product>,
     models: &HashMap<ModelName, Arc<Model>>,
     issuers_are_declared: bool,
-    default_dimensions: Option<&Arc<Dimensions>>,
-    default_guards: Option<&Arc<Guards>>,
+    defaults: &Defaults<'_>,
+    audits: &mut Audits,
     backends: &Backends,
     limits: &mut LimitCompiler<'_>,
 ) -> HashMap<ProductId, Granted> {
@@ -36,6 +46,7 @@ pub(super) fn products(
             require,
             application,
             metrics,
+            audit,
             guards,
             // `price::written` has read these.
             prices: _,
@@ -67,7 +78,13 @@ pub(super) fn products(
         let unbounded = unbounded(&within_reach);
         let field = format!("products[{id}].metrics.dimensions");
         let dimensions = telemetry::dimensions(&field, &metrics.dimensions, limits.problems)
-            .or_else(|| default_dimensions.cloned());
+            .or_else(|| defaults.dimensions.cloned());
+        let audit = audits.rule(
+            &Scope::Product(id.clone()),
+            audit,
+            defaults.audit,
+            limits.problems,
+        );
         let product = Product {
             dimensions,
             name: name.map_or_else(|| id.to_string(), |name| name.text),
@@ -78,7 +95,7 @@ pub(super) fn products(
             guards: guard::guards(
                 &Scope::Product(id.clone()),
                 guards,
-                default_guards,
+                defaults.guards,
                 backends,
                 limits.problems,
             ),
@@ -89,6 +106,7 @@ pub(super) fn products(
             Granted {
                 product: Arc::new(product),
                 unbounded,
+                audit,
             },
         );
     }

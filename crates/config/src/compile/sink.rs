@@ -6,20 +6,27 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use domain::AuditStoreId;
 
 use super::telemetry::headers;
 use crate::file::kafka;
-use crate::file::sink::{self, FileRotation, FileSink, OtlpSink, SinkOfOneKind, WebhookSink};
+use crate::file::sink::{self, FileRotation, FileSink, OtlpSink, Sent, SinkOfOneKind, WebhookSink};
 use crate::problem::{Place, Problems};
-use crate::read::Placed;
-use crate::snapshot::{self, KafkaSasl, RecordKind, Secret, Sink, SinkBatch, SinkKind};
+use crate::read::{List, Placed, Reference};
+use crate::snapshot::{
+    self, AuditRecords, AuditStore, KafkaSasl, RecordKind, Secret, Sink, SinkBatch, SinkKind,
+};
 
 /// Each has a task, a batch in memory and a reader of the ledger.
 const SINKS_MAX: usize = 16;
 /// What brokers take unless they are told otherwise.
 const KAFKA_BATCH_BYTES: u64 = 1_000_000;
 
-pub(super) fn sinks(written: Vec<SinkOfOneKind>, problems: &mut Problems) -> Vec<Arc<Sink>> {
+pub(super) fn sinks(
+    written: Vec<SinkOfOneKind>,
+    stores: &[Arc<AuditStore>],
+    problems: &mut Problems,
+) -> Vec<Arc<Sink>> {
     let mut sinks = Vec::with_capacity(written.len());
     let mut paths: HashMap<PathBuf, Place> = HashMap::new();
     for SinkOfOneKind(section) in written {
@@ -45,12 +52,83 @@ pub(super) fn sinks(written: Vec<SinkOfOneKind>, problems: &mut Problems) -> Vec
             let field = format!("{field}.file.path");
             problems.error(file.place, &field, problem, "give each its own path");
         }
-        sinks.extend(sink(section, &field, problems).map(Arc::new));
+        sinks.extend(sink(section, stores, &field, problems).map(Arc::new));
     }
     sinks
 }
 
-fn sink(section: sink::Sink, field: &str, problems: &mut Problems) -> Option<Sink> {
+/// What is sent: the kinds that are written, `content`, and `store`.
+type Written = (
+    Option<Placed<List<Sent>>>,
+    Option<Placed<bool>>,
+    Option<Reference<AuditStoreId>>,
+);
+
+fn record_kind(
+    (records, content, store): Written,
+    stores: &[Arc<AuditStore>],
+    field: &str,
+    problems: &mut Problems,
+) -> Option<RecordKind> {
+    let is_audit = match &records {
+        None => false,
+        Some(Placed { value, place }) => match value.items.as_slice() {
+            [only] => *only == Sent::Audit,
+            // What was meant is reported already.
+            [] if !value.is_whole => return None,
+            several => {
+                let field = format!("{field}.records");
+                let (problem, fix) = if several.is_empty() {
+                    ("nothing to send", "write `[usage]` or `[audit]`")
+                } else {
+                    (
+                        "several kinds of records, which have readers of their own",
+                        "write one sink for each",
+                    )
+                };
+                problems.error(*place, &field, problem, fix);
+                return None;
+            }
+        },
+    };
+    if !is_audit {
+        let content = content.map(|content| (content.place, "content"));
+        let store = store.map(|store| (store.place, "store"));
+        for (place, name) in content.into_iter().chain(store) {
+            let fix = "add `records: [audit]`, or leave it out";
+            problems.error(
+                place,
+                &format!("{field}.{name}"),
+                "usage records have none",
+                fix,
+            );
+        }
+        return Some(RecordKind::Usage);
+    }
+    let place = records.map(|records| records.place)?;
+    let store = match (store, stores) {
+        // One that does not exist is reported where it is named.
+        (Some(store), _) => store.id,
+        (None, [only]) => only.id.clone(),
+        (None, _) => {
+            let field = format!("{field}.store");
+            let problem = "there is not exactly one audit store, and this names none";
+            problems.error(place, &field, problem, "name one of `audit_stores`");
+            return None;
+        }
+    };
+    Some(RecordKind::Audit(AuditRecords {
+        store,
+        content: content.is_some_and(|content| content.value),
+    }))
+}
+
+fn sink(
+    section: sink::Sink,
+    stores: &[Arc<AuditStore>],
+    field: &str,
+    problems: &mut Problems,
+) -> Option<Sink> {
     let sink::Sink {
         id,
         kafka,
@@ -58,6 +136,8 @@ fn sink(section: sink::Sink, field: &str, problems: &mut Problems) -> Option<Sin
         otlp,
         webhook,
         records,
+        content,
+        store,
         from,
         envelope,
         batch,
@@ -76,16 +156,7 @@ fn sink(section: sink::Sink, field: &str, problems: &mut Problems) -> Option<Sin
         // Reported where it was read.
         _ => return None,
     };
-    let records = match records {
-        None => vec![RecordKind::Usage],
-        Some(Placed { value, place }) => {
-            if value.items.is_empty() && value.is_whole {
-                let field = format!("{field}.records");
-                problems.error(place, &field, "nothing to send", "write `[usage]`");
-            }
-            value.items
-        }
-    };
+    let records = record_kind((records, content, store), stores, field, problems)?;
     let as_usize = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
     Some(Sink {
         id: id.id,

@@ -40,6 +40,8 @@ section! {
         pub sink_trouble: Option<SinkRule>,
         /// The ledger cannot be written.
         pub ledger_fault: Option<LedgerRule>,
+        /// An audit store cannot take records, or cannot chain them.
+        pub audit_fault: Option<AuditRule>,
     }
 }
 
@@ -111,6 +113,14 @@ section! {
     }
 }
 
+section! {
+    /// Told once, and once more when it is over.
+    pub struct AuditRule {
+        /// How long writing must have failed.
+        pub r#for: Span = "1m",
+    }
+}
+
 words! { PaceSubject, "subject":
     /// Teams.
     "subscription" => PaceSubject::Subscription,
@@ -140,6 +150,7 @@ impl Field for Alert {
             credential_failure,
             sink_trouble,
             ledger_fault,
+            audit_fault,
         } = AlertFields::read(node, reader)?;
         let mut conditions = Vec::new();
         let lasting = |span: Span| span.0;
@@ -180,6 +191,10 @@ impl Field for Alert {
         if let Some(rule) = ledger_fault {
             let lasting = lasting(rule.r#for);
             conditions.push(AlertCondition::LedgerFault { lasting });
+        }
+        if let Some(rule) = audit_fault {
+            let lasting = lasting(rule.r#for);
+            conditions.push(AlertCondition::AuditFault { lasting });
         }
         match (conditions.pop(), conditions.is_empty()) {
             (Some(condition), true) => Some(Self {

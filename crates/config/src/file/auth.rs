@@ -386,7 +386,7 @@ fn private(
     None
 }
 
-fn is_confidential(url: &url::Url) -> bool {
+pub(crate) fn is_confidential(url: &url::Url) -> bool {
     url.scheme() == "https" || is_loopback(url)
 }
 

@@ -9,20 +9,22 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 use sha2::{Digest, Sha256};
 
 use self::lists::Lists;
-use self::service::{ContentSafety, GuardWebhook, Moderation};
+use self::service::{ContentSafety, GuardWebhook, Moderation, Presidio};
 use crate::problem::Place;
 use crate::read::{Field, GuardName, List, Placed, Reader, Step, section, suggestion, words};
 use crate::snapshot::OnError;
 use crate::tree::{Content, Node};
 
 section! {
-    /// Something that looks at content. Exactly one of `pii`, `lists`, `content_safety`, `moderation`
-    /// and `webhook`.
+    /// Something that looks at content. Exactly one of `pii`, `presidio`, `lists`, `content_safety`,
+    /// `moderation` and `webhook`.
     pub struct Guard {
         /// Names it in refusals, records and metrics. Unique in its list. Without it, its kind.
         pub name: Option<GuardName>,
         /// Personal data and secrets.
         pub pii: Option<Placed<Pii>>,
+        /// Names, addresses and what else Microsoft Presidio finds.
+        pub presidio: Option<Placed<Presidio>>,
         /// Words, patterns and topics.
         pub lists: Option<Placed<Lists>>,
         /// Azure AI Content Safety.
@@ -47,6 +49,7 @@ impl Field for GuardOfOneKind {
         let section = Guard::read(node, reader)?;
         let kinds = [
             section.pii.is_some(),
+            section.presidio.is_some(),
             section.lists.is_some(),
             section.content_safety.is_some(),
             section.moderation.is_some(),
@@ -60,7 +63,7 @@ impl Field for GuardOfOneKind {
             // What was meant is reported already.
             0 if reader.problems.count() > before => None,
             _ => {
-                let fix = "write one of: pii, lists, content_safety, moderation, webhook";
+                let fix = "write one of: pii, presidio, lists, content_safety, moderation, webhook";
                 reader.error(node.place, "not exactly one kind of guard", fix);
                 None
             }

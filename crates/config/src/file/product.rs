@@ -2,6 +2,7 @@
 
 use domain::{ModelName, ProductId};
 
+use super::audit::Audit;
 use super::guard::GuardOfOneKind;
 use super::limit::LimitLists;
 use super::price::ScopedPrice;
@@ -23,6 +24,8 @@ section! {
         pub application: Option<ApplicationSource>,
         /// Token metrics by dimensions of this product's own.
         pub metrics: ProductMetrics = "{}",
+        /// What is kept of calls. Without it, as the top level says.
+        pub audit: Option<Placed<Audit>>,
         /// Who looks at prompts and answers, in this order. Without it, the top level's; `[]` is nobody.
         pub guards: Option<List<GuardOfOneKind>>,
         /// Prices and percentages for its subscriptions.

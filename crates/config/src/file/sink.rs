@@ -1,16 +1,16 @@
 //! `sinks`: where records are sent, and in which form.
 
-use domain::SinkId;
+use domain::{AuditStoreId, SinkId};
 use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::backend::WebUrl;
 use super::kafka::Kafka;
 use super::telemetry::HeaderText;
 use crate::read::{
-    Declared, Field, List, Map, Path, Placed, Reader, SecretText, Size, Span, Whole, quoted,
-    section, words,
+    Declared, Field, List, Map, Path, Placed, Reader, Reference, SecretText, Size, Span, Whole,
+    quoted, section, words,
 };
-use crate::snapshot::{Envelope, FileCompression, RecordKind, Secret, SinkStart};
+use crate::snapshot::{Envelope, FileCompression, Secret, SinkStart};
 use crate::tree::Node;
 
 section! {
@@ -28,8 +28,13 @@ section! {
         pub otlp: Option<Placed<OtlpSink>>,
         /// Batches as JSON by HTTP POST.
         pub webhook: Option<Placed<WebhookSink>>,
-        /// What is sent. Without it: `[usage]`.
-        pub records: Option<Placed<List<RecordKind>>>,
+        /// What is sent, one kind for each sink. Without it: `[usage]`.
+        pub records: Option<Placed<List<Sent>>>,
+        /// For `records: [audit]`: send prompts and answers too, as guards let them through. Whoever
+        /// reads the receiver reads them.
+        pub content: Option<Placed<bool>>,
+        /// For `records: [audit]`: of this store. Without it, of the only one there is.
+        pub store: Option<Reference<AuditStoreId>>,
         /// Where a sink begins that has no place in the ledger yet.
         pub from: SinkStart = "now",
         /// The form of each event.
@@ -70,9 +75,18 @@ impl Field for SinkOfOneKind {
     }
 }
 
-words! { RecordKind, "kind of records":
+/// What a sink can send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    Usage,
+    Audit,
+}
+
+words! { Sent, "kind of records":
     /// One event for each call of an authenticated caller.
-    "usage" => RecordKind::Usage,
+    "usage" => Sent::Usage,
+    /// One event for each audit record; metadata, unless `content` says otherwise.
+    "audit" => Sent::Audit,
 }
 
 words! { SinkStart, "beginning":

@@ -2,6 +2,7 @@
 
 use domain::{ApplicationName, ProductId, SubscriptionId};
 
+use super::audit::Audit;
 use super::guard::GuardOfOneKind;
 use super::limit::LimitLists;
 use super::price::ScopedPrice;
@@ -23,6 +24,8 @@ section! {
         pub state: SubscriptionState = "active",
         /// Its keys. `tollgate keys create` makes keys outside the file.
         pub keys: Keys = "{}",
+        /// What is kept of calls. Without it, as its product says.
+        pub audit: Option<Placed<Audit>>,
         /// Who looks at prompts and answers, in this order. Without it, its product's; `[]` is nobody.
         pub guards: Option<List<GuardOfOneKind>>,
         /// Prices and percentages agreed on with it.
@@ -53,6 +56,8 @@ section! {
     pub struct Application {
         /// The application's name, as its key, token or header says.
         pub name: Declared<ApplicationName>,
+        /// What is kept of calls, whatever the subscription says.
+        pub audit: Option<Placed<Audit>>,
         ..limit_lists: LimitLists,
     }
 }

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use domain::{
-    ApplicationName, BackendId, ChannelId, ModelName, PoolId, ProductId, SinkId, SubscriptionId,
+    AccessId, ApplicationName, AuditStoreId, BackendId, ChannelId, ModelName, PoolId, ProductId,
+    SinkId, SubscriptionId,
 };
 use schemars::{Schema, SchemaGenerator, json_schema};
 
@@ -275,6 +276,8 @@ named! {
     ChannelId: "channel" in "notify", Id;
     AlertName: "alert" in "alerts", Id;
     SinkId: "sink" in "sinks", Id;
+    AuditStoreId: "audit store" in "audit_stores", Id;
+    AccessId: "person" in "access", Id;
     BudgetName: "budget" in "budgets", Id;
 }
 

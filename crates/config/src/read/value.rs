@@ -116,6 +116,30 @@ impl Field for Span {
     }
 }
 
+/// From a day to a century: `90d`, `12w`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Days(pub u32);
+
+impl Field for Days {
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        const DAYS_MAX: u64 = 36_525;
+        let fix = "write a number and its unit, from `1d` to `36525d`: `90d`, `12w`";
+        let (_, filled) = reader.scalar(node, "a number of days", fix)?;
+        let days = with_unit(&filled.text, &[("d", 1), ("w", 7)]);
+        let days = days.filter(|days| (1..=DAYS_MAX).contains(days));
+        let days = days.and_then(|days| u32::try_from(days).ok());
+        if days.is_none() {
+            let problem = format!("{} is not a number of days", quoted(&filled));
+            reader.error(node.place, problem, fix);
+        }
+        days.map(Self)
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[0-9]+(d|w)$|\\$\\{" })
+    }
+}
+
 /// Bytes, with a unit and up to a bound: `512B`, `64KiB`, `8MiB`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Size<const MIN: u64, const MAX: u64>(pub u64);

@@ -125,6 +125,10 @@ pub enum AlertCondition {
     LedgerFault {
         lasting: Duration,
     },
+    /// An audit store cannot take records, or cannot chain them.
+    AuditFault {
+        lasting: Duration,
+    },
 }
 
 impl AlertCondition {
@@ -138,6 +142,7 @@ impl AlertCondition {
             Self::CredentialFailure { .. } => "credential_failure",
             Self::SinkTrouble { .. } => "sink_trouble",
             Self::LedgerFault { .. } => "ledger_fault",
+            Self::AuditFault { .. } => "audit_fault",
         }
     }
 }

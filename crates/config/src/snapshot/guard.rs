@@ -5,7 +5,7 @@ use std::sync::Arc;
 use content::lists::Lists;
 use content::redact::{HashKey, Rules};
 
-use super::{ContentSafety, GuardWebhook, Moderation};
+use super::{ContentSafety, GuardWebhook, Moderation, Presidio};
 
 use super::Snapshot;
 
@@ -48,15 +48,18 @@ pub enum GuardKind {
     ContentSafety(Box<ContentSafety>),
     Moderation(Box<Moderation>),
     Webhook(Box<GuardWebhook>),
+    Presidio(Box<Presidio>),
 }
 
 impl GuardKind {
     pub fn pii(&self) -> Option<&Pii> {
         match self {
             Self::Pii(pii) => Some(pii),
-            Self::Lists(_) | Self::ContentSafety(_) | Self::Moderation(_) | Self::Webhook(_) => {
-                None
-            }
+            Self::Lists(_)
+            | Self::ContentSafety(_)
+            | Self::Moderation(_)
+            | Self::Webhook(_)
+            | Self::Presidio(_) => None,
         }
     }
 }
@@ -93,7 +96,10 @@ impl Guards {
     pub fn ask_services(&self) -> bool {
         self.list.iter().any(|guard| match guard.kind {
             GuardKind::Pii(_) | GuardKind::Lists(_) => false,
-            GuardKind::ContentSafety(_) | GuardKind::Moderation(_) | GuardKind::Webhook(_) => true,
+            GuardKind::ContentSafety(_)
+            | GuardKind::Moderation(_)
+            | GuardKind::Webhook(_)
+            | GuardKind::Presidio(_) => true,
         })
     }
 

@@ -61,6 +61,20 @@ pub struct Moderation {
     pub windows: Windows,
 }
 
+/// Microsoft Presidio's analyzer.
+#[derive(Debug)]
+pub struct Presidio {
+    pub service: Arc<Service>,
+    pub language: Arc<str>,
+    /// By the analyzer's names.
+    pub entities: Vec<String>,
+    pub score_min: f64,
+    /// Else what is found is redacted.
+    pub blocks: bool,
+    pub timeout: Duration,
+    pub windows: Windows,
+}
+
 /// A judge of one's own.
 #[derive(Debug)]
 pub struct GuardWebhook {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::SinkId;
+use domain::{AuditStoreId, SinkId};
 use url::Url;
 
 use super::{PemText, Secret, TokenSource};
@@ -14,16 +14,23 @@ use super::{PemText, Secret, TokenSource};
 pub struct Sink {
     pub id: SinkId,
     pub kind: SinkKind,
-    /// Never empty.
-    pub records: Vec<RecordKind>,
+    pub records: RecordKind,
     pub from: SinkStart,
     pub envelope: Envelope,
     pub batch: SinkBatch,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecordKind {
     Usage,
+    Audit(AuditRecords),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditRecords {
+    pub store: AuditStoreId,
+    /// Prompts and answers leave too.
+    pub content: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -170,6 +170,10 @@ fn mistakes_are_named_with_their_place_and_fix() {
             "a topic's name stands in records",
         ),
         (
+            "{ presidio: { url: \"http://analyzer:5002\", entities: [] } }",
+            "presidio.entities: it looks for nothing",
+        ),
+        (
             "{ webhook: { url: \"ftp://x\" } }",
             "neither `http` nor `https`",
         ),

@@ -6,8 +6,8 @@ use domain::SinkId;
 
 use super::*;
 use crate::snapshot::{
-    Assigned, Envelope, KafkaCompression, KafkaSasl, KafkaTls, Sink, SinkKind, SinkStart,
-    TokenSource,
+    Assigned, AuditRecords, Envelope, KafkaCompression, KafkaSasl, KafkaTls, RecordKind, Sink,
+    SinkKind, SinkStart, TokenSource,
 };
 
 fn sink(text: &str) -> Sink {
@@ -106,8 +106,8 @@ fn what_is_wrong_with_a_sink_is_said_with_its_fix() {
             "sinks[a].records: nothing to send; write `[usage]`",
         ),
         (
-            format!("{{ id: a, {kafka}, records: [audit] }}"),
-            "sinks[a].records[0]: `audit` is no kind of records that is available; write one of: usage",
+            format!("{{ id: a, {kafka}, records: [traces] }}"),
+            "sinks[a].records[0]: `traces` is no kind of records that is available; write one of: usage, audit",
         ),
         (
             format!("{{ id: a, {kafka}, from: then }}"),
@@ -194,4 +194,67 @@ fn there_are_at_most_sixteen_sinks() {
         found[0].contains("sinks[s16]: more than 16 sinks"),
         "{found:#?}"
     );
+}
+
+const STORE: &str =
+    "audit_stores: [{ id: eu, dir: /srv/eu, region: eu, keys: { dir: /keys/eu } }]\n";
+
+#[test]
+fn audit_records_leave_without_content_unless_it_is_written() {
+    let records = |more: &str| {
+        let file =
+            format!("sinks: [{{ id: siem, file: {{ path: /tmp/a }}, records: [audit]{more} }}]\n");
+        loaded(&format!("{SMALL}{STORE}{file}")).sinks[0]
+            .records
+            .clone()
+    };
+    let of = |content| {
+        RecordKind::Audit(AuditRecords {
+            store: "eu".into(),
+            content,
+        })
+    };
+    assert_eq!(records(""), of(false));
+    assert_eq!(records(", store: eu, content: true"), of(true));
+    assert_eq!(
+        sink("{ id: a, file: { path: /tmp/a } }").records,
+        RecordKind::Usage
+    );
+}
+
+#[test]
+fn what_a_sink_sends_is_one_kind_and_is_there() {
+    let problem = |sink: &str, stores: &str| {
+        let found = problems(&format!(
+            "{SMALL}{stores}sinks: [{{ id: s, file: {{ path: /tmp/a }}, {sink} }}]\n"
+        ));
+        assert_eq!(found.len(), 1, "{sink}: {found:#?}");
+        found[0].clone()
+    };
+    for (sink, stores, wanted) in [
+        (
+            "records: [usage, audit]",
+            STORE,
+            "sinks[s].records: several kinds of records, which have readers of their own; write one sink for each",
+        ),
+        ("records: []", STORE, "sinks[s].records: nothing to send"),
+        (
+            "records: [audit]",
+            "",
+            "sinks[s].store: there is not exactly one audit store, and this names none",
+        ),
+        (
+            "content: true",
+            STORE,
+            "sinks[s].content: usage records have none; add `records: [audit]`",
+        ),
+        (
+            "records: [audit], store: us",
+            STORE,
+            "sinks[s].store: no audit store is called `us`; add it under `audit_stores`",
+        ),
+    ] {
+        let found = problem(sink, stores);
+        assert!(found.contains(wanted), "{wanted}: {found}");
+    }
 }

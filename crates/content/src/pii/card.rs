@@ -7,7 +7,8 @@ use super::text::{Joined, Separator, Word, ends_at};
 use super::{Confidence, Kind};
 
 pub(super) fn find(word: &Word<'_>, digits: &Digits, context: &Context) -> Option<Match> {
-    if word.joined == Joined::ToMore {
+    const LENS: u32 = 0b111_1111 << 13;
+    if word.joined == Joined::ToMore || !digits.has_group_end(LENS) {
         return None;
     }
     (13..=19).rev().find_map(|len| {

@@ -36,37 +36,75 @@ impl Digits {
             start,
             ..Self::default()
         };
-        let mut at = start;
-        let mut separator = None;
-        while usize::from(digits.group_count) < GROUPS_MAX {
-            let first = at;
-            let used = usize::from(digits.len);
-            for value in &mut digits.values[used..] {
-                let Some(digit @ b'0'..=b'9') = bytes.get(at) else {
-                    break;
-                };
-                *value = digit - b'0';
-                at += 1;
-            }
-            let len = at - first;
-            if len == 0 || is_word_at(bytes, at) {
-                break;
-            }
-            digits.len += len as u8;
-            digits.ends |= 1 << digits.len;
-            digits.groups[usize::from(digits.group_count)] = Group {
-                len: len as u8,
-                end: (at - start) as u8,
-                separator,
-            };
-            digits.group_count += 1;
-            let Some((next, width)) = separator_at(bytes, at) else {
-                break;
-            };
-            separator = Some(next);
-            at += width;
+        if digits.read_group(bytes, start, None) {
+            digits.go_on(bytes);
         }
         digits
+    }
+
+    /// The same as reading from `start` on. Where that is the second group of these, only what comes
+    /// behind the last one is read: a long row of numbers would be read once for each of them.
+    pub(super) fn read_next(&mut self, bytes: &[u8], start: usize) {
+        let (first, second) = (self.groups[0], self.groups[1]);
+        let begin = usize::from(second.end) - usize::from(second.len).min(usize::from(second.end));
+        if self.group_count < 2 || start != self.start + begin {
+            *self = Self::read(bytes, start);
+            return;
+        }
+        self.start = start;
+        self.values.copy_within(usize::from(first.len).., 0);
+        self.len -= first.len;
+        self.ends >>= first.len;
+        // Bit 0 would be the end of what is gone.
+        self.ends &= !1;
+        self.group_count -= 1;
+        self.groups.copy_within(1.., 0);
+        self.groups[0].separator = None;
+        for group in &mut self.groups[..usize::from(self.group_count)] {
+            group.end -= begin as u8;
+        }
+        self.go_on(bytes);
+    }
+
+    /// Reads groups behind the last one.
+    fn go_on(&mut self, bytes: &[u8]) {
+        while let Some(last) = self.group_count.checked_sub(1)
+            && usize::from(self.group_count) < GROUPS_MAX
+        {
+            let end = self.start + usize::from(self.groups[usize::from(last)].end);
+            let Some((separator, width)) = separator_at(bytes, end) else {
+                return;
+            };
+            if !self.read_group(bytes, end + width, Some(separator)) {
+                return;
+            }
+        }
+    }
+
+    /// False if no group that can be taken is at `first`.
+    fn read_group(&mut self, bytes: &[u8], first: usize, separator: Option<Separator>) -> bool {
+        let used = usize::from(self.len);
+        let mut len = 0;
+        for (value, byte) in self.values[used..].iter_mut().zip(&bytes[first..]) {
+            if !byte.is_ascii_digit() {
+                break;
+            }
+            *value = byte - b'0';
+            len += 1;
+        }
+        let end = first + len;
+        if len == 0 || is_word_at(bytes, end) {
+            return false;
+        }
+        self.len += len as u8;
+        self.ends |= 1 << self.len;
+        self.groups[usize::from(self.group_count)] = Group {
+            len: len as u8,
+            end: (end - self.start) as u8,
+            separator,
+        };
+        self.group_count += 1;
+        true
     }
 
     pub(super) fn groups(&self) -> &[Group] {
@@ -196,6 +234,23 @@ mod tests {
         assert_eq!(lens, [(2, None), (3, Some(Separator::Space))]);
         assert!(digits.take(5).is_some_and(|number| number.end() == 6));
         assert!(digits.take(4).is_none());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_next_number_of_a_row_is_as_if_read_anew(row in "[0-9]{1,6}([ ./-][0-9]{1,6}[a]?){0,16}") {
+            let bytes = row.as_bytes();
+            let mut digits = Digits::read(bytes, 0);
+            for start in 1..bytes.len() {
+                if bytes[start].is_ascii_digit() && !is_word_at(bytes, start - 1) {
+                    digits.read_next(bytes, start);
+                    let anew = Digits::read(bytes, start);
+                    proptest::prop_assert_eq!(digits.groups(), anew.groups());
+                    proptest::prop_assert_eq!((digits.len, digits.ends, digits.start), (anew.len, anew.ends, anew.start));
+                    proptest::prop_assert_eq!(&digits.values[..digits.len()], &anew.values[..anew.len()]);
+                }
+            }
+        }
     }
 
     #[test]

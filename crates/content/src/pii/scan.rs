@@ -81,6 +81,8 @@ pub(super) struct Scan<'a> {
     memory: &'a mut Memory,
     /// The next one at or behind the pass.
     at_sign: Option<usize>,
+    /// Of the last number.
+    digits: Digits,
 }
 
 impl<'a> Scan<'a> {
@@ -96,6 +98,7 @@ impl<'a> Scan<'a> {
             detector,
             memory,
             at_sign: memchr::memchr(b'@', &text.as_bytes()[from..]).map(|at| from + at),
+            digits: Digits::default(),
         }
     }
 
@@ -202,9 +205,12 @@ impl<'a> Scan<'a> {
         };
         let context = &self.memory.context;
         best.offer(email::find(word, self.at_sign));
-        best.offer(secret::in_url(word));
-        best.offer(secret::jwt(word));
-        best.offer(secret::prefixed(word));
+        let starts_with_digit = word.starts_with_digit();
+        if !starts_with_digit {
+            best.offer(secret::in_url(word));
+            best.offer(secret::jwt(word));
+            best.offer(secret::prefixed(word));
+        }
         match word.bytes().get(word.end) {
             Some(b':') => {
                 best.offer(network::mac(word));
@@ -213,15 +219,20 @@ impl<'a> Scan<'a> {
             Some(b'-' | b'.') => best.offer(network::mac(word)),
             _ => {}
         }
-        if word.starts_with_digit() {
-            let digits = Digits::read(word.bytes(), word.start);
+        if word.joined == Joined::ToMore {
+            // No number and no name begins within another.
+            return best.found;
+        }
+        if starts_with_digit {
+            self.digits.read_next(word.bytes(), word.start);
+            let digits = &self.digits;
             best.offer(network::ip_v4(word, context));
             if digits.len() >= 6 {
-                best.offer(card::find(word, &digits, context));
-                best.offer(phone::national(word.text, word.start, &digits, context));
+                best.offer(card::find(word, digits, context));
+                best.offer(phone::national(word.text, word.start, digits, context));
             }
-            best.offer(national::find(word, &digits, context));
-            best.offer(birth::find(word, &digits, context));
+            best.offer(national::find(word, digits, context));
+            best.offer(birth::find(word, digits, context));
         } else {
             best.offer(iban::find(word));
             best.offer(national::find(word, &Digits::default(), context));

@@ -4,7 +4,12 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Unreadable, is_name};
+use super::{Judgement, Unreadable, is_name};
+use crate::split::Bounds;
+
+/// Texts up to this long share questions, up to [`SHARED_CHARS_MAX`] together.
+const SHORT_CHARS_MAX: usize = 200;
+const SHARED_CHARS_MAX: usize = 1_000;
 
 #[derive(Serialize)]
 struct Request<'a> {
@@ -76,12 +81,205 @@ pub fn read(answer: &[u8], text: &str) -> Result<Vec<Entity>, Unreadable> {
     Ok(entities)
 }
 
+/// One question about texts of a document: a window of a long one, or several short ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inquiry {
+    pub text: String,
+    pieces: Vec<Piece>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Piece {
+    /// Which text, and from where on.
+    of: usize,
+    from: usize,
+    /// Where it stands in the question.
+    at: Range<usize>,
+}
+
+/// What was found in one text: what takes its place is the kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    pub range: Range<usize>,
+    pub kind: String,
+}
+
+/// Every text that has a letter is in one question at least.
+pub fn inquiries(texts: &[&str], bounds: Bounds) -> Vec<Inquiry> {
+    let mut inquiries: Vec<Inquiry> = Vec::new();
+    // The question that short texts are added to, and how many characters it has.
+    let mut open: Option<(usize, usize)> = None;
+    for (of, text) in texts.iter().enumerate() {
+        if !text.chars().any(char::is_alphabetic) {
+            continue;
+        }
+        let chars = text.chars().take(SHORT_CHARS_MAX + 1).count();
+        let shared_max = SHARED_CHARS_MAX.min(bounds.chars_max());
+        if chars > SHORT_CHARS_MAX.min(shared_max) {
+            for window in bounds.windows(text) {
+                let piece = Piece {
+                    of,
+                    from: window.start,
+                    at: 0..window.len(),
+                };
+                inquiries.push(Inquiry {
+                    text: text[window].to_owned(),
+                    pieces: vec![piece],
+                });
+            }
+            continue;
+        }
+        let (number, before) = match open {
+            Some((number, before)) if before + 1 + chars <= shared_max => (number, before + 1),
+            _ => {
+                inquiries.push(Inquiry {
+                    text: String::new(),
+                    pieces: Vec::new(),
+                });
+                (inquiries.len() - 1, 0)
+            }
+        };
+        let inquiry = &mut inquiries[number];
+        if before > 0 {
+            inquiry.text.push('\n');
+        }
+        let start = inquiry.text.len();
+        inquiry.text.push_str(text);
+        inquiry.pieces.push(Piece {
+            of,
+            from: 0,
+            at: start..inquiry.text.len(),
+        });
+        open = Some((number, before + chars));
+    }
+    inquiries
+}
+
+impl Inquiry {
+    /// Where in the document's texts, by their numbers, the entities of an answer stand.
+    pub fn place(&self, entities: &[Entity], texts: &mut [Vec<Span>]) {
+        for entity in entities {
+            for piece in &self.pieces {
+                let start = entity.range.start.max(piece.at.start);
+                let end = entity.range.end.min(piece.at.end);
+                let Some(spans) = texts.get_mut(piece.of).filter(|_| start < end) else {
+                    continue;
+                };
+                spans.push(Span {
+                    range: piece.from + start - piece.at.start..piece.from + end - piece.at.start,
+                    kind: entity.kind.clone(),
+                });
+            }
+        }
+    }
+}
+
+/// The text with each kind in the place of what is of it, and how often each was found. What overlaps
+/// is one, of the kind that begins first.
+pub fn redacted(text: &str, mut spans: Vec<Span>, found: &mut Judgement) -> Option<String> {
+    spans.sort_by(|one, other| {
+        let order = one.range.start.cmp(&other.range.start);
+        order.then(other.range.end.cmp(&one.range.end))
+    });
+    let mut merged: Vec<Span> = Vec::with_capacity(spans.len());
+    for span in spans {
+        match merged.last_mut() {
+            Some(last) if span.range.start < last.range.end => {
+                last.range.end = last.range.end.max(span.range.end);
+            }
+            _ => merged.push(span),
+        }
+    }
+    if merged.is_empty() {
+        return None;
+    }
+    let mut edited = String::with_capacity(text.len());
+    let mut at = 0;
+    for span in &merged {
+        edited.push_str(text.get(at..span.range.start)?);
+        edited.push('[');
+        edited.push_str(&span.kind);
+        edited.push(']');
+        at = span.range.end;
+        found.count(&span.kind);
+    }
+    edited.push_str(text.get(at..)?);
+    Some(edited)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
+
+    /// An analyzer that knows every `NAME`.
+    fn analyzed(texts: &[&str], bounds: Bounds) -> (Vec<String>, Judgement) {
+        let mut spans = vec![Vec::new(); texts.len()];
+        for inquiry in inquiries(texts, bounds) {
+            let found = inquiry.text.match_indices("NAME").map(|(at, name)| Entity {
+                kind: "PERSON".to_owned(),
+                range: at..at + name.len(),
+                score: 0.9,
+            });
+            inquiry.place(&found.collect::<Vec<_>>(), &mut spans);
+        }
+        let mut judgement = Judgement::default();
+        let edited = texts.iter().zip(spans).map(|(text, spans)| {
+            redacted(text, spans, &mut judgement).unwrap_or_else(|| (*text).to_owned())
+        });
+        (edited.collect(), judgement)
+    }
+
+    #[test]
+    fn short_texts_share_a_question_and_each_gets_its_own_back() {
+        let texts = ["I am NAME.", "12", "", "NAME and NAME", "nobody"];
+        assert_eq!(inquiries(&texts, Bounds::new(10_000, 100)).len(), 1);
+        let (edited, found) = analyzed(&texts, Bounds::new(10_000, 100));
+        assert_eq!(
+            edited,
+            [
+                "I am [PERSON].",
+                "12",
+                "",
+                "[PERSON] and [PERSON]",
+                "nobody"
+            ]
+        );
+        assert_eq!(found.findings(), [("PERSON".to_owned(), 3)]);
+    }
+
+    #[test]
+    fn what_overlaps_is_one() {
+        let span = |range, kind: &str| Span {
+            range,
+            kind: kind.to_owned(),
+        };
+        let spans = vec![
+            span(4..9, "PERSON"),
+            span(4..14, "LOCATION"),
+            span(12..16, "PERSON"),
+        ];
+        let mut found = Judgement::default();
+        let edited = redacted("is: Anna Musterweg 5", spans, &mut found);
+        assert_eq!(edited.as_deref(), Some("is: [LOCATION]eg 5"));
+        assert_eq!(found.findings(), [("LOCATION".to_owned(), 1)]);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_analyzer_knows_is_taken_out_of_texts_of_any_length(
+            texts in prop::collection::vec("([a-z ]{0,40}|NAME |é){0,40}", 0..6),
+            (window, overlap) in (250usize..400, 10usize..40),
+        ) {
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let (edited, _) = analyzed(&texts, Bounds::new(window, overlap));
+            for (text, edited) in texts.iter().zip(&edited) {
+                prop_assert_eq!(&text.replace("NAME", "[PERSON]"), edited);
+            }
+        }
+    }
 
     #[test]
     fn places_are_counted_in_characters() {

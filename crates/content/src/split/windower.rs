@@ -65,15 +65,20 @@ impl Windower {
         (is_full || is_due || is_rest).then(|| &self.held[..self.window_end()])
     }
 
-    /// The window passed as it is.
-    pub fn pass(&mut self) -> Given {
+    /// How much of the window will be given out when it passes: what is behind it is looked at again
+    /// with what follows.
+    pub fn settled_bytes(&self) -> usize {
         let end = self.window_end();
-        let given = if self.is_last(end) {
+        if self.is_last(end) {
             end
         } else {
             self.bounds.resume(&self.held, end)
-        };
-        self.give(end, given, None)
+        }
+    }
+
+    /// The window passed as it is.
+    pub fn pass(&mut self) -> Given {
+        self.give(self.window_end(), self.settled_bytes(), None)
     }
 
     /// The window passed with another text in its place. Of its end, what was not edited is looked at

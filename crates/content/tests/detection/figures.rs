@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::Path;
 
 use content::{Detector, Kind};
 
@@ -153,6 +154,27 @@ fn is_checksummed(kind: Kind) -> bool {
     }
 }
 
+const BEGIN: &str = "<!-- detection: written by the tests -->\n";
+const END: &str = "<!-- end of detection -->\n";
+
+/// `TOLLGATE_WRITE_DOCS=1 cargo test -p content` writes the tables.
+fn compare_with_page(figures: &Figures) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guards.md");
+    let page = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) = page.split_once(BEGIN).unwrap();
+    let (_, after) = rest.split_once(END).unwrap();
+    let (texts, table) = (figures.texts, figures.table());
+    let wanted = format!("{before}{BEGIN}\nOf {texts} texts:\n\n{table}\n{END}{after}");
+    if std::env::var_os("TOLLGATE_WRITE_DOCS").is_some() {
+        std::fs::write(path, wanted).unwrap();
+        return;
+    }
+    assert!(
+        page == wanted,
+        "docs/guards.md is out of date: run `TOLLGATE_WRITE_DOCS=1 cargo test -p content`"
+    );
+}
+
 #[test]
 fn detection_is_as_good_as_the_documentation_says() {
     let figures = measure(20_270_101);
@@ -163,6 +185,7 @@ fn detection_is_as_good_as_the_documentation_says() {
             eprintln!("{mistake}");
         }
     }
+    compare_with_page(&figures);
     for (kind, tally) in &figures.by_kind {
         let (recall, precision) = (tally.recall(), tally.precision());
         let (recall_min, precision_min) = if is_checksummed(*kind) {

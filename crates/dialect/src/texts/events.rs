@@ -1,6 +1,7 @@
 //! The texts of a streamed answer. Each place of each choice is one text that comes in pieces; an
 //! editor may hold back its end, and gets to say the rest before the choice finishes.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use memchr::memchr;
@@ -51,9 +52,8 @@ pub struct Unreadable;
 #[derive(Debug, Default)]
 pub struct EventTexts {
     open: Vec<Place>,
-    /// Members of the last event but its choices and usage, as JSON: events that are put in have
-    /// them too.
-    head: Vec<u8>,
+    /// The last event's data: events that are put in have its members too, but its choices and usage.
+    last: Vec<u8>,
     /// The last event lacks the blank line that ends it, as where a provider was cut.
     is_torn: bool,
 }
@@ -121,11 +121,11 @@ impl EventTexts {
             put(event, &data, edited.as_deref().unwrap_or(document), out);
             return Ok(());
         }
-        self.remember_head(value);
+        let Aside { edits, token_lists } = aside(document, edit);
         let mut pass = Pass {
             document,
-            edits: Vec::new(),
-            token_lists: Vec::new(),
+            edits,
+            token_lists,
             open: &mut self.open,
             edit,
         };
@@ -152,7 +152,13 @@ impl EventTexts {
         } = pass;
         edits.extend(token_lists.into_iter().map(|span| (span, b"null".to_vec())));
         edits.sort_by_key(|(span, _)| span.start);
-        let edited = spliced(document, &edits);
+        let edited = if edits.is_empty() {
+            Cow::Borrowed(document)
+        } else {
+            Cow::Owned(spliced(document, &edits))
+        };
+        self.last.clear();
+        self.last.extend_from_slice(&edited);
         if finished.is_empty() {
             put(event, &data, &edited, out);
             return Ok(());
@@ -170,19 +176,6 @@ impl EventTexts {
         Ok(())
     }
 
-    fn remember_head(&mut self, value: Json<'_>) {
-        self.head.clear();
-        for (key, value) in value.members() {
-            if matches!(&*key, "choices" | "usage" | "error") {
-                continue;
-            }
-            self.head.extend_from_slice(&quoted(&key));
-            self.head.push(b':');
-            self.head.extend_from_slice(value.raw());
-            self.head.push(b',');
-        }
-    }
-
     /// Ends the texts of some places, with an event for each that still has something to say.
     fn close(
         &mut self,
@@ -190,7 +183,7 @@ impl EventTexts {
         edit: &mut dyn FnMut(&Place, Part<'_>) -> String,
         out: &mut Vec<u8>,
     ) {
-        let head = &self.head;
+        let last = &self.last;
         self.open.retain(|place| {
             if !ends(place) {
                 return true;
@@ -198,7 +191,7 @@ impl EventTexts {
             let rest = edit(place, Part::End);
             if !rest.is_empty() {
                 out.extend_from_slice(b"data: {");
-                out.extend_from_slice(head);
+                put_head(last, out);
                 out.extend_from_slice(b"\"choices\":[");
                 out.extend_from_slice(place.choice_with(&rest).to_string().as_bytes());
                 out.extend_from_slice(b"]}\n\n");
@@ -206,6 +199,53 @@ impl EventTexts {
             false
         });
     }
+}
+
+/// The members of an event that those of its answer have in common.
+fn put_head(event: &[u8], out: &mut Vec<u8>) {
+    for (key, value) in Json::whole(event).members() {
+        if matches!(&*key, "choices" | "usage" | "error") {
+            continue;
+        }
+        out.extend_from_slice(&quoted(&key));
+        out.push(b':');
+        out.extend_from_slice(value.raw());
+        out.push(b',');
+    }
+}
+
+/// What becomes of an event's members beside its choices.
+struct Aside {
+    edits: Vec<(Range<usize>, Vec<u8>)>,
+    token_lists: Vec<Range<usize>>,
+}
+
+/// Their texts are whole: citations, say.
+fn aside(document: &[u8], edit: &mut dyn FnMut(&Place, Part<'_>) -> String) -> Aside {
+    let place = Place {
+        choice: 0,
+        path: Vec::new(),
+    };
+    let mut edit = |text: &str| {
+        let mut edited = edit(&place, Part::More(text));
+        edited.push_str(&edit(&place, Part::End));
+        (edited != text).then_some(edited)
+    };
+    let mut editor = super::Editor {
+        document,
+        edits: Vec::new(),
+        token_lists: Vec::new(),
+        edit: &mut edit,
+    };
+    for (key, value) in Json::whole(document).members() {
+        if key != "choices" {
+            editor.value(&key, value, 0);
+        }
+    }
+    let super::Editor {
+        edits, token_lists, ..
+    } = editor;
+    Aside { edits, token_lists }
 }
 
 impl Place {
@@ -264,7 +304,7 @@ impl<'a> Pass<'a, '_> {
                     let span = self.span(value);
                     self.token_lists.push(span);
                 }
-            } else {
+            } else if matches!(value.raw().first(), Some(b'"' | b'{' | b'[')) {
                 place.path.push(Step::Key(key.into_owned()));
                 self.value(place, value)?;
                 place.path.pop();

@@ -195,6 +195,18 @@ fn watched<'f>(rule: &'f Arc<AlertRule>, facts: &'f Facts) -> Option<Watched<'f>
             });
             (Kind::LedgerFault, *lasting, faults.collect())
         }
+        AlertCondition::AuditFault { lasting } => {
+            let stores = facts.audit.iter();
+            let faults = stores.flat_map(|store| store.faults().map(|fault| (&store.id, fault)));
+            let holding = faults.filter_map(|(id, (part, fault))| {
+                Some(Holding {
+                    subject: format!("{id} {part}"),
+                    name: format!("Audit store {id} ({part})"),
+                    cause: Some(fault?.clone()),
+                })
+            });
+            (Kind::AuditFault, *lasting, holding.collect())
+        }
         AlertCondition::Forecast { .. }
         | AlertCondition::Pace { .. }
         | AlertCondition::Unpriced { .. } => return None,
@@ -247,6 +259,7 @@ fn over(facts: &Facts, watched: &Watched<'_>, subject: &str, episode: Episode) -
         Kind::BreakerOpen => format!("Backend {subject} is back"),
         Kind::CredentialFailure => format!("Tokens and keys of {subject} are fetched again"),
         Kind::SinkTrouble => format!("Sink {subject} takes records again"),
+        Kind::AuditFault => format!("Audit store {subject} can be written again"),
         _ => format!("The ledger's {subject} can be written again"),
     };
     let until = words::moment(episode.seen, zone);
@@ -284,6 +297,11 @@ fn texts(kind: Kind) -> (&'static str, &'static str, &'static str) {
             "does not take what it is sent",
             "Nothing is lost: its records wait on the ledger, and reach it when it takes them again.",
             "`tollgate sinks list` shows what waits, `tollgate sinks test` tries it.",
+        ),
+        Kind::AuditFault => (
+            "cannot be written",
+            "Calls that require a record are refused with 503 `audit_unavailable`; others go on without one, or theirs wait to be chained.",
+            "Look at the disk and at the key service. `tollgate_audit_records_total` counts what was written and what failed.",
         ),
         _ => (
             "cannot be written",

@@ -19,10 +19,11 @@ pub enum Kind {
     CredentialFailure,
     SinkTrouble,
     LedgerFault,
+    AuditFault,
 }
 
 impl Kind {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::BudgetThreshold,
         Self::BudgetForecast,
         Self::PaceFaster,
@@ -32,6 +33,7 @@ impl Kind {
         Self::CredentialFailure,
         Self::SinkTrouble,
         Self::LedgerFault,
+        Self::AuditFault,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -45,6 +47,7 @@ impl Kind {
             Self::CredentialFailure => "credential.failure",
             Self::SinkTrouble => "sink.trouble",
             Self::LedgerFault => "ledger.fault",
+            Self::AuditFault => "audit.fault",
         }
     }
 }

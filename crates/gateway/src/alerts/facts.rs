@@ -7,6 +7,7 @@ use domain::Wall;
 use store::counters::BudgetLevel;
 use store::ledger::Health;
 
+use crate::audit::stores::StoreHealth;
 use crate::gateway::Gateway;
 use crate::sinks::SinkHealth;
 
@@ -21,6 +22,7 @@ pub struct Facts {
     pub failing_issuers: Vec<String>,
     pub sinks: Vec<SinkHealth>,
     pub ledger: Health,
+    pub audit: Vec<StoreHealth>,
 }
 
 impl Facts {
@@ -45,6 +47,7 @@ impl Facts {
             failing_issuers: issuers.iter().map(|name| name.to_string()).collect(),
             sinks: gateway.sinks.health(),
             ledger: gateway.ledger.health(),
+            audit: gateway.audit.health(),
             snapshot,
         }
     }

@@ -99,7 +99,10 @@ async fn judge(looking: &mut Looking<'_>, index: usize, document: &Bytes) -> Jud
             let stopped = |_| (Judgement::failed(STOPPED), None);
             looked.await.unwrap_or_else(stopped)
         }
-        GuardKind::ContentSafety(_) | GuardKind::Moderation(_) | GuardKind::Webhook(_) => {
+        GuardKind::ContentSafety(_)
+        | GuardKind::Moderation(_)
+        | GuardKind::Webhook(_)
+        | GuardKind::Presidio(_) => {
             let Some(judges) = &looking.judges else {
                 return (Judgement::failed(NO_JUDGE), None);
             };

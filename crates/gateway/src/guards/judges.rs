@@ -3,11 +3,11 @@
 //! Texts of different voices never share a question: a harmless system prompt must not hide what a
 //! user wrote. Nothing is left out for its length.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use config::snapshot::{ContentSafety, GuardKind, GuardWebhook, Moderation};
-use content::safety::{Judgement, azure, moderation, webhook};
+use config::snapshot::{ContentSafety, Guard, GuardKind, GuardWebhook, Moderation, Presidio};
+use content::safety::{Judgement, azure, moderation, presidio, webhook};
 use content::split;
 use dialect::texts::{self, Voice};
 use domain::record::Content;
@@ -86,13 +86,26 @@ impl Judges {
             GuardKind::Webhook(webhook) => {
                 return self.webhook_document(webhook, rule, on, document).await;
             }
+            GuardKind::Presidio(presidio) => {
+                let mut all = Vec::new();
+                texts::each(document, |text| all.push(text.to_owned()));
+                let shown: Vec<&str> = all.iter().map(String::as_str).collect();
+                let mut judged = self.presidio(presidio, &shown, usize::MAX).await;
+                let edited = judged
+                    .edited
+                    .take()
+                    .and_then(|edited| with(document, edited));
+                return (judged, edited);
+            }
         };
         (judged, None)
     }
 
     /// A window of a streamed answer's text.
-    pub async fn window(&self, guard: &GuardKind, rule: &str, text: &str) -> Judged {
-        match guard {
+    /// Of what stands behind its first `settled` bytes, the next window will tell more.
+    pub async fn window(&self, guard: &Guard, text: &str, settled: usize) -> Judged {
+        let rule = &guard.rule;
+        match &guard.kind {
             GuardKind::Pii(_) | GuardKind::Lists(_) => Judged::default(),
             GuardKind::ContentSafety(safety) => {
                 let questions = [(Voice::Assistant, text.to_owned())];
@@ -103,6 +116,7 @@ impl Judges {
             GuardKind::Webhook(webhook) => {
                 self.webhook(webhook, rule, Content::Answer, &[text]).await
             }
+            GuardKind::Presidio(presidio) => self.presidio(presidio, &[text], settled).await,
         }
     }
 
@@ -222,12 +236,63 @@ impl Judges {
         if !is_edited {
             return (sum, None);
         }
-        // The same texts in the same order.
-        let mut edited = edited.into_iter();
-        let document = texts::edit(document, |text| {
-            edited.next().filter(|edited| edited != text)
-        });
-        (sum, document)
+        (sum, with(document, edited))
+    }
+
+    /// `settled`: of a text that goes on, what begins behind it is not looked at yet.
+    async fn presidio(&self, presidio: &Presidio, texts: &[&str], settled: usize) -> Judged {
+        let spans = Mutex::new(vec![Vec::new(); texts.len()]);
+        let inquiries = presidio::inquiries(texts, presidio.windows.prompt);
+        let mut asked: Vec<Asking<'_>> = Vec::with_capacity(inquiries.len());
+        for inquiry in &inquiries {
+            let spans = &spans;
+            asked.push(Box::pin(async move {
+                let found = self.ask_presidio(presidio, inquiry).await?;
+                let mut spans = spans.lock().unwrap_or_else(PoisonError::into_inner);
+                inquiry.place(&found, &mut spans);
+                Ok(Judgement::default())
+            }));
+        }
+        let (mut judgement, failure) = asking::all(asked).await;
+        let spans = spans.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut is_edited = false;
+        let mut edited = Vec::with_capacity(texts.len());
+        for (text, mut spans) in texts.iter().zip(spans) {
+            spans.retain(|span| span.range.start < settled);
+            let redacted = presidio::redacted(text, spans, &mut judgement);
+            is_edited |= redacted.is_some();
+            edited.push(redacted.unwrap_or_else(|| (*text).to_owned()));
+        }
+        judgement.is_blocked = presidio.blocks && is_edited;
+        Judged {
+            judgement,
+            failure,
+            edited: is_edited.then_some(edited),
+        }
+    }
+
+    async fn ask_presidio(
+        &self,
+        presidio: &Presidio,
+        inquiry: &presidio::Inquiry,
+    ) -> Result<Vec<presidio::Entity>, Failure> {
+        let Presidio {
+            language,
+            entities,
+            score_min,
+            ..
+        } = presidio;
+        let question = Question {
+            path: "/analyze".to_owned(),
+            headers: HeaderMap::new(),
+            body: presidio::request(&inquiry.text, language, entities, *score_min).into(),
+            timeout: presidio.timeout,
+        };
+        let read = |answer: &[u8]| presidio::read(answer, &inquiry.text).ok();
+        let found = self.services.ask(&presidio.service, question, read).await?;
+        // The analyzer was told already; one that does not know the field says everything.
+        let is_sure = |entity: &presidio::Entity| entity.score >= *score_min;
+        Ok(found.into_iter().filter(is_sure).collect())
     }
 
     async fn webhook(
@@ -297,6 +362,14 @@ impl Judges {
         }
         headers
     }
+}
+
+/// The document with its texts, which are the same in number and order, as they were edited.
+fn with(document: &[u8], edited: Vec<String>) -> Option<Vec<u8>> {
+    let mut edited = edited.into_iter();
+    texts::edit(document, |text| {
+        edited.next().filter(|edited| edited != text)
+    })
 }
 
 /// What Azure's service is asked about.

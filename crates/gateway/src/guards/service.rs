@@ -181,6 +181,7 @@ fn services_of(guards: &Guards) -> impl Iterator<Item = &Arc<Service>> {
         GuardKind::ContentSafety(safety) => Some(&safety.service),
         GuardKind::Moderation(moderation) => Some(&moderation.service),
         GuardKind::Webhook(webhook) => Some(&webhook.service),
+        GuardKind::Presidio(presidio) => Some(&presidio.service),
     })
 }
 

@@ -39,6 +39,8 @@ pub struct StreamGuard {
     stages: Vec<Stage>,
     masks: Masks,
     is_told: bool,
+    /// For a record: what every guard let through, before masked values are put back.
+    kept: Option<BytesMut>,
 }
 
 struct Stage {
@@ -111,7 +113,19 @@ impl StreamGuard {
             stages,
             masks,
             is_told: false,
+            kept: None,
         }
+    }
+
+    /// What guards let through is kept for a record from now on.
+    pub fn keep(&mut self) {
+        self.kept.get_or_insert_default();
+    }
+
+    /// Of what has been kept, what is new.
+    pub fn take_kept(&mut self) -> Bytes {
+        let kept = self.kept.as_mut().map(BytesMut::split);
+        kept.unwrap_or_default().freeze()
     }
 
     /// Takes whole events; `is_cut`: what comes is no longer whole ones, which no stage can read.
@@ -122,6 +136,10 @@ impl StreamGuard {
                     .failure
                     .get_or_insert_with(|| "event too large".into());
             }
+        }
+        let is_judged = self.stages.iter().any(|stage| stage.guard.is_some());
+        if let (Some(kept), false) = (&mut self.kept, is_judged) {
+            kept.extend_from_slice(events);
         }
         if let Some(first) = self.stages.first_mut() {
             first.queue.extend_from_slice(events);
@@ -141,6 +159,7 @@ impl StreamGuard {
         let mut is_waiting = false;
         let mut given = Bytes::new();
         let mut is_last = false;
+        let last_guard = self.stages.iter().rposition(|stage| stage.guard.is_some());
         for index in 0..self.stages.len() {
             let stage = &mut self.stages[index];
             stage.queue.extend_from_slice(&given);
@@ -158,6 +177,9 @@ impl StreamGuard {
                 return Poll::Ready(Err(self.blocked(index)));
             }
             is_last = stage.is_over;
+            if let (Some(kept), true) = (&mut self.kept, last_guard == Some(index)) {
+                kept.extend_from_slice(&given);
+            }
         }
         if is_waiting && given.is_empty() {
             return Poll::Pending;
@@ -244,6 +266,7 @@ impl Stage {
             GuardKind::ContentSafety(safety) => safety.windows.answer,
             GuardKind::Moderation(moderation) => moderation.windows.answer,
             GuardKind::Webhook(webhook) => webhook.answer_window,
+            GuardKind::Presidio(presidio) => presidio.windows.answer,
         };
         let Some(judges) = judges else {
             return Self::never(index, NO_JUDGE);

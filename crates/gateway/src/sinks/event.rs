@@ -2,6 +2,7 @@
 //!
 //! Within a version, fields are added and never removed, renamed or given another meaning.
 
+use ::audit::{Content, State};
 use bytes::Bytes;
 use config::snapshot::Envelope;
 use domain::record::{AttemptFailure, AttemptRecord, CallRecord, Cost, Verdict};
@@ -10,6 +11,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 pub const USAGE_SCHEMA: &str = "tollgate.usage/1";
+pub const AUDIT_SCHEMA: &str = "tollgate.audit/1";
 pub const TEST_SCHEMA: &str = "tollgate.test/1";
 
 /// One event, ready to be sent.
@@ -22,9 +24,22 @@ pub struct Event {
     /// When the call began.
     pub at: Wall,
     pub json: Bytes,
+    /// It has a prompt or an answer in it: on no disk of ours in the clear.
+    pub has_content: bool,
 }
 
 impl Event {
+    pub fn of_audit(found: &::audit::Found, envelope: Envelope) -> Self {
+        let skeleton = &found.skeleton;
+        Self {
+            id: skeleton.call,
+            key: Bytes::copy_from_slice(skeleton.subscription.as_str().as_bytes()),
+            at: skeleton.at,
+            json: enveloped(&AuditEvent::of(found), envelope),
+            has_content: matches!(found.content, State::Here(_)),
+        }
+    }
+
     pub fn of_call(record: &CallRecord, envelope: Envelope) -> Self {
         let opening = &record.opening;
         Self {
@@ -32,6 +47,7 @@ impl Event {
             key: Bytes::copy_from_slice(opening.who.subscription.as_str().as_bytes()),
             at: opening.at,
             json: enveloped(&UsageEvent::of(record), envelope),
+            has_content: false,
         }
     }
 
@@ -48,6 +64,7 @@ impl Event {
             key: Bytes::from_static(b"test"),
             at,
             json: enveloped(&event, envelope),
+            has_content: false,
         }
     }
 }
@@ -115,6 +132,105 @@ impl Enclosed for TestEvent {
 
     fn subject(&self) -> Option<&str> {
         None
+    }
+}
+
+/// All fields are always there but those of the content, which are there if the sink sends it and the
+/// record has it.
+#[derive(Serialize)]
+struct AuditEvent<'r> {
+    schema: &'static str,
+    id: String,
+    time: String,
+    /// Of the entry on the store's chain.
+    number: u64,
+    subscription: &'r str,
+    product: &'r str,
+    application: Option<&'r str>,
+    model: &'r str,
+    backend: Option<&'r str>,
+    outcome: &'static str,
+    status: u16,
+    rule: Option<&'r str>,
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    cost: &'r str,
+    verdicts: &'r str,
+    retention_days: u32,
+    required: bool,
+    prompt_cut: bool,
+    answer_cut: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<Said<'r>>,
+}
+
+#[derive(Serialize)]
+struct Said<'r> {
+    user: Option<&'r str>,
+    caller: &'r str,
+    prompt: Option<std::borrow::Cow<'r, str>>,
+    answer: Option<std::borrow::Cow<'r, str>>,
+}
+
+impl Enclosed for AuditEvent<'_> {
+    fn schema(&self) -> &'static str {
+        self.schema
+    }
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn time(&self) -> &str {
+        &self.time
+    }
+
+    fn subject(&self) -> Option<&str> {
+        Some(self.subscription)
+    }
+}
+
+impl<'r> AuditEvent<'r> {
+    fn of(found: &'r ::audit::Found) -> Self {
+        let skeleton = &found.skeleton;
+        Self {
+            schema: AUDIT_SCHEMA,
+            id: skeleton.call.to_string(),
+            time: rfc3339(skeleton.at),
+            number: found.sequence,
+            subscription: skeleton.subscription.as_str(),
+            product: &skeleton.product,
+            application: skeleton.application.as_deref(),
+            model: &skeleton.model,
+            backend: skeleton.backend.as_deref(),
+            outcome: skeleton.outcome.as_str(),
+            status: skeleton.status,
+            rule: skeleton.rule.as_deref(),
+            prompt_tokens: skeleton.prompt_tokens,
+            completion_tokens: skeleton.completion_tokens,
+            cost: &skeleton.cost,
+            verdicts: &skeleton.verdicts,
+            retention_days: skeleton.retention_days,
+            required: skeleton.required,
+            prompt_cut: skeleton.prompt_cut,
+            answer_cut: skeleton.answer_cut,
+            content: match &found.content {
+                State::Here(content) => Some(Said::of(content)),
+                State::Closed | State::Gone { .. } | State::Unreadable => None,
+            },
+        }
+    }
+}
+
+impl<'r> Said<'r> {
+    fn of(content: &'r Content) -> Self {
+        let text = |bytes: &'r Option<Vec<u8>>| bytes.as_deref().map(String::from_utf8_lossy);
+        Self {
+            user: content.user.as_deref(),
+            caller: &content.caller,
+            prompt: text(&content.prompt),
+            answer: text(&content.answer),
+        }
     }
 }
 

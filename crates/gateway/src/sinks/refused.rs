@@ -40,6 +40,7 @@ impl Trust {
 
 #[derive(Serialize)]
 struct Line<'e> {
+    id: String,
     reason: &'e str,
     event: Option<&'e RawValue>,
 }
@@ -52,8 +53,12 @@ pub fn path(data_dir: &Path, sink: &SinkId) -> PathBuf {
 
 /// Adds the event to the file.
 pub fn set_aside(path: &Path, event: &Event, reason: &str) -> io::Result<()> {
-    let event = serde_json::from_slice(&event.json).ok();
-    let mut line = serde_json::to_vec(&Line { reason, event }).map_err(io::Error::other)?;
+    let id = event.id.to_string();
+    // What was said stays where it is sealed.
+    let event = (!event.has_content)
+        .then(|| serde_json::from_slice(&event.json).ok())
+        .flatten();
+    let mut line = serde_json::to_vec(&Line { id, reason, event }).map_err(io::Error::other)?;
     line.push(b'\n');
     let mut file = open(path)?;
     if file.metadata()?.len() + line.len() as u64 > FILE_BYTES_MAX {

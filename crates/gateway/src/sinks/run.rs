@@ -1,13 +1,12 @@
 //! One sink at work: read, deliver, pass; and wait where there is nothing to do or nothing works.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::snapshot::{Sink, SinkStart};
+use config::snapshot::Sink;
 use domain::Wall;
 use store::ledger::LedgerError;
-use store::ledger::follow::{Entry, Follower, From};
 use tokio_util::sync::CancellationToken;
 
 use super::backoff;
@@ -16,6 +15,7 @@ use super::destination::Destination;
 use super::event::Event;
 use super::health::Health;
 use super::refused::{self, Trust};
+use super::source::{Mark, Origin, Source};
 use crate::clock::{Chance, Clock};
 use crate::credentials::Credentials;
 
@@ -30,11 +30,12 @@ pub struct Work {
     sink: Arc<Sink>,
     destination: Destination,
     data_dir: PathBuf,
+    origin: Origin,
     health: Arc<Health>,
     clock: Clock,
     chance: Arc<Chance>,
-    /// `None` until the ledger could be opened, and while it is read.
-    follower: Option<Follower>,
+    /// `None` until it could be opened, and while it is read.
+    source: Option<Source>,
     /// In a row.
     failures: u32,
     trust: Trust,
@@ -45,8 +46,8 @@ pub struct Work {
 /// What was read, in the form in which it is sent.
 struct Reading {
     events: Vec<Event>,
-    /// The call of the last of them.
-    last: Option<Entry>,
+    /// The place of the last of them.
+    last: Option<Mark>,
     /// There is more than one batch of them.
     is_full: bool,
 }
@@ -60,7 +61,7 @@ impl Work {
     pub fn new(
         sink: Arc<Sink>,
         destination: Destination,
-        data_dir: PathBuf,
+        (data_dir, origin): (PathBuf, Origin),
         health: Arc<Health>,
         credentials: &Credentials,
     ) -> Self {
@@ -68,10 +69,11 @@ impl Work {
             sink,
             destination,
             data_dir,
+            origin,
             health,
             clock: credentials.clock.clone(),
             chance: credentials.chance.clone(),
-            follower: None,
+            source: None,
             failures: 0,
             trust: Trust::default(),
             cursor_is_stuck: false,
@@ -82,8 +84,8 @@ impl Work {
     /// it is tried again with each look.
     pub fn find_place(&mut self) {
         let now = self.clock.now().wall;
-        match open(&self.data_dir, &self.sink, now) {
-            Ok(follower) => self.follower = Some(follower),
+        match Source::open(&self.origin, &self.sink, now) {
+            Ok(source) => self.source = Some(source),
             Err(error) => {
                 let sink = &self.sink.id;
                 tracing::warn!(%sink, %error, "a sink's place cannot be read yet");
@@ -223,7 +225,7 @@ impl Work {
             let part = left.min(LAG_INTERVAL);
             tokio::time::sleep(part).await;
             left -= part;
-            self.with_follower(|follower, _| follower.lag().map(drop))
+            self.with_source(|source, _| source.lag().map(drop))
                 .await
                 .ok();
         }
@@ -243,19 +245,18 @@ impl Work {
 
     async fn read(&mut self) -> Result<Reading, LedgerError> {
         let sink = self.sink.clone();
-        self.with_follower(move |follower, _| {
-            let entries = follower.next(sink.batch.records_max)?;
-            let mut is_full = entries.len() == sink.batch.records_max;
+        self.with_source(move |source, _| {
+            let read = source.next(sink.batch.records_max, &sink)?;
+            let mut is_full = read.len() == sink.batch.records_max;
             let (mut events, mut bytes, mut last) = (Vec::new(), 0, None);
-            for entry in entries {
-                let event = Event::of_call(&entry.record, sink.envelope);
+            for (event, mark) in read {
                 bytes += event.json.len();
                 if bytes > sink.batch.bytes_max && !events.is_empty() {
                     is_full = true;
                     break;
                 }
                 events.push(event);
-                last = Some(entry);
+                last = Some(mark);
             }
             Ok(Reading {
                 events,
@@ -266,9 +267,9 @@ impl Work {
         .await
     }
 
-    async fn pass(&mut self, last: Entry) {
+    async fn pass(&mut self, last: Mark) {
         let passed = self
-            .with_follower(move |follower, now| follower.pass(&last, now))
+            .with_source(move |source, now| source.pass(&last, now))
             .await;
         match (passed, self.cursor_is_stuck) {
             (Err(error), false) => {
@@ -283,40 +284,32 @@ impl Work {
 
     /// The ledger blocks, so it is read on a thread that may; each time, how far the sink lags is
     /// noted too.
-    async fn with_follower<T: Send + 'static>(
+    async fn with_source<T: Send + 'static>(
         &mut self,
-        work: impl FnOnce(&mut Follower, Wall) -> Result<T, LedgerError> + Send + 'static,
+        work: impl FnOnce(&mut Source, Wall) -> Result<T, LedgerError> + Send + 'static,
     ) -> Result<T, LedgerError> {
-        let (data_dir, sink) = (self.data_dir.clone(), self.sink.clone());
+        let (origin, sink) = (self.origin.clone(), self.sink.clone());
         let (health, now) = (self.health.clone(), self.clock.now().wall);
-        let follower = self.follower.take();
+        let source = self.source.take();
         let worked = tokio::task::spawn_blocking(move || {
-            let opened = follower.map_or_else(|| open(&data_dir, &sink, now), Ok);
-            let mut follower = match opened {
-                Ok(follower) => follower,
+            let opened = source.map_or_else(|| Source::open(&origin, &sink, now), Ok);
+            let mut source = match opened {
+                Ok(source) => source,
                 Err(error) => return (None, Err(error)),
             };
-            let worked = work(&mut follower, now);
-            if let Ok(lag) = follower.lag() {
+            let worked = work(&mut source, now);
+            if let Ok(lag) = source.lag() {
                 health.note_lag(lag);
             }
             // Opened anew after a fault: the file itself may have been repaired.
-            (worked.is_ok().then_some(follower), worked)
+            (worked.is_ok().then_some(source), worked)
         });
         match worked.await {
-            Ok((follower, worked)) => {
-                self.follower = follower;
+            Ok((source, worked)) => {
+                self.source = source;
                 worked
             }
             Err(_) => Err(LedgerError("reading the ledger broke off".to_owned())),
         }
     }
-}
-
-fn open(data_dir: &Path, sink: &Sink, now: Wall) -> Result<Follower, LedgerError> {
-    let from = match sink.from {
-        SinkStart::Now => From::Now,
-        SinkStart::Start => From::Start,
-    };
-    Follower::open(data_dir, sink.id.as_str(), from, now)
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use foldhash::fast::RandomState;
 use papaya::Equivalent;
+use store::shared_map;
 
 pub struct Bounded<K, V> {
     /// Hashed fast: whoever found keys that collide could slow down no more than the bound's worth.
@@ -19,7 +20,7 @@ pub struct Bounded<K, V> {
 impl<K: Hash + Eq, V> Bounded<K, V> {
     pub fn new(max: usize, make: fn() -> V) -> Self {
         Self {
-            map: papaya::HashMap::default(),
+            map: shared_map(),
             max,
             make,
             other: make(),

@@ -187,6 +187,25 @@ metrics! {
     SINK_FAILING = Gauge "tollgate_sink_failing" ("tollgate.sink.failing", "1") ["sink", "kind"]:
         "1 while the sink's latest delivery failed. /readyz says why.";
 
+    AUDIT_RECORDS = Counter "tollgate_audit_records" ("tollgate.audit.records", "{record}") ["store", "result"]:
+        "Audit records of this process: `written`, or `failed` because the store could not take them.";
+    AUDIT_REFUSED = Counter "tollgate_audit_refused_calls" ("tollgate.audit.refused_calls", "{call}") ["store"]:
+        "Calls refused with `audit_unavailable`, because they had to be recorded and could not be.";
+    AUDIT_PURGED = Counter "tollgate_audit_purged" ("tollgate.audit.purged", "{record}") ["store"]:
+        "Records whose content this process removed at the end of its retention.";
+    AUDIT_ENTRIES = Gauge "tollgate_audit_chain_entries" ("tollgate.audit.chain.entries", "{entry}") ["store"]:
+        "Entries of the store's chain, of all kinds.";
+    AUDIT_UNSIGNED = Gauge "tollgate_audit_chain_unsigned_entries" ("tollgate.audit.chain.unsigned", "{entry}") ["store"]:
+        "Entries that no signed head covers yet.";
+    AUDIT_BYTES = Gauge "tollgate_audit_content_bytes" ("tollgate.audit.content", "By") ["store"]:
+        "Bytes that the store's sealed contents take on disk.";
+    AUDIT_BEHIND = Gauge "tollgate_audit_behind_bytes" ("tollgate.audit.behind", "By") ["store"]:
+        "Bytes of records that are written and not on the chain yet.";
+    AUDIT_OLDEST = Gauge "tollgate_audit_oldest_content_timestamp_seconds" ("tollgate.audit.oldest_content", "s") ["store"]:
+        "When the oldest call began whose content is kept, in seconds since 1970; looked up once an hour, 0 before that and where there is none.";
+    AUDIT_FAULT = Gauge "tollgate_audit_fault" ("tollgate.audit.fault", "1") ["store", "part"]:
+        "1 while the store cannot take records (`records`), or cannot chain those that it took (`chain`). /readyz says why.";
+
     CONFIG_REVISION = Gauge "tollgate_config_revision" ("tollgate.config.revision", "1") []:
         "Revision of the configuration in force, from 1 in each process.";
     RELOADS = Counter "tollgate_config_reloads" ("tollgate.config.reloads", "{reload}") ["result"]:

@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use config::snapshot::Dimensions;
 use config::{CallContext, Snapshot};
 use domain::record::CallRecord;
+use foldhash::fast::RandomState;
 use smallvec::SmallVec;
+use store::shared_map;
 
 use super::bounded::Bounded;
 use super::catalogue;
@@ -30,10 +32,11 @@ type Key = SmallVec<[u8; 256]>;
 type Values<'a> = SmallVec<[Cow<'a, str>; 8]>;
 
 pub struct Usage {
-    series: papaya::HashMap<Key, Arc<UsageSeries>>,
+    /// Hashed fast: there are never more of them than the bound.
+    series: papaya::HashMap<Key, Arc<UsageSeries>, RandomState>,
     series_max: AtomicUsize,
     /// By their names: which of its dimensions has the most values.
-    spreads: papaya::HashMap<Key, Arc<Spread>>,
+    spreads: papaya::HashMap<Key, Arc<Spread>, RandomState>,
     /// Taken only to add a series.
     adding: Mutex<()>,
     faults: Bounded<Arc<str>, AtomicU64>,
@@ -58,9 +61,9 @@ struct Spread {
 impl Default for Usage {
     fn default() -> Self {
         Self {
-            series: papaya::HashMap::new(),
+            series: shared_map(),
             series_max: AtomicUsize::new(1_000),
-            spreads: papaya::HashMap::new(),
+            spreads: shared_map(),
             adding: Mutex::default(),
             faults: Bounded::new(NAMES_MAX, AtomicU64::default),
             folded: Bounded::new(NAMES_MAX, AtomicU64::default),
@@ -91,13 +94,10 @@ impl Usage {
         }
         let names = names_of(dimensions);
         let key = key_of(&names, &values);
-        if let Some(known) = self.series.pin().get(&key) {
-            return known.clone();
-        }
         let room = self.series_max.load(Ordering::Relaxed);
         // The last tenth is for combinations with `other`, so that the other dimensions stay apart.
-        if let Some(added) = self.find_or_add(&key, &names, dimensions, &values, room - room / 10) {
-            return added;
+        if let Some(found) = self.find_or_add(&key, &names, dimensions, &values, room - room / 10) {
+            return found;
         }
         self.fold(dimensions, &names, values, room)
     }

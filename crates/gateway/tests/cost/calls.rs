@@ -35,6 +35,17 @@ const EVENT: Bound = Bound {
     bytes: 8_800,
 };
 
+/// A governed call whose prompt and answer are looked at for personal data, and hold none.
+const GUARDED_CALL: Bound = Bound {
+    allocations: 36,
+    bytes: 18_500,
+};
+/// One more event of a stream that is looked at.
+const GUARDED_EVENT: Bound = Bound {
+    allocations: 11,
+    bytes: 9_700,
+};
+
 impl Bound {
     /// `times` of it cost `cost`. Half an allocation for each is left for what comes now and then, such
     /// as a table that grows; a whole one more is one too many.
@@ -80,6 +91,27 @@ fn an_event_of_a_stream_allocates_no_more_than_it_did() {
     let short = gate.cost_of_stream(EVENTS);
     let long = gate.cost_of_stream(2 * EVENTS);
     EVENT.check("an event of a stream", EVENTS, difference(long, short));
+}
+
+#[test]
+fn a_guarded_call_allocates_no_more_than_it_did() {
+    let gate = Gate::guarded();
+    let calls = || (0..CALLS).map(|_| chat(0, 0, "")).collect();
+    let _first_ones = gate.cost_of(calls());
+    GUARDED_CALL.check("a guarded call", CALLS, gate.cost_of(calls()));
+}
+
+#[test]
+fn an_event_of_a_guarded_stream_allocates_no_more_than_it_did() {
+    let gate = Gate::guarded();
+    let _first_one = gate.cost_of_stream(EVENTS);
+    let short = gate.cost_of_stream(EVENTS);
+    let long = gate.cost_of_stream(2 * EVENTS);
+    GUARDED_EVENT.check(
+        "an event of a guarded stream",
+        EVENTS,
+        difference(long, short),
+    );
 }
 
 #[test]

@@ -101,8 +101,18 @@ pub struct Gate {
 
 impl Gate {
     pub fn of(size: Size) -> Self {
+        Self::with(size, "")
+    }
+
+    /// Whose prompts and answers are looked at for personal data.
+    pub fn guarded() -> Self {
+        Self::with(Size::ONE, "\nguards: [ { pii: { action: mask } } ]\n")
+    }
+
+    fn with(size: Size, more: &str) -> Self {
         let provider = Provider::start();
-        let snapshot = load(&size.configuration(&format!("http://{}", provider.address)));
+        let text = size.configuration(&format!("http://{}", provider.address)) + more;
+        let snapshot = load(&text);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

@@ -1,6 +1,8 @@
 //! Guards on the data path: what reaches the provider, what reaches the client, what is written down.
 
+mod bounds;
 mod judges;
+mod nothing_raw;
 mod streams;
 
 use bytes::Bytes;

@@ -122,6 +122,7 @@ impl Gate {
                 limits: Vec::new(),
                 guards: None,
                 budgets: Vec::new(),
+                audit: None,
             });
             self.add_key(key, &format!("{id}/primary"), &subscription, None);
             self.snapshot
@@ -223,6 +224,8 @@ fn snapshot() -> Snapshot {
         subscriptions: HashMap::new(),
         keys: HashMap::new(),
         products: HashMap::new(),
+        application_audits: HashMap::new(),
+        auditing: config::snapshot::Auditing::default(),
         models: HashMap::new(),
         backends: HashMap::new(),
         limits: Vec::new(),

@@ -18,6 +18,8 @@ mod alerts;
 #[cfg(test)]
 mod alerts_of_budgets;
 #[cfg(test)]
+mod audit;
+
 mod breakers;
 #[cfg(test)]
 mod budget;

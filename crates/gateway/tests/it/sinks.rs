@@ -1,6 +1,6 @@
 //! Sinks beside a running gateway: what arrives, in which order, and what happens when nothing does.
 
-mod receiver;
+pub mod receiver;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -124,7 +124,7 @@ fn ids(numbers: std::ops::Range<u16>) -> Vec<String> {
         .collect()
 }
 
-async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     for _ in 0..1000 {
         if holds() {
             return;

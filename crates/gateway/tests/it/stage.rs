@@ -158,6 +158,11 @@ impl Stage {
         self.gateway.reload(loaded(text)).unwrap();
     }
 
+    /// With its `data_dir`, where the ledger is too.
+    pub fn reading_in(data_dir: tempfile::TempDir, text: &str) -> Self {
+        Self::keeping(data_dir, loaded(text))
+    }
+
     /// As the binary does, once the database has every call so far.
     pub async fn reload_counting(&self, text: &str, calls: usize) {
         while store::ledger::recent(self.directory.path(), calls)
@@ -174,7 +179,10 @@ impl Stage {
     }
 
     fn of(snapshot: Snapshot) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        Self::keeping(tempfile::tempdir().unwrap(), snapshot)
+    }
+
+    fn keeping(directory: tempfile::TempDir, snapshot: Snapshot) -> Self {
         let clock = Clock::manual(START);
         let options = Options {
             segment_bytes: 64 * 1024,
@@ -201,6 +209,14 @@ impl Stage {
 
     pub fn ledger_folder(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// Why a configuration with these rules is not taken.
+    pub fn try_renew(&self, rules: &Rules, backend: &Backend) -> Result<(), String> {
+        let snapshot = rules.snapshot(std::slice::from_ref(&backend.address));
+        self.gateway
+            .reload(snapshot)
+            .map_err(|error| error.to_string())
     }
 
     /// Other rules and addresses, and backends and pools of which nothing is remembered.
@@ -270,6 +286,12 @@ impl Stage {
         let mut records = store::ledger::recent(self.directory.path(), 1_000).unwrap();
         records.reverse();
         records
+    }
+
+    /// Ends the gateway. What it left on the disk.
+    pub async fn into_folder(self) -> tempfile::TempDir {
+        self.gateway.close().await;
+        self.directory
     }
 
     /// Ends the gateway. The call that it left, and what the ids of prices stand for.

@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use domain::{Counter, Limit, LimitId, Now};
 use papaya::Equivalent;
 
+use crate::shared_map;
+
 /// Past this, calls with a new key are refused (`ReserveError::Full`) until idle counters can be
 /// swept. A counter takes some 300 bytes, a busy window up to 2 KiB.
 pub const COUNTERS_MAX: usize = 1_000_000;
@@ -225,7 +227,7 @@ impl Shard {
 impl Default for Shard {
     fn default() -> Self {
         Self {
-            entries: papaya::HashMap::default(),
+            entries: shared_map(),
             counters: AtomicUsize::new(0),
             sweep_at: AtomicUsize::new(SHARD_SWEPT_FROM),
             swept_full_s: AtomicU64::new(0),

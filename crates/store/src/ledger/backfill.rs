@@ -3,12 +3,13 @@
 //!
 //! Only what records say can be matched: subscription, product, application, model and user.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use domain::budget::CallMatch;
 use domain::quota::Span;
+use domain::record::ChargeUnit;
 use domain::{
     ApplicationName, Currency, LimitId, ModelName, Nanos, ProductId, SubscriptionId, Wall,
 };
@@ -16,8 +17,9 @@ use rusqlite::{Connection, Row, TransactionBehavior, params};
 
 use super::database::{Database, exists};
 use super::query::{open_to_query, unreadable};
+use super::rows::currency;
 use super::sums::{HOUR_MS, hour_of};
-use super::{LedgerError, totals};
+use super::{LedgerError, codec, totals};
 use crate::counters::RestoredBudget;
 
 /// A budget for each of many users has a sum for each of them and each hour. Past this, none of that
@@ -72,9 +74,10 @@ pub fn uncounted(dir: &Path, candidates: &[Candidate]) -> Result<Backfill, Ledge
     let read = || {
         // One view of the database, though calls are being added.
         let transaction = connection.unchecked_transaction()?;
+        let unsummed = charged_unsummed(&transaction)?;
         let mut found = Backfill::default();
         for candidate in candidates {
-            if was_charged(&transaction, candidate)? {
+            if was_charged(&transaction, candidate)? || unsummed.contains(&charged_as(candidate)) {
                 continue;
             }
             match counted(&transaction, candidate, SUMS_MAX)? {
@@ -161,6 +164,38 @@ fn was_charged(connection: &Connection, candidate: &Candidate) -> rusqlite::Resu
         ])
 }
 
+/// A budget's charges of one period.
+type Charged = (LimitId, Wall, Currency);
+
+fn charged_as(candidate: &Candidate) -> Charged {
+    let Candidate {
+        budget,
+        currency,
+        span,
+        ..
+    } = candidate;
+    (budget.clone(), span.start, *currency)
+}
+
+/// What calls were charged to that levels do not know of yet.
+fn charged_unsummed(connection: &Connection) -> rusqlite::Result<HashSet<Charged>> {
+    let mut select = connection.prepare(
+        "SELECT currency, charges FROM calls
+         WHERE rowid > (SELECT row FROM summed) AND currency IS NOT NULL",
+    )?;
+    let mut rows = select.query([])?;
+    let mut charged = HashSet::new();
+    while let Some(row) = rows.next()? {
+        let currency = currency(row.get_ref(0)?.as_str()?)?;
+        for charge in codec::charges(row.get_ref(1)?.as_blob()?).unwrap_or_default() {
+            if let ChargeUnit::Budget { period_start } = charge.unit {
+                charged.insert((charge.limit, period_start, currency));
+            }
+        }
+    }
+    Ok(charged)
+}
+
 const OF_CALLS: &str = "
     SELECT at / 3600000, subscription, product, ifnull(application, ''), model, ifnull(user, ''), sum(cost)
     FROM calls WHERE at >= ?1 AND at < ?2 AND currency = ?3 GROUP BY 1, 2, 3, 4, 5, 6";
@@ -169,6 +204,12 @@ const OF_CALLS: &str = "
 const OF_HOURS: &str = "
     SELECT hour / 3600000, subscription, product, application, model, '', sum(cost)
     FROM usage_hourly WHERE hour >= ?1 AND hour < ?2 AND currency = ?3 GROUP BY 1, 2, 3, 4, 5";
+
+/// Calls that sums of hours do not know of yet.
+const OF_UNSUMMED: &str = "
+    SELECT at / 3600000, subscription, product, ifnull(application, ''), model, '', sum(cost)
+    FROM calls WHERE rowid > (SELECT row FROM summed) AND at >= ?1 AND at < ?2 AND currency = ?3
+    GROUP BY 1, 2, 3, 4, 5";
 
 /// `None`: more than `max` sums.
 fn counted(
@@ -183,7 +224,11 @@ fn counted(
     let parts = if by_user {
         vec![(OF_CALLS, start, end)]
     } else {
-        vec![(OF_CALLS, start, whole_from), (OF_HOURS, whole_from, end)]
+        vec![
+            (OF_CALLS, start, whole_from),
+            (OF_HOURS, whole_from, end),
+            (OF_UNSUMMED, whole_from, end),
+        ]
     };
     let mut hours: BTreeMap<(Arc<str>, Wall), Nanos> = BTreeMap::new();
     for (sql, from, to) in parts {

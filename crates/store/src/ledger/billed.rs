@@ -161,7 +161,7 @@ mod tests {
     use domain::Metered;
     use domain::record::{AttemptFailure, AttemptRecord, CallRecord, Cost};
 
-    use super::super::database::Database;
+    use super::super::database::{Database, SumUp};
     use super::super::samples::{NOON, call, euro};
     use super::*;
 
@@ -190,7 +190,9 @@ mod tests {
     fn billed_of(records: &[CallRecord], zone: &str, days: (&str, &str)) -> Vec<BilledRow> {
         let dir = tempfile::tempdir().unwrap();
         let mut database = Database::open(dir.path()).unwrap();
-        database.apply(records.iter(), &[], None).unwrap();
+        database
+            .apply(records.iter(), &[], None, SumUp::Now)
+            .unwrap();
         billed(
             dir.path(),
             &BilledQuery {

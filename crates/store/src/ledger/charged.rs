@@ -199,7 +199,7 @@ mod tests {
     use domain::record::{CallRecord, Cost, Outcome};
     use domain::{CallId, Metered};
 
-    use super::super::database::Database;
+    use super::super::database::{Database, SumUp};
     use super::super::samples::{NOON, call, euro};
     use super::super::sums::Sums;
     use super::*;
@@ -213,7 +213,9 @@ mod tests {
     ) -> Vec<Charged> {
         let dir = tempfile::tempdir().unwrap();
         let mut database = Database::open(dir.path()).unwrap();
-        database.apply(records.iter(), &[], None).unwrap();
+        database
+            .apply(records.iter(), &[], None, SumUp::Now)
+            .unwrap();
         let mut sums = Sums::default();
         for record in folded {
             sums.add_within(record, 10);

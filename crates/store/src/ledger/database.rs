@@ -12,6 +12,7 @@ use super::migrations::{self, MigrationError, migrate};
 use super::rollup::Rollup;
 use super::segment::Position;
 use super::sums::Sums;
+use super::unsummed::Unsummed;
 use super::{LedgerError, levels, rows, totals};
 use crate::counters::Restored;
 use crate::directory::open_private;
@@ -27,6 +28,15 @@ pub(super) struct Database {
     path: PathBuf,
     /// As it stands in the database.
     rollup: Rollup,
+    unsummed: Unsummed,
+}
+
+/// When the sums of a batch are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SumUp {
+    /// With the batch, and so are those that wait.
+    Now,
+    Later,
 }
 
 impl Database {
@@ -42,10 +52,12 @@ impl Database {
         let mut connection = Connection::open(&path).map_err(|error| context(&error))?;
         set_up(&mut connection).map_err(|error| context(&error))?;
         let rollup = Rollup::read(&connection).map_err(|error| context(&error))?;
+        let unsummed = Unsummed::read(&connection, &rollup).map_err(|error| context(&error))?;
         Ok(Self {
             connection,
             path,
             rollup,
+            unsummed,
         })
     }
 
@@ -69,8 +81,10 @@ impl Database {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let row = self.unsummed.write(&transaction, &self.rollup)?;
         let rollup = self.rollup.advanced(&transaction)?;
         transaction.commit()?;
+        self.unsummed = Unsummed::behind(row, &rollup);
         self.rollup = rollup;
         Ok(true)
     }
@@ -80,31 +94,67 @@ impl Database {
     }
 
     /// One transaction. Calls that are there already are left alone, and add to no sum; so are
-    /// prices.
+    /// prices. After an error nothing of it was written.
     pub(super) fn apply<'a>(
         &mut self,
         records: impl Iterator<Item = &'a CallRecord>,
         prices: &[(PriceId, String)],
         position: Option<Position>,
+        sum_up: SumUp,
+    ) -> rusqlite::Result<()> {
+        let applied = self.try_apply(records, prices, position, sum_up);
+        if applied.is_err() {
+            self.unsummed.forget();
+        }
+        applied
+    }
+
+    fn try_apply<'a>(
+        &mut self,
+        records: impl Iterator<Item = &'a CallRecord>,
+        prices: &[(PriceId, String)],
+        position: Option<Position>,
+        sum_up: SumUp,
     ) -> rusqlite::Result<()> {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut sums = Sums::by_user_before(self.rollup.until());
         let mut insert = rows::Insert::new(&transaction)?;
-        for record in records {
-            if insert.call(record)? {
-                sums.add(record);
-            }
-        }
+        insert.calls(records, |record| self.unsummed.add(record))?;
         drop(insert);
-        totals::add(&transaction, &sums, false)?;
-        self.rollup.add_late(&transaction, &sums)?;
+        let summed = match sum_up {
+            SumUp::Now => Some(self.unsummed.write(&transaction, &self.rollup)?),
+            SumUp::Later => None,
+        };
         add_prices(&transaction, prices)?;
         if let Some(position) = position {
             set_applied(&transaction, position)?;
         }
-        transaction.commit()
+        transaction.commit()?;
+        if let Some(row) = summed {
+            self.unsummed = Unsummed::behind(row, &self.rollup);
+        }
+        Ok(())
+    }
+
+    /// Whether sums wait to be written.
+    pub(super) fn has_unsummed(&self) -> bool {
+        !self.unsummed.is_empty()
+    }
+
+    /// Calls whose sums wait.
+    pub(super) fn unsummed_calls(&self) -> u64 {
+        self.unsummed.calls()
+    }
+
+    /// More may not wait.
+    pub(super) fn is_full_of_unsummed(&self) -> bool {
+        self.unsummed.is_full()
+    }
+
+    /// Writes the sums that wait.
+    pub(super) fn sum_up(&mut self) -> rusqlite::Result<()> {
+        self.apply([].iter(), &[], None, SumUp::Now)
     }
 
     /// Calls of which only the sums are known.

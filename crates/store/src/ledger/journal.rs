@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::segment::{Frame, Passed, Position, Segment};
+use super::writer::Backlog;
 
 #[derive(Debug)]
 pub(super) struct Journal {
@@ -310,6 +311,13 @@ impl Journal {
     pub(super) fn note_applied(&self, bytes: u64, segment: u64) {
         self.applied.fetch_add(bytes, Ordering::SeqCst);
         self.applied_segment.store(segment, Ordering::Release);
+    }
+
+    pub(super) fn backlog(&self) -> Backlog {
+        Backlog {
+            bytes: self.behind_bytes(),
+            bytes_max: self.bytes_max,
+        }
     }
 
     pub(super) fn behind_bytes(&self) -> u64 {

@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-const STEPS: [&str; 8] = [
+const STEPS: [&str; 9] = [
     "
     -- One per call. Times in ms (`at`) and µs (durations), UTC.
     CREATE TABLE calls (
@@ -304,6 +304,13 @@ const STEPS: [&str; 8] = [
         failure TEXT,
         PRIMARY KEY (call, number)
     ) WITHOUT ROWID;
+    ",
+    "
+    -- The last call that sums of hours, quotas and budgets know of: `call`, which stood in row `row`
+    -- of `calls`. One row.
+    CREATE TABLE summed (row INTEGER NOT NULL, call BLOB);
+    INSERT INTO summed
+        SELECT ifnull(max(rowid), 0), (SELECT id FROM calls ORDER BY rowid DESC LIMIT 1) FROM calls;
     ",
 ];
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use domain::record::{CacheOutcome, CallRecord, Cost, Opening, Outcome, PriceId};
 use domain::{CallId, Metered, Nanos, Usage};
 
-use super::database::Database;
+use super::database::{Database, SumUp};
 use super::segment::{Found, Kind, Passed, Position, Scan, number_of};
 use super::{LedgerError, codec};
 
@@ -175,7 +175,7 @@ impl Reading<'_> {
 
     fn apply(&mut self, position: Option<Position>) -> rusqlite::Result<()> {
         self.database
-            .apply(self.batch.iter(), &self.prices, position)?;
+            .apply(self.batch.iter(), &self.prices, position, SumUp::Now)?;
         self.replay.replayed += self.batch.len() as u64;
         self.batch.clear();
         self.prices.clear();

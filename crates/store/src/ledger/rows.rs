@@ -1,187 +1,292 @@
 //! A call as rows of the database, and back.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use domain::record::{
     AttemptFailure, AttemptRecord, CacheOutcome, CallRecord, Cost, Opening, Outcome, Who,
 };
 use domain::{CallId, Currency, Metered, Nanos, PriceId, ServiceTier, Usage, Wall};
+use foldhash::HashSet;
 use rusqlite::types::Type;
-use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row};
+use smallvec::SmallVec;
 
 use super::codec;
+use super::kept::{self, Kept};
 use super::sums::{kept, kept_money};
 use super::verdicts;
 
-/// What a batch inserts with. Looking a statement up costs as much as some of its work.
+/// Rows of one statement. A statement opens its tables and finds the place of its first row; the
+/// other rows stand next to it.
+const GROUP: usize = 16;
+const CALL_COLUMNS: usize = 37;
+const ATTEMPT_COLUMNS: usize = 20;
+
+static CALL: LazyLock<String> = LazyLock::new(|| {
+    let places = places(1, CALL_COLUMNS);
+    format!("INSERT INTO calls VALUES {places} ON CONFLICT (id) DO NOTHING")
+});
+// Not `ON CONFLICT`, nor `INSERT` alone: for a statement that may have to be undone as a whole, SQLite
+// keeps a copy of every page that it changes.
+static CALLS: LazyLock<String> = LazyLock::new(|| {
+    let places = places(GROUP, CALL_COLUMNS);
+    format!("INSERT OR IGNORE INTO calls VALUES {places}")
+});
+static ATTEMPT: LazyLock<String> =
+    LazyLock::new(|| format!("INSERT INTO attempts VALUES {}", places(1, ATTEMPT_COLUMNS)));
+static ATTEMPTS: LazyLock<String> = LazyLock::new(|| {
+    let places = places(GROUP, ATTEMPT_COLUMNS);
+    format!("INSERT OR FAIL INTO attempts VALUES {places}")
+});
+
+/// By place: naming the values takes a third of the work.
+fn places(rows: usize, columns: usize) -> String {
+    let row = format!("({})", vec!["?"; columns].join(","));
+    vec![row; rows].join(",")
+}
+
+/// What a batch inserts with.
 pub(super) struct Insert<'c> {
     connection: &'c Connection,
-    call: CachedStatement<'c>,
-    attempt: CachedStatement<'c>,
+    call: Kept<'c>,
+    calls: Kept<'c>,
+    attempt: Kept<'c>,
+    attempts: Kept<'c>,
+    /// The newest row of `calls`.
+    last_row: i64,
     charges: Vec<u8>,
 }
+
+/// An attempt with its call and its number among the call's.
+type Numbered<'r> = (CallId, i64, &'r AttemptRecord);
 
 impl<'c> Insert<'c> {
     pub(super) fn new(connection: &'c Connection) -> rusqlite::Result<Self> {
         Ok(Self {
             connection,
-            // By place: naming 37 values takes a third of the work.
-            call: connection.prepare_cached(
-                "INSERT INTO calls VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
-                 ON CONFLICT (id) DO NOTHING",
-            )?,
-            attempt: connection.prepare_cached(
-                "INSERT INTO attempts VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-            )?,
+            call: Kept::new(connection, &CALL)?,
+            calls: Kept::new(connection, &CALLS)?,
+            attempt: Kept::new(connection, &ATTEMPT)?,
+            attempts: Kept::new(connection, &ATTEMPTS)?,
+            last_row: last_row(connection)?,
             charges: Vec::new(),
         })
     }
 
-    /// False if the call was there already.
-    pub(super) fn call(&mut self, record: &CallRecord) -> rusqlite::Result<bool> {
-        let CallRecord {
-            opening,
-            outcome,
-            status,
-            rule,
-            backend,
-            cache,
-            metered,
-            cost,
-            saved,
-            latency,
-            first_byte,
-            attempts,
-            verdicts,
-        } = record;
-        let Opening {
-            id,
-            at,
-            who,
-            model,
-            asked_model,
-            stream,
-            revision,
-            prompt_tokens,
-            charges,
-            // Of use only until there is a cost.
-            price: _,
-        } = opening;
-        let Usage {
-            prompt,
-            completion,
-            cached_prompt,
-            cache_write,
-            reasoning,
-            audio_prompt,
-            audio_completion,
-            images,
-            cache_write_1h,
-            tier,
-        } = *metered.usage();
-        let id = id.0.to_be_bytes();
-        self.charges.clear();
-        codec::put_charges(&mut self.charges, charges);
-        let inserted = self.call.execute(params![
-            id,
-            at.0,
-            who.subscription.as_str(),
-            who.product.as_str(),
-            who.application.as_ref().map(|name| name.as_str()),
-            &*who.caller,
-            model.as_str(),
-            stream,
-            revision.cast_signed(),
-            tokens(*prompt_tokens),
-            self.charges,
-            outcome.as_str(),
-            status,
-            rule.as_deref(),
-            backend.as_ref().map(|backend| backend.as_str()),
-            cache.as_str(),
-            metered.is_estimated(),
-            tokens(prompt),
-            tokens(completion),
-            tokens(cached_prompt),
-            tokens(cache_write),
-            tokens(reasoning),
-            tokens(audio_prompt),
-            tokens(audio_completion),
-            tokens(images),
-            micros(*latency),
-            first_byte.map(micros),
-            attempts.len() as i64,
-            who.user.as_deref(),
-            amount_owed(cost),
-            cost.currency().as_ref().map(Currency::as_str),
-            cost.price().map(PriceId::as_str),
-            kept_money(*saved),
-            tokens(cache_write_1h),
-            tier.as_str(),
-            asked_model.as_ref().map(|model| model.as_str()),
-            verdicts.len() as i64,
-        ])?;
-        if inserted == 0 {
-            return Ok(false);
-        }
-        for (attempt, number) in attempts.iter().zip(1i64..) {
-            self.attempt(&id, number, attempt)?;
-        }
-        verdicts::insert(self.connection, &id, verdicts)?;
-        Ok(true)
-    }
-
-    fn attempt(
+    /// Calls that are there already are left alone; `added` hears of the others.
+    pub(super) fn calls<'r>(
         &mut self,
-        call: &[u8],
-        number: i64,
-        attempt: &AttemptRecord,
+        mut records: impl Iterator<Item = &'r CallRecord>,
+        mut added: impl FnMut(&'r CallRecord),
     ) -> rusqlite::Result<()> {
-        let AttemptRecord {
-            backend,
-            status,
-            failure,
-            metered,
-            cost,
-            latency,
-        } = attempt;
-        let Usage {
-            prompt,
-            completion,
-            cached_prompt,
-            cache_write,
-            reasoning,
-            audio_prompt,
-            audio_completion,
-            images,
-            cache_write_1h,
-            tier,
-        } = *metered.usage();
-        self.attempt.execute(params![
-            call,
-            number,
-            backend.as_str(),
-            status,
-            failure.map(AttemptFailure::as_str),
-            metered.is_estimated(),
-            tokens(prompt),
-            tokens(completion),
-            tokens(cached_prompt),
-            tokens(cache_write),
-            tokens(reasoning),
-            tokens(audio_prompt),
-            tokens(audio_completion),
-            tokens(images),
-            micros(*latency),
-            amount_owed(cost),
-            cost.currency().as_ref().map(Currency::as_str),
-            cost.price().map(PriceId::as_str),
-            tokens(cache_write_1h),
-            tier.as_str(),
-        ])?;
+        let mut attempts: Vec<Numbered<'r>> = Vec::with_capacity(2 * GROUP);
+        loop {
+            let group: SmallVec<[&CallRecord; GROUP]> = records.by_ref().take(GROUP).collect();
+            if group.is_empty() {
+                break;
+            }
+            let are_new = self.group(&group)?;
+            for (record, is_new) in group.into_iter().zip(are_new) {
+                if is_new {
+                    let numbered = record.attempts.iter().zip(1..);
+                    attempts.extend(numbered.map(|(attempt, n)| (record.opening.id, n, attempt)));
+                    verdicts::insert(self.connection, record)?;
+                    added(record);
+                }
+            }
+            while let Some((group, _)) = attempts.split_first_chunk::<GROUP>() {
+                let mut rows = self.attempts.rows();
+                for attempt in group {
+                    put_attempt(&mut rows, attempt)?;
+                }
+                rows.insert()?;
+                attempts.drain(..GROUP);
+            }
+        }
+        for attempt in &attempts {
+            let mut row = self.attempt.rows();
+            put_attempt(&mut row, attempt)?;
+            row.insert()?;
+        }
         Ok(())
     }
+
+    /// Which of a group were not there yet.
+    fn group(&mut self, group: &[&CallRecord]) -> rusqlite::Result<SmallVec<[bool; GROUP]>> {
+        if group.len() < GROUP {
+            return group.iter().map(|record| self.one(record)).collect();
+        }
+        let mut rows = self.calls.rows();
+        for record in group {
+            put_call(&mut rows, record, &mut self.charges)?;
+        }
+        let inserted = rows.insert()?;
+        let mut new = self.newer_than_last_row(inserted == group.len())?;
+        self.last_row += inserted as i64;
+        Ok(group
+            .iter()
+            .map(|record| {
+                new.as_mut()
+                    .is_none_or(|new| new.remove(&record.opening.id))
+            })
+            .collect())
+    }
+
+    fn one(&mut self, record: &CallRecord) -> rusqlite::Result<bool> {
+        let mut row = self.call.rows();
+        put_call(&mut row, record, &mut self.charges)?;
+        let inserted = row.insert()?;
+        self.last_row += inserted as i64;
+        Ok(inserted == 1)
+    }
+
+    /// The calls that the last statement added; `None` for all that it was given.
+    fn newer_than_last_row(&self, all: bool) -> rusqlite::Result<Option<HashSet<CallId>>> {
+        if all {
+            return Ok(None);
+        }
+        let mut select = self
+            .connection
+            .prepare_cached("SELECT id FROM calls WHERE rowid > ?")?;
+        let ids = select.query_map([self.last_row], |row| {
+            Ok(CallId(u128::from_be_bytes(row.get(0)?)))
+        })?;
+        ids.collect::<rusqlite::Result<_>>().map(Some)
+    }
+}
+
+/// Calls are numbered in the order in which they come here, without gaps.
+pub(super) fn last_row(connection: &Connection) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached("SELECT ifnull(max(rowid), 0) FROM calls")?
+        .query_row([], |row| row.get(0))
+}
+
+fn put_call(
+    row: &mut kept::Rows<'_, '_>,
+    record: &CallRecord,
+    charge_bytes: &mut Vec<u8>,
+) -> rusqlite::Result<()> {
+    let CallRecord {
+        opening,
+        outcome,
+        status,
+        rule,
+        backend,
+        cache,
+        metered,
+        cost,
+        saved,
+        latency,
+        first_byte,
+        attempts,
+        verdicts,
+    } = record;
+    let Opening {
+        id,
+        at,
+        who,
+        model,
+        asked_model,
+        stream,
+        revision,
+        prompt_tokens,
+        charges,
+        // Of use only until there is a cost.
+        price: _,
+    } = opening;
+    charge_bytes.clear();
+    codec::put_charges(charge_bytes, charges);
+    let usage = metered.usage();
+    row.blob(&id.0.to_be_bytes())?;
+    row.integer(at.0)?;
+    row.text(who.subscription.as_str())?;
+    row.text(who.product.as_str())?;
+    row.optional_text(who.application.as_ref().map(|name| name.as_str()))?;
+    row.text(&who.caller)?;
+    row.text(model.as_str())?;
+    row.integer(i64::from(*stream))?;
+    row.integer(revision.cast_signed())?;
+    row.integer(tokens(*prompt_tokens))?;
+    row.blob(charge_bytes)?;
+    row.text(outcome.as_str())?;
+    row.integer(i64::from(*status))?;
+    row.optional_text(rule.as_deref())?;
+    row.optional_text(backend.as_ref().map(|backend| backend.as_str()))?;
+    row.text(cache.as_str())?;
+    put_metered(row, metered)?;
+    row.integer(micros(*latency))?;
+    row.optional_integer(first_byte.map(micros))?;
+    row.integer(attempts.len() as i64)?;
+    row.optional_text(who.user.as_deref())?;
+    put_cost(row, cost)?;
+    row.integer(kept_money(*saved))?;
+    row.integer(tokens(usage.cache_write_1h))?;
+    row.text(usage.tier.as_str())?;
+    row.optional_text(asked_model.as_ref().map(|model| model.as_str()))?;
+    row.integer(verdicts.len() as i64)
+}
+
+fn put_attempt(
+    row: &mut kept::Rows<'_, '_>,
+    (call, number, attempt): &Numbered<'_>,
+) -> rusqlite::Result<()> {
+    let AttemptRecord {
+        backend,
+        status,
+        failure,
+        metered,
+        cost,
+        latency,
+    } = attempt;
+    let usage = metered.usage();
+    row.blob(&call.0.to_be_bytes())?;
+    row.integer(*number)?;
+    row.text(backend.as_str())?;
+    row.integer(i64::from(*status))?;
+    row.optional_text(failure.map(AttemptFailure::as_str))?;
+    put_metered(row, metered)?;
+    row.integer(micros(*latency))?;
+    put_cost(row, cost)?;
+    row.integer(tokens(usage.cache_write_1h))?;
+    row.text(usage.tier.as_str())
+}
+
+/// Without what came to the tables later and stands at their end.
+fn put_metered(row: &mut kept::Rows<'_, '_>, metered: &Metered) -> rusqlite::Result<()> {
+    let Usage {
+        prompt,
+        completion,
+        cached_prompt,
+        cache_write,
+        reasoning,
+        audio_prompt,
+        audio_completion,
+        images,
+        cache_write_1h: _,
+        tier: _,
+    } = *metered.usage();
+    row.integer(i64::from(metered.is_estimated()))?;
+    for amount in [
+        prompt,
+        completion,
+        cached_prompt,
+        cache_write,
+        reasoning,
+        audio_prompt,
+        audio_completion,
+        images,
+    ] {
+        row.integer(tokens(amount))?;
+    }
+    Ok(())
+}
+
+fn put_cost(row: &mut kept::Rows<'_, '_>, cost: &Cost) -> rusqlite::Result<()> {
+    row.optional_integer(amount_owed(cost))?;
+    row.optional_text(cost.currency().as_ref().map(Currency::as_str))?;
+    row.optional_text(cost.price().map(PriceId::as_str))
 }
 
 pub(super) fn find(connection: &Connection, id: CallId) -> rusqlite::Result<Option<CallRecord>> {
@@ -224,7 +329,21 @@ pub(super) fn each(
     Ok(())
 }
 
-/// A row of `calls` with its attempts and verdicts.
+/// Calls that came behind a row, in their order, with their attempts.
+pub(super) fn each_behind(
+    connection: &Connection,
+    row: i64,
+    each: &mut dyn FnMut(CallRecord) -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
+    let mut select = connection.prepare("SELECT * FROM calls WHERE rowid > ? ORDER BY rowid")?;
+    let mut rows = select.query([row])?;
+    while let Some(row) = rows.next()? {
+        each(whole(connection, row)?)?;
+    }
+    Ok(())
+}
+
+/// A row of `calls` with its attempts.
 pub(super) fn whole(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<CallRecord> {
     record(row)?.whole(connection)
 }

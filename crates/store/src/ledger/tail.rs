@@ -9,9 +9,10 @@ use domain::record::{CallRecord, PriceId};
 use super::codec;
 use super::journal::Journal;
 use super::segment::{Found, Kind, Position, Scan, Segment};
+use super::writer::Breath;
 
-/// Read at once, unless one entry alone is longer.
-const CHUNK_BYTES: usize = 256 * 1024;
+/// Read at once, unless one entry alone is longer: as much as a batch needs.
+const CHUNK_BYTES: usize = 128 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Tail {
@@ -52,7 +53,12 @@ impl Tail {
 
     /// Some entries after this place; `None` if there are none yet. Reading does not advance:
     /// `accept` does, once the database has the batch.
-    pub(super) fn read(&self, journal: &Journal, records_max: usize) -> io::Result<Option<Batch>> {
+    pub(super) fn read(
+        &self,
+        journal: &Journal,
+        records_max: usize,
+        breath: &mut Breath,
+    ) -> io::Result<Option<Batch>> {
         let mut tail = Self {
             segment: Arc::clone(&self.segment),
             offset: self.offset,
@@ -62,7 +68,7 @@ impl Tail {
             let next = journal.after(tail.segment.number);
             let end = tail.segment.end();
             if tail.offset < end {
-                return tail.read_segment(end, records_max).map(Some);
+                return tail.read_segment(end, records_max, breath).map(Some);
             }
             let Some(next) = next else { return Ok(None) };
             tail = Self::new(next);
@@ -73,7 +79,7 @@ impl Tail {
         *self = batch.end;
     }
 
-    fn read_segment(self, end: u64, records_max: usize) -> io::Result<Batch> {
+    fn read_segment(self, end: u64, records_max: usize, breath: &mut Breath) -> io::Result<Batch> {
         let mut batch = Batch {
             records: Vec::new(),
             prices: Vec::new(),
@@ -92,6 +98,7 @@ impl Tail {
             let mut scan = Scan::new(&bytes, batch.end.position(), end);
             while batch.records.len() < records_max {
                 let Some(found) = scan.next() else { break };
+                breath.take();
                 batch.take(&found);
             }
             batch.damaged += scan.damaged + u64::from(scan.torn);

@@ -75,7 +75,7 @@ pub(super) fn add(
     folded: bool,
 ) -> rusqlite::Result<()> {
     let mut hour = transaction.prepare_cached(&ADD_TO_HOUR)?;
-    for (key, sums) in &sums.usage {
+    for (key, sums) in sums.usage_in_order() {
         let values = [key.hour.0.into()]
             .into_iter()
             .chain(names(key))
@@ -92,7 +92,7 @@ fn add_quotas(transaction: &Transaction<'_>, sums: &Sums) -> rusqlite::Result<()
             tokens = tokens + excluded.tokens,
             updated_at = max(updated_at, excluded.updated_at)",
     )?;
-    for (key, sum) in &sums.quotas {
+    for (key, sum) in sums.quotas_in_order() {
         level.execute(params![
             key.limit.as_str(),
             &*key.key,

@@ -4,17 +4,14 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use domain::CallId;
-use domain::record::{Content, Ruling, Verdict};
+use domain::record::{CallRecord, Content, Ruling, Verdict};
 use rusqlite::{Connection, params};
 
 use super::rows::{named, text, unreadable};
 
-pub(super) fn insert(
-    connection: &Connection,
-    call: &[u8],
-    verdicts: &[Verdict],
-) -> rusqlite::Result<()> {
-    for (verdict, number) in verdicts.iter().zip(1i64..) {
+pub(super) fn insert(connection: &Connection, record: &CallRecord) -> rusqlite::Result<()> {
+    let call = record.opening.id.0.to_be_bytes();
+    for (verdict, number) in record.verdicts.iter().zip(1i64..) {
         let Verdict {
             guard,
             on,

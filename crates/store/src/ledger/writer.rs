@@ -11,16 +11,21 @@ use domain::{CallId, Wall};
 use foldhash::{HashMap, HashSet};
 
 use super::Shared;
-use super::database::Database;
+use super::database::{Database, SumUp};
 use super::overflow::{Folded, Waiting, mark_folded};
 use super::segment::Position;
 use super::signal::Stop;
 use super::tail::{Event, Tail};
 
-/// Records for one transaction, at most.
-const BATCH_RECORDS: usize = 2_000;
-/// Between transactions: what comes in meanwhile shares the next one. A transaction writes every page
-/// that it touches anew, so that the fewer there are, the less a call costs.
+mod pace;
+
+pub(super) use pace::{Backlog, Breath};
+
+/// Records for one transaction, at most. A transaction ends with a tenth of a millisecond in which
+/// nobody else has this processor, if there is no other; ten times as many would make it one.
+const BATCH_RECORDS: usize = 256;
+/// Between runs of transactions: what comes in meanwhile shares the next one. A transaction writes
+/// every page that it touches anew, so that the fewer there are, the less a call costs.
 const BATCH_PAUSE: Duration = Duration::from_millis(200);
 const RETRY_PAUSE: Duration = Duration::from_millis(250);
 /// Closing gives a faulty database this many tries, 5 s in all. The journal keeps what it lacks.
@@ -35,6 +40,8 @@ pub(super) struct Writer {
     open: OpenCalls,
     /// When the newest call began, or the ledger was opened.
     latest: Wall,
+    /// Pauses since sums were written.
+    pauses: u32,
 }
 
 enum Step {
@@ -58,6 +65,7 @@ impl Writer {
             tail,
             open: OpenCalls::default(),
             latest: opened_at,
+            pauses: 0,
         }
     }
 
@@ -75,16 +83,13 @@ impl Writer {
                     self.shared.note_database(None);
                 }
                 Ok(Step::CaughtUp) if stop.is_some() => return self.open.is_empty() && self.end(),
-                Ok(Step::CaughtUp) => match self.roll_up() {
-                    // Records come first, and there may be some by now.
-                    Ok(true) => {}
-                    Ok(false) => self.wait_for_work(),
-                    Err(fault) => {
+                Ok(Step::CaughtUp) => {
+                    if let Err(fault) = self.rest() {
                         self.shared.note_database(Some(fault));
                         self.database = None;
                         self.shared.writer_signal.pause(RETRY_PAUSE);
                     }
-                },
+                }
                 Err(fault) => {
                     self.shared.note_database(Some(fault));
                     // Opened anew at the next try: the file itself may have been repaired.
@@ -103,27 +108,45 @@ impl Writer {
         }
     }
 
-    fn wait_for_work(&self) {
-        let shared = &self.shared;
-        shared.writer_signal.wait(None, || {
-            shared.has_records.load(Ordering::SeqCst) || !shared.overflow.is_empty()
-        });
-        shared.writer_signal.pause(BATCH_PAUSE);
+    /// Nothing is left to write but sums, by day and of what was written since the last ones.
+    fn rest(&mut self) -> Result<(), String> {
+        if self.roll_up()? {
+            // Records come first, and there may be some by now.
+            return Ok(());
+        }
+        let shared = Arc::clone(&self.shared);
+        let has_work = || shared.has_records.load(Ordering::SeqCst) || !shared.overflow.is_empty();
+        let has_unsummed = self.database.as_ref().is_some_and(Database::has_unsummed);
+        let longest = has_unsummed.then_some(BATCH_PAUSE);
+        shared.writer_signal.wait(longest, has_work);
+        if has_work() {
+            shared.writer_signal.pause(BATCH_PAUSE);
+            self.pauses += 1;
+            return Ok(());
+        }
+        if has_unsummed && shared.writer_signal.stop().is_none() {
+            self.pauses = 0;
+            self.write(Database::sum_up)?;
+        }
+        Ok(())
     }
 
     fn step(&mut self) -> Result<Step, String> {
         // Before reading: a record that comes later sets it again.
         self.shared.has_records.store(false, Ordering::SeqCst);
+        let mut breath = Breath::new(self.shared.journal.backlog());
         if let Some(batch) = self
             .tail
-            .read(&self.shared.journal, BATCH_RECORDS)
+            .read(&self.shared.journal, BATCH_RECORDS, &mut breath)
             .map_err(|error| format!("cannot read the journal: {error}"))?
         {
             let position = batch.position();
             // The database's place may stay behind openings: those are read anew by a start.
             if !batch.has_nothing_to_write() {
+                let sum_up = self.sum_up(batch.records.len());
+                let records = batch.records.iter().inspect(|_| breath.take());
                 self.write(|database| {
-                    database.apply(batch.records.iter(), &batch.prices, Some(position))
+                    database.apply(records, &batch.prices, Some(position), sum_up)
                 })?;
             }
             if batch.damaged > 0 {
@@ -149,6 +172,18 @@ impl Writer {
             return Ok(Step::Wrote);
         }
         Ok(Step::CaughtUp)
+    }
+
+    /// Whether a batch of so many brings the sums up to date.
+    fn sum_up(&mut self, records: usize) -> SumUp {
+        let database = self.database.as_ref();
+        let is_full = database.is_some_and(Database::is_full_of_unsummed);
+        let waiting = database.map_or(0, Database::unsummed_calls);
+        let sum_up = pace::sum_up(waiting + records as u64, self.pauses, is_full);
+        if sum_up == SumUp::Now {
+            self.pauses = 0;
+        }
+        sum_up
     }
 
     fn write(
@@ -179,7 +214,8 @@ impl Writer {
             return Ok(false);
         }
         let records = || taken.iter().map(|waiting| &waiting.record);
-        if let Err(fault) = self.write(|database| database.apply(records(), &[], None)) {
+        if let Err(fault) = self.write(|database| database.apply(records(), &[], None, SumUp::Now))
+        {
             self.shared.overflow.put_back(taken);
             return Err(fault);
         }
@@ -217,7 +253,9 @@ impl Writer {
         if prices.is_empty() {
             return Ok(false);
         }
-        if let Err(fault) = self.write(|database| database.apply([].iter(), &prices, None)) {
+        if let Err(fault) =
+            self.write(|database| database.apply([].iter(), &prices, None, SumUp::Later))
+        {
             self.shared.overflow.put_prices_back(prices);
             return Err(fault);
         }
@@ -257,9 +295,12 @@ impl Writer {
         }
     }
 
-    /// Makes the database durable on its own.
+    /// Makes the database complete and durable on its own.
     fn end(&mut self) -> bool {
-        let ended = self.write(Database::make_durable);
+        let ended = self.write(|database| {
+            database.sum_up()?;
+            database.make_durable()
+        });
         if let Err(error) = &ended {
             tracing::warn!(%error, "the journal is left to the next start");
         }

@@ -13,6 +13,7 @@ use tokio::sync::mpsc::{self, Receiver};
 
 use crate::change::{self, Change, LoadNow};
 use crate::configuration::{LoadFailure, Loader};
+use crate::core_dump;
 use crate::log::LogOptions;
 use crate::signals::{Asked, Signals};
 
@@ -32,6 +33,10 @@ pub struct Serve {
     #[arg(long, value_name = "FILE|DIR", default_value = "tollgate.yaml")]
     config: PathBuf,
 
+    /// Let the system dump memory if the gateway crashes: it holds prompts, answers and keys
+    #[arg(long)]
+    core_dumps: bool,
+
     #[command(flatten)]
     log: LogOptions,
 }
@@ -39,6 +44,9 @@ pub struct Serve {
 impl Serve {
     pub async fn run(self) -> Result<ExitCode> {
         self.log.start()?;
+        if !self.core_dumps {
+            core_dump::forbid().context("cannot forbid core dumps; allow them: --core-dumps")?;
+        }
         // Before anything is opened, so that no signal finds the process without an ear.
         let mut signals = Signals::listen()?;
         let mut loader = Loader::new(self.config);

@@ -319,7 +319,7 @@ mod tests {
                 compression: FileCompression::None,
                 sync: true,
             }),
-            records: vec![RecordKind::Usage],
+            records: RecordKind::Usage,
             from: SinkStart::Now,
             envelope: Envelope::None,
             batch: SinkBatch {

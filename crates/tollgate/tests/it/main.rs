@@ -8,6 +8,7 @@
 #![expect(clippy::print_stderr, reason = "a failed test shows the gateway's log")]
 
 mod alerts;
+mod audit;
 mod bad_input;
 mod bad_transport;
 mod budgets;

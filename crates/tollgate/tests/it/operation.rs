@@ -210,6 +210,21 @@ async fn a_stop_waits_no_longer_than_it_was_told_and_settles_what_it_cuts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_crash_leaves_no_dump_of_what_was_in_memory() {
+    let region = provider(Behaviour::default()).await;
+    let gate = Gate::start(config().backend("east", region.address())).await;
+    let limits = gate.proc("limits");
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"));
+    let figures: Vec<&str> = line.unwrap().split_whitespace().skip(4).collect();
+    assert!(
+        figures == ["1", "1", "bytes"] || figures == ["0", "0", "bytes"],
+        "{line:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_second_gateway_on_the_same_data_is_turned_away() {
     let region = provider(Behaviour::default()).await;
     let gate = Gate::start(config().backend("east", region.address())).await;

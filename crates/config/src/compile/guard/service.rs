@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use content::lists::Action;
 use content::safety::{azure, moderation};
 use content::split::Bounds;
 use dialect::Dialect;
@@ -10,7 +11,8 @@ use domain::breaker::BreakerRule;
 
 use super::Kind;
 use crate::compile::backend::Backends;
-use crate::file::guard::service::{Categories, ContentSafety, GuardWebhook, Moderation};
+use crate::file::guard::lists::ListAction;
+use crate::file::guard::service::{Categories, ContentSafety, GuardWebhook, Moderation, Presidio};
 use crate::problem::{Place, Problems};
 use crate::read::Whole;
 use crate::snapshot::{
@@ -20,7 +22,7 @@ use crate::snapshot::{
 /// Severity of what is more than rude and less than a threat.
 const MEDIUM: u8 = 4;
 
-/// Of webhooks, which have no backend of their own to say it.
+/// Of services that have no backend of their own to say it.
 const CONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// A guard as it is written: where it stands, and whom it may name.
@@ -180,6 +182,59 @@ pub(super) fn webhook(section: GuardWebhook, site: &Site<'_>) -> Kind {
         answer_window: bounds(answer_window, overlap),
     };
     (on_error, Some(GuardKind::Webhook(Box::new(kind))))
+}
+
+pub(super) fn presidio(section: Presidio, site: &mut Site<'_>) -> Kind {
+    let Presidio {
+        url,
+        language,
+        entities,
+        min_score,
+        action: ListAction(action),
+        r#where: _,
+        timeout,
+        on_error,
+        prompt_window,
+        answer_window,
+        overlap,
+    } = section;
+    let entities = match entities {
+        Some(written) => {
+            if written.value.items.is_empty() && written.value.is_whole {
+                let fix = "name entities, or remove the field";
+                site.error(
+                    written.place,
+                    "presidio.entities",
+                    "it looks for nothing",
+                    fix,
+                );
+            }
+            written
+                .value
+                .items
+                .into_iter()
+                .map(|name| name.text)
+                .collect()
+        }
+        None => ["PERSON", "LOCATION"].map(str::to_owned).to_vec(),
+    };
+    let kind = snapshot::Presidio {
+        service: Arc::new(Service {
+            name: site.rule.clone(),
+            url: PrivateUrl(url.0),
+            auth: BackendAuth::None,
+            key_header: KeyHeader::Bearer,
+            connect_timeout: CONNECT_TIMEOUT,
+            breaker: BreakerRule::default(),
+        }),
+        language: language.text.into(),
+        entities,
+        score_min: min_score.0,
+        blocks: action == Action::Block,
+        timeout: timeout.0,
+        windows: windows(prompt_window, answer_window, overlap),
+    };
+    (on_error, Some(GuardKind::Presidio(Box::new(kind))))
 }
 
 fn windows(

@@ -3,6 +3,8 @@
 use domain::BackendId;
 
 use super::GuardedContent;
+use super::lists::ListAction;
+use crate::file::backend::WebUrl;
 use crate::file::notify::{HookUrl, WebhookSecret};
 use crate::read::{List, Map, Placed, Reference, Share, Span, Text, Whole, section};
 use crate::snapshot::OnError;
@@ -99,6 +101,36 @@ section! {
         /// Characters of a streamed answer that are judged at once: so much of it is held back.
         pub answer_window: Whole<100, 10_000> = "1000",
         /// Characters that such a window has in common with the one before it.
+        pub overlap: Whole<0, 1_000> = "100",
+    }
+}
+
+section! {
+    /// Microsoft Presidio's analyzer finds names and addresses by a model of language.
+    pub struct Presidio {
+        /// Its base URL, without `/analyze`.
+        pub url: WebUrl,
+        /// The language of the texts, as the analyzer names it.
+        pub language: Text = "en",
+        /// What it looks for, by the analyzer's names. Without it, `[PERSON, LOCATION]`: `pii` finds the
+        /// rest in this process.
+        pub entities: Option<Placed<List<Text>>>,
+        /// How sure the analyzer must be.
+        pub min_score: Share<true> = "0.5",
+        /// What becomes of what it finds. `redact` leaves the kind: `[PERSON]`.
+        pub action: ListAction = "redact",
+        /// Where it looks. Without it: `[prompt, answer]`.
+        pub r#where: Option<Placed<List<GuardedContent>>>,
+        /// How long the analyzer may take for one question.
+        pub timeout: Span = "2s",
+        /// What follows if it cannot judge.
+        pub on_error: OnError = "block",
+        /// Characters of a prompt's text, or of an answer that is whole, that are analyzed at once.
+        pub prompt_window: Whole<100, 10_000> = "5000",
+        /// Characters of a streamed answer that are analyzed at once: so much of it is held back.
+        pub answer_window: Whole<100, 10_000> = "500",
+        /// Characters that a window has in common with the one before it. A name no longer than this
+        /// is seen whole by one of them.
         pub overlap: Whole<0, 1_000> = "100",
     }
 }

@@ -10,7 +10,8 @@ use super::Candidate;
 /// Corsica's departments are 2A and 2B.
 pub(super) fn nir(candidate: &Candidate<'_>) -> Option<Match> {
     let bytes = candidate.word.rest();
-    if !matches!(bytes[0], b'1'..=b'4' | b'7' | b'8') {
+    let may_be = candidate.digits.has_group_end(1 << 15) || is_corsican(candidate);
+    if !may_be || !matches!(bytes[0], b'1'..=b'4' | b'7' | b'8') {
         return None;
     }
     let mut digits = [0u8; 15];
@@ -47,6 +48,12 @@ pub(super) fn nir(candidate: &Candidate<'_>) -> Option<Match> {
         return None;
     }
     candidate.found(Kind::FrNir, candidate.word.start + at, 94, 98)
+}
+
+/// Its letter is the seventh character of fifteen: no group of digits goes past it.
+fn is_corsican(candidate: &Candidate<'_>) -> bool {
+    let near = candidate.word.rest().iter().take(12);
+    candidate.digits.len() <= 5 && near.into_iter().any(|byte| matches!(byte, b'A' | b'B'))
 }
 
 /// Thirteen digits, the last three the rest of the first ten by 511.

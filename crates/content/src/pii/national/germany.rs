@@ -44,7 +44,8 @@ fn repeats_one(digits: &[u8]) -> bool {
 pub(super) fn social_security(candidate: &Candidate<'_>) -> Option<Match> {
     let bytes = candidate.word.rest();
     let is_area = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
-    if !is_area(bytes.get(1)) {
+    // Its letter is the ninth character: no group of digits goes past it.
+    if !is_area(bytes.get(1)) || candidate.digits.len() > 8 {
         return None;
     }
     let mut digits = [0u8; 12];

@@ -25,6 +25,10 @@ pub(super) fn nie(candidate: &Candidate<'_>) -> Option<Match> {
 }
 
 fn lettered(candidate: &Candidate<'_>, skip: usize, count: usize, lead: u64) -> Option<Match> {
+    // Its letter is the last character: no group of digits goes past it.
+    if candidate.digits.len() > count {
+        return None;
+    }
     let bytes = candidate.word.rest();
     let mut digits = [0u8; 8];
     let mut read = 0;

@@ -179,6 +179,16 @@ fn comments_and_other_lines_pass_and_errors_are_texts() {
 }
 
 #[test]
+fn what_stands_beside_the_choices_is_text_too() {
+    let event = "data: {\"id\":\"c1\",\"citations\":[\"see it\"],\"choices\":[{\"index\":0,\"delta\":{\"content\":\"ab\"}}]}\n\n";
+    let out = run(&[event]);
+    assert_eq!(values(&out)[0]["citations"][0], "SEE IT");
+    // What is put in behind it has it as it was edited.
+    assert!(!out.contains("see it"), "{out}");
+    assert_eq!(content(&out), "AB");
+}
+
+#[test]
 fn token_lists_do_not_tell_what_was_edited() {
     let event = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"ab\"},\"logprobs\":{\"content\":[{\"token\":\"ab\"}]}}]}\r\n\r\n";
     let out = run(&[event]);

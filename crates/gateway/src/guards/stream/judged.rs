@@ -59,7 +59,13 @@ struct Text {
 
 impl JudgedStage {
     pub fn new(judges: Judges, guards: Arc<Guards>, index: usize, bounds: Bounds) -> Self {
-        let edits = matches!(guards.list[index].kind, GuardKind::Webhook(_));
+        let edits = match guards.list[index].kind {
+            GuardKind::Webhook(_) | GuardKind::Presidio(_) => true,
+            GuardKind::Pii(_)
+            | GuardKind::Lists(_)
+            | GuardKind::ContentSafety(_)
+            | GuardKind::Moderation(_) => false,
+        };
         Self {
             judges,
             guards,
@@ -201,10 +207,11 @@ impl JudgedStage {
         } else {
             window.to_owned()
         };
+        let settled = text.windower.settled_bytes();
         let (judges, guards, index) = (self.judges.clone(), self.guards.clone(), self.index);
         let asked = async move {
             let guard = &guards.list[index];
-            judges.window(&guard.kind, &guard.rule, &window).await
+            judges.window(guard, &window, settled).await
         };
         self.asked = Some((at, Box::pin(asked)));
         true

@@ -9,7 +9,7 @@ use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
 use simulator::{Behaviour, Running, Simulator};
 
-use super::streams::{DELTA_STOP, delta, said};
+use super::streams::{DELTA_STOP, arguments, delta, said};
 use super::{asking, saying, verdicts};
 use crate::scripted::{Answer, Backend, DONE, USAGE, dead_address};
 use crate::stage::{KEY, Stage, Told, reported, request};
@@ -677,4 +677,122 @@ async fn lists_block_and_redact_prompts_answers_and_streams() {
         let told: Told = blocking.call(streamed()).await;
         assert!(told.text().contains("content_filter") && !told.text().contains("PRJ"));
     }
+}
+
+fn with_presidio(judge: &Running, settings: &str) -> String {
+    let address = judge.address();
+    format!("[ {{ presidio: {{ url: \"http://{address}\", language: de, {settings} }} }} ]")
+}
+
+#[tokio::test]
+async fn names_that_presidio_finds_are_taken_out_of_prompts_and_answers() {
+    let judge = judge(Behaviour::default()).await;
+    let guards = with_presidio(&judge, "");
+    let answer = saying("Erika Mustermann lives in Springfield.");
+    let (stage, model) = stage(&judge, &guards, answer).await;
+    let prompt = json!([
+        {"role": "system", "content": "é Be kind to Erika Mustermann."},
+        {"role": "user", "content": "Where is Musterstraße 12?"},
+        {"role": "tool", "content": "word ".repeat(2_000) + "John Q. Public"},
+    ]);
+    let told = stage.call(messages(&prompt)).await;
+    let sent = super::sent(&model);
+    assert_eq!(sent["messages"][0]["content"], "é Be kind to [PERSON].");
+    assert_eq!(sent["messages"][1]["content"], "Where is [LOCATION]?");
+    assert_eq!(
+        sent["messages"][2]["content"],
+        "word ".repeat(2_000) + "[PERSON]"
+    );
+    assert_eq!(super::said(&told), "[PERSON] lives in [LOCATION].");
+    let record = stage.record().await;
+    let kinds = [("PERSON", 2), ("LOCATION", 1)].map(|(kind, count)| (kind.to_owned(), count));
+    let mut found = verdicts(&record)[0].3.clone();
+    found.sort();
+    let mut expected = kinds.to_vec();
+    expected.sort();
+    assert_eq!(found, expected);
+    assert_eq!(verdicts(&record)[0].2, Ruling::Redacted);
+}
+
+#[tokio::test]
+async fn names_in_a_stream_are_taken_out_wherever_windows_and_events_end() {
+    let judge = judge(Behaviour::default()).await;
+    let settings = "answer_window: 100, overlap: 30, where: [answer]";
+    for at in [0, 60, 78, 84, 90, 96, 100, 150] {
+        let mut text = "all fine here ".repeat(20);
+        text.insert_str(at, " Erika Mustermann ");
+        let expected = text.replace("Erika Mustermann", "[PERSON]");
+        for chars in [1, 7, 1_000] {
+            let guards = with_presidio(&judge, settings);
+            let (stage, _model) = stage(&judge, &guards, streaming(&events(&text, chars))).await;
+            let told = stage.call(streamed()).await;
+            assert_eq!(said(told.text()).0, expected, "{at} {chars}");
+            assert!(told.text().ends_with(DONE));
+            let record = stage.record().await;
+            assert_eq!(
+                only(&record),
+                (Content::Answer, Ruling::Redacted, found("PERSON", 1), None)
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn presidio_can_block_and_goes_by_on_error_too() {
+    let judge = judge(Behaviour::default()).await;
+    let (stage_of_names, model) = stage(
+        &judge,
+        &with_presidio(&judge, "action: block"),
+        saying("fine"),
+    )
+    .await;
+    let told = stage_of_names.call(asking("Erika Mustermann")).await;
+    assert_eq!((told.status.as_u16(), model.requests()), (400, 0));
+    assert!(told.text().contains("PERSON") && !told.text().contains("Erika"));
+    judge.set(Behaviour {
+        garbage: Some("[{}]".to_owned()),
+        ..Behaviour::default()
+    });
+    for (on_error, status) in [("block", 503), ("allow", 200)] {
+        let guards = with_presidio(&judge, &format!("on_error: {on_error}"));
+        let (stage, _model) = stage(&judge, &guards, saying("fine")).await;
+        assert_eq!(
+            stage.call(asking("Erika Mustermann")).await.status.as_u16(),
+            status
+        );
+        let record = stage.record().await;
+        assert_eq!(verdicts(&record)[0].4.as_deref(), Some("unreadable answer"));
+    }
+}
+
+#[tokio::test]
+async fn harm_in_a_streams_tool_arguments_is_found_behind_escapes_too() {
+    let judge = judge(Behaviour::default()).await;
+    let text = r#"{"note":"ha\u0072m\u002dhate-6"}"#;
+    for chars in [1, 5, 1_000] {
+        let all: Vec<char> = text.chars().collect();
+        let pieces = all
+            .chunks(chars)
+            .map(|piece| piece.iter().collect::<String>());
+        let mut events: Vec<String> = pieces.map(|piece| arguments(&piece)).collect();
+        events.extend([DELTA_STOP, USAGE, DONE].map(str::to_owned));
+        let (stage, _model) = stage(&judge, &in_windows("block"), streaming(&events)).await;
+        let told = stage.call(streamed()).await;
+        assert!(told.text().contains("content_filter"), "{}", told.text());
+        assert!(!told.text().contains("hate-6"), "{}", told.text());
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_while_a_window_is_judged_is_billed_for_what_came() {
+    let judge = judge(Behaviour::default()).await;
+    let all = events(&"all fine here and there. ".repeat(40), 50);
+    let (stage, _model) = stage(&judge, &in_windows("block"), streaming(&all)).await;
+    let mut body = stage.begin(streamed()).await.into_body();
+    assert!(body.frame().await.unwrap().is_ok());
+    drop(body);
+    let record = stage.record().await;
+    assert_eq!(record.outcome, Outcome::HungUp);
+    assert!(record.metered.usage().completion > 0);
+    assert!(record.verdicts.is_empty());
 }

@@ -13,7 +13,7 @@ pub fn delta(text: &str) -> String {
     format!("data: {}\n\n", json!({"id": "c1", "choices": [choice]}))
 }
 
-fn arguments(text: &str) -> String {
+pub fn arguments(text: &str) -> String {
     let call = json!({"index": 0, "function": {"arguments": text}});
     let choice = json!({"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": null});
     format!("data: {}\n\n", json!({"id": "c1", "choices": [choice]}))

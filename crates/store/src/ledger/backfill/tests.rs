@@ -2,6 +2,7 @@ use domain::budget::{Pattern, Patterns};
 use domain::record::{CallRecord, Cost};
 
 use super::*;
+use crate::ledger::database::SumUp;
 use crate::ledger::query::budget_hours;
 use crate::ledger::samples::{NOON, call, euro};
 use crate::ledger::sums::Sums;
@@ -37,7 +38,11 @@ fn costing(number: u128, at: Wall) -> CallRecord {
 fn with(records: &[CallRecord]) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let mut database = Database::open(dir.path()).unwrap();
-    database.apply(records.iter(), &[], None).unwrap();
+    // Some of their sums wait still.
+    let (summed, unsummed) = records.split_at(records.len() / 2);
+    for (records, sum_up) in [(summed, SumUp::Now), (unsummed, SumUp::Later)] {
+        database.apply(records.iter(), &[], None, sum_up).unwrap();
+    }
     dir
 }
 
@@ -176,4 +181,38 @@ fn a_gateway_that_never_ran_has_nothing_to_count() {
         uncounted(dir.path(), &[candidate]).unwrap(),
         Backfill::default()
     );
+}
+
+#[test]
+fn a_budget_whose_first_charges_wait_to_be_summed_up_is_not_new() {
+    let call = call(1, NOON);
+    let charge = call.opening.charges.iter().find_map(|charge| {
+        let ChargeUnit::Budget { period_start } = charge.unit else {
+            return None;
+        };
+        Some((charge.limit.clone(), period_start))
+    });
+    let (budget, start) = charge.unwrap();
+    let candidate = Candidate {
+        budget,
+        span: Span {
+            start,
+            end: Wall(NOON.0 + HOUR_MS),
+        },
+        ..candidate(CallMatch::default(), KeyOf::Subscription)
+    };
+    let other = Candidate {
+        budget: LimitId::from("budget/new"),
+        ..candidate.clone()
+    };
+    for sum_up in [SumUp::Later, SumUp::Now] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut database = Database::open(dir.path()).unwrap();
+        database
+            .apply([&call].into_iter(), &[], None, sum_up)
+            .unwrap();
+        let found = uncounted(dir.path(), &[candidate.clone(), other.clone()]).unwrap();
+        let found: Vec<_> = found.budgets.iter().map(|found| &found.budget).collect();
+        assert_eq!(found, [&other.budget], "{sum_up:?}");
+    }
 }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use rusqlite::Connection;
 
-use super::super::database::Database;
+use super::super::database::{Database, SumUp};
 use super::super::samples::any_record;
 use super::super::sums::{Sums, UsageSums, hour_of};
 use super::*;
@@ -127,17 +127,19 @@ proptest! {
         late in proptest::collection::vec(any_record(), 0..40),
         folded in proptest::collection::vec(any_record(), 0..5),
         rolled in (0..3usize, 0..80usize),
+        sum_up in proptest::sample::select(vec![SumUp::Now, SumUp::Later]),
         queries in proptest::collection::vec(any_query(), 12),
     ) {
         let dir = tempfile::tempdir().unwrap();
         let mut database = Database::open(dir.path()).unwrap();
         database.set_time_zone(&TimeZone::get(ZONES[rolled.0]).unwrap()).unwrap();
-        database.apply(records.iter(), &[], None).unwrap();
+        database.apply(records.iter(), &[], None, sum_up).unwrap();
         let forever = Wall(NOON.0 + 30 * 86_400_000);
         for _ in 0..rolled.1 {
             database.roll_up(forever).unwrap();
         }
-        database.apply(late.iter(), &[], None).unwrap();
+        database.apply(late.iter(), &[], None, sum_up).unwrap();
+        database.sum_up().unwrap();
         // Without detail, they count where their hour starts, and nobody knows whose they were
         // or what they had asked for.
         let mut sums = Sums::default();
@@ -159,7 +161,7 @@ proptest! {
     #[test]
     fn a_call_reads_back_from_the_database_as_it_was(record in any_record()) {
         let dir = tempfile::tempdir().unwrap();
-        Database::open(dir.path()).unwrap().apply([&record].into_iter(), &[], None).unwrap();
+        Database::open(dir.path()).unwrap().apply([&record].into_iter(), &[], None, SumUp::Now).unwrap();
         prop_assert_eq!(find(dir.path(), record.opening.id).unwrap(), Some(as_recorded(record)));
     }
 }
@@ -201,7 +203,7 @@ fn an_hour_is_added_to_its_day_once_it_has_been_over_for_an_hour() {
     let dir = tempfile::tempdir().unwrap();
     let mut database = Database::open(dir.path()).unwrap();
     let calls = [call(1, NOON), call(2, Wall(NOON.0 + 3_599_999))];
-    database.apply(calls.iter(), &[], None).unwrap();
+    database.apply(calls.iter(), &[], None, SumUp::Now).unwrap();
     let hours = |hours: i64| Wall(NOON.0 + hours * 3_600_000);
     assert!(!database.roll_up(Wall(hours(2).0 - 1)).unwrap());
     assert!(database.roll_up(hours(2)).unwrap());

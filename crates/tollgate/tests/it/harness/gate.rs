@@ -124,6 +124,18 @@ impl Gate {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
+    fn calls_summed(&self) -> u64 {
+        let all = store::ledger::UsageQuery {
+            by: vec![],
+            only: vec![],
+            since: None,
+            until: None,
+            time_zone: jiff::tz::TimeZone::UTC,
+        };
+        let rows = store::ledger::usage(&self.data(), &all).unwrap();
+        rows.iter().map(|row| row.calls).sum()
+    }
+
     /// What is on the ledger now, newest first.
     pub fn records(&self) -> Vec<CallRecord> {
         store::ledger::recent(&self.data(), RECORDS_MAX).unwrap()
@@ -139,20 +151,26 @@ impl Gate {
         .await
     }
 
+    /// A file that the system keeps about the process.
+    pub fn proc(&self, name: &str) -> String {
+        let id = self.process.as_ref().unwrap().id();
+        std::fs::read_to_string(format!("/proc/{id}/{name}")).unwrap()
+    }
+
     /// What the process holds of the machine's memory.
     pub fn resident_bytes(&self) -> u64 {
-        let id = self.process.as_ref().unwrap().id();
-        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let status = self.proc("status");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kibibytes = line.unwrap().trim().trim_end_matches(" kB");
         kibibytes.trim().parse::<u64>().unwrap() * 1024
     }
 
-    /// Waits until that many calls are on the ledger, and fails if there are more.
+    /// Waits until that many calls are on the ledger and in its sums, which come behind the calls,
+    /// and fails if there are more.
     pub async fn all_records(&self, count: usize) -> Vec<CallRecord> {
         let records = eventually("every call's record", async || {
             let records = self.records();
-            (records.len() >= count).then_some(records)
+            (records.len() >= count && self.calls_summed() >= count as u64).then_some(records)
         })
         .await;
         assert_eq!(records.len(), count, "one record for each call");

@@ -1,0 +1,343 @@
+//! Audit records: which calls leave one, and what it holds.
+//!
+//! A call that goes on record carries a [`Recording`] from its plan to its settling, where it is
+//! written once, with the usage record: what guards let through of the prompt and the answer, never
+//! what came before them. A prompt that no guard has judged where one should is not written at all.
+//! Calls that go on no record carry nothing. How records are sealed and chained is `audit::` the
+//! crate's; who may read them is [`desk`]'s.
+
+pub mod desk;
+mod keys;
+mod retention;
+pub mod stores;
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use ::audit::Draft;
+use bytes::{Bytes, BytesMut};
+use config::snapshot::{Audit, Guards};
+use config::{CallContext, Snapshot};
+use content::redact::{Findings, Masks, Rules};
+use dialect::transcript::Transcript;
+use dialect::{Operation, Request, texts};
+use domain::audit::Level;
+use domain::record::{CallRecord, Content, Cost, Ruling, Verdict};
+use domain::{CallId, Now};
+
+use crate::gateway::Gateway;
+use crate::guards;
+use crate::identity::Caller;
+use crate::refusal::Refusal;
+
+use self::stores::Store;
+
+pub use self::retention::{retain, start};
+
+/// What a call that goes on record gathers until it settles.
+pub struct Recording {
+    rule: Arc<Audit>,
+    store: Arc<Store>,
+    guards: Option<Arc<Guards>>,
+    /// Guards that must look at the prompt have done so.
+    prompt_is_judged: bool,
+    answer: Answer,
+}
+
+/// As much of it as passed.
+enum Answer {
+    None,
+    Whole(Bytes),
+    Stream(Transcript),
+    /// The beginning of one that is larger than the gateway holds.
+    Large(BytesMut),
+}
+
+/// Whether a call goes on record. One that must be and cannot is refused, before it is forwarded.
+pub fn begin(
+    gateway: &Gateway,
+    snapshot: &Snapshot,
+    caller: &Caller,
+    call: CallId,
+    context: &CallContext<'_>,
+) -> Result<Option<Box<Recording>>, Refusal> {
+    let Some(rule) = rule_of(snapshot, caller) else {
+        return Ok(None);
+    };
+    if !rule.sample.takes(call) || !applies(rule, context)? {
+        return Ok(None);
+    }
+    let Some(store) = gateway.audit.get(&rule.store) else {
+        return unavailable(rule);
+    };
+    if rule.required && !store.has_room() {
+        store.count_refused_call();
+        return unavailable(rule);
+    }
+    let guards = caller.subscription.guards.clone();
+    let is_to_be_judged = guards
+        .as_ref()
+        .is_some_and(|guards| guards.look_at_prompt());
+    Ok(Some(Box::new(Recording {
+        rule: rule.clone(),
+        store,
+        guards,
+        prompt_is_judged: !is_to_be_judged,
+        answer: Answer::None,
+    })))
+}
+
+/// The application's, else the subscription's, which has those of wider scopes in it.
+fn rule_of<'s>(snapshot: &'s Snapshot, caller: &'s Caller) -> Option<&'s Arc<Audit>> {
+    let of_application = match &caller.application {
+        Some(name) if !snapshot.application_audits.is_empty() => {
+            snapshot.application_audits.get(name)
+        }
+        _ => None,
+    };
+    let rule = of_application.or(caller.subscription.audit.as_ref())?;
+    (rule.level != Level::None).then_some(rule)
+}
+
+fn applies(rule: &Audit, context: &CallContext<'_>) -> Result<bool, Refusal> {
+    let Some(when) = &rule.when else {
+        return Ok(true);
+    };
+    let fault = |message: String| Refusal::PolicyFault {
+        rule: rule.rule.clone(),
+        message,
+    };
+    let value = when.text(context).map_err(|error| fault(error.message))?;
+    match &*value {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(fault(format!(
+            "`{}` is neither true nor false",
+            when.source()
+        ))),
+    }
+}
+
+fn unavailable(rule: &Arc<Audit>) -> Result<Option<Box<Recording>>, Refusal> {
+    if rule.required {
+        return Err(Refusal::AuditUnavailable {
+            rule: rule.rule.clone(),
+        });
+    }
+    Ok(None)
+}
+
+impl Recording {
+    /// What guards let through of the prompt may be kept from now on.
+    pub fn prompt_was_judged(&mut self) {
+        self.prompt_is_judged = true;
+    }
+
+    fn keeps_content(&self) -> bool {
+        self.rule.level == Level::Full
+    }
+
+    /// A unary answer, as guards let it through and before masked values are put back. Vectors are
+    /// not kept: what they were made of is.
+    pub fn keep_whole(&mut self, operation: Operation, answer: &Bytes) {
+        if self.keeps_content() && operation != Operation::Embeddings {
+            self.answer = Answer::Whole(answer.clone());
+        }
+    }
+
+    /// The next events of a stream, likewise.
+    pub fn keep_events(&mut self, events: &[u8]) {
+        if !self.keeps_content() {
+            return;
+        }
+        let bytes_max = self.store.content_bytes_max();
+        if let Answer::None = self.answer {
+            self.answer = Answer::Stream(Transcript::new(bytes_max));
+        }
+        if let Answer::Stream(transcript) = &mut self.answer {
+            transcript.push(events);
+        }
+    }
+
+    /// The next of an answer that is larger than the gateway holds.
+    pub fn keep_piece(&mut self, operation: Operation, piece: &[u8]) {
+        if !self.keeps_content() || operation == Operation::Embeddings {
+            return;
+        }
+        // One byte more than will be kept, so that the record says that it was cut.
+        let bytes_max = self.store.content_bytes_max() + 1;
+        if let Answer::None = self.answer {
+            self.answer = Answer::Large(BytesMut::new());
+        }
+        if let Answer::Large(kept) = &mut self.answer {
+            let room = bytes_max.saturating_sub(kept.len());
+            kept.extend_from_slice(&piece[..piece.len().min(room)]);
+        }
+    }
+
+    /// Writes the record. A store that cannot take it has counted that; the call is over.
+    pub fn write(self, gateway: &Gateway, record: &CallRecord, call: Option<&Request>, now: Now) {
+        let Self {
+            rule,
+            store,
+            guards,
+            prompt_is_judged,
+            answer,
+        } = self;
+        let mut contents = Contents::default();
+        if rule.level == Level::Full {
+            contents.prompt = call
+                .filter(|_| prompt_is_judged)
+                .map(|call| call.body().clone());
+            contents.answer = match answer {
+                Answer::None => None,
+                Answer::Whole(bytes) => Some(bytes),
+                Answer::Stream(transcript) => transcript.into_document().map(Bytes::from),
+                Answer::Large(kept) => Some(kept.freeze()),
+            };
+            contents.edit(guards.as_deref(), gateway);
+        }
+        let opening = &record.opening;
+        let who = &opening.who;
+        let usage = record.metered.usage();
+        let draft = Draft {
+            call: opening.id,
+            at: opening.at,
+            subscription: &who.subscription,
+            product: who.product.as_str(),
+            application: who.application.as_ref().map(|name| name.as_str()),
+            user: who.user.as_deref(),
+            caller: &who.caller,
+            model: opening.model.as_str(),
+            backend: record.backend.as_ref().map(|backend| backend.as_str()),
+            outcome: record.outcome,
+            status: record.status,
+            rule: record.rule.as_deref(),
+            prompt_tokens: usage.prompt,
+            completion_tokens: usage.completion,
+            cost: &cost_text(&record.cost),
+            verdicts: &verdicts_text(&record.verdicts),
+            prompt: contents.prompt.as_deref(),
+            answer: contents.answer.as_deref(),
+            retention_days: rule.retention_days,
+            required: rule.required,
+        };
+        store.append(&draft, now.wall);
+    }
+}
+
+/// What a record holds, once every guard that edits records has edited it.
+#[derive(Default)]
+struct Contents {
+    prompt: Option<Bytes>,
+    answer: Option<Bytes>,
+}
+
+impl Contents {
+    /// `where: [audit]`. What a guard cannot edit is not kept.
+    fn edit(&mut self, guards: Option<&Guards>, gateway: &Gateway) {
+        let editing = guards.into_iter().flat_map(|guards| &guards.list);
+        for guard in editing.filter(|guard| guard.on.audit) {
+            // No other kind edits records: the configuration sees to it.
+            let Some(pii) = guard.kind.pii() else {
+                continue;
+            };
+            match guards::document::rules(pii, gateway) {
+                Some(rules) => {
+                    // The same value has the same placeholder in both.
+                    let mut masks = Masks::default();
+                    for content in [&mut self.prompt, &mut self.answer] {
+                        edit(content, &rules, &mut masks);
+                    }
+                }
+                None => (self.prompt, self.answer) = (None, None),
+            }
+        }
+    }
+}
+
+fn edit(content: &mut Option<Bytes>, rules: &Rules, masks: &mut Masks) {
+    let Some(document) = content else { return };
+    let mut findings = Findings::default();
+    let edited = texts::edit(document, |text| {
+        match rules.edit(text, masks, &mut findings) {
+            std::borrow::Cow::Borrowed(_) => None,
+            std::borrow::Cow::Owned(edited) => Some(edited),
+        }
+    });
+    if let Some(edited) = edited {
+        *content = Some(edited.into());
+    }
+}
+
+/// For people: `0.001234 EUR`.
+fn cost_text(cost: &Cost) -> String {
+    match cost {
+        Cost::Nothing => String::new(),
+        Cost::Priced {
+            amount, currency, ..
+        } => format!("{amount} {currency}"),
+        Cost::Unpriced => "unpriced".to_owned(),
+    }
+}
+
+/// `product/standard/guard/pii prompt redacted email:2 iban:1; …`
+fn verdicts_text(verdicts: &[Verdict]) -> String {
+    let mut text = String::new();
+    for verdict in verdicts {
+        if !text.is_empty() {
+            text.push_str("; ");
+        }
+        let on = match verdict.on {
+            Content::Prompt => "prompt",
+            Content::Answer => "answer",
+        };
+        let ruling = match verdict.verdict {
+            Ruling::Passed => "passed",
+            Ruling::Redacted => "redacted",
+            Ruling::Blocked => "blocked",
+        };
+        // Written to a `String`, which cannot fail.
+        let _ = write!(text, "{} {on} {ruling}", verdict.guard);
+        for (kind, count) in &verdict.findings {
+            let _ = write!(text, " {kind}:{count}");
+        }
+        if let Some(failure) = &verdict.failure {
+            let _ = write!(text, " ({failure})");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verdicts_are_told_by_kind_and_number() {
+        let verdict = |on, verdict, findings: &[(&str, u32)], failure: Option<&str>| Verdict {
+            guard: "product/standard/guard/pii".into(),
+            on,
+            verdict,
+            findings: findings
+                .iter()
+                .map(|(kind, count)| ((*kind).into(), *count))
+                .collect(),
+            failure: failure.map(Into::into),
+        };
+        let verdicts = [
+            verdict(
+                Content::Prompt,
+                Ruling::Redacted,
+                &[("email", 2), ("iban", 1)],
+                None,
+            ),
+            verdict(Content::Answer, Ruling::Blocked, &[], Some("timeout")),
+        ];
+        assert_eq!(
+            verdicts_text(&verdicts),
+            "product/standard/guard/pii prompt redacted email:2 iban:1; product/standard/guard/pii answer blocked (timeout)"
+        );
+        assert_eq!(verdicts_text(&[]), "");
+    }
+}

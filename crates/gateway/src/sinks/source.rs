@@ -1,0 +1,135 @@
+//! What a sink follows, and how far: calls on the ledger, or records of an audit store.
+
+use std::path::Path;
+use std::sync::{Arc, Weak};
+
+use ::audit::{Actor, Archive, AuditError, Read, Scope};
+use config::snapshot::{AuditRecords, Sink, SinkStart};
+use domain::Wall;
+use store::ledger::LedgerError;
+use store::ledger::follow::{Entry, Follower, From, Lag};
+
+use super::event::Event;
+use crate::audit::stores::Store;
+
+/// Where a sink's events come from. Opened anew after each fault.
+#[derive(Clone)]
+pub enum Origin {
+    Ledger(Arc<Path>),
+    /// Gone once the gateway closes its stores.
+    Audit(Weak<Store>, AuditRecords),
+}
+
+pub enum Source {
+    Ledger(Follower),
+    Audit(Box<::audit::Follower>),
+}
+
+/// An event's place.
+pub enum Mark {
+    Ledger(Box<Entry>),
+    Audit(u64),
+}
+
+impl Source {
+    /// Blocks, as all that follows.
+    pub fn open(origin: &Origin, sink: &Sink, now: Wall) -> Result<Self, LedgerError> {
+        let name = sink.id.as_str();
+        match origin {
+            Origin::Ledger(data_dir) => {
+                let from = match sink.from {
+                    SinkStart::Now => From::Now,
+                    SinkStart::Start => From::Start,
+                };
+                Follower::open(data_dir, name, from, now).map(Self::Ledger)
+            }
+            Origin::Audit(store, records) => {
+                let store = store.upgrade();
+                let log = store.as_ref().and_then(|store| store.log());
+                let log =
+                    log.ok_or_else(|| LedgerError("the audit store is not open".to_owned()))?;
+                Self::of_archive(
+                    Archive::of(log).map_err(|error| failed(&error))?,
+                    sink,
+                    records,
+                    now,
+                )
+            }
+        }
+    }
+
+    fn of_archive(
+        archive: Archive,
+        sink: &Sink,
+        records: &AuditRecords,
+        now: Wall,
+    ) -> Result<Self, LedgerError> {
+        let from_start = sink.from == SinkStart::Start;
+        let name = sink.id.as_str();
+        let content = records.content;
+        let follower = ::audit::Follower::open(archive, name, from_start, Scope::All, content, now);
+        let mut follower = follower.map_err(|error| failed(&error))?;
+        // That copies leave is an entry of the log, once for each time that they begin to.
+        let actor = Actor {
+            by: format!("sink {name}"),
+            role: "system".to_owned(),
+            reason: "configured".to_owned(),
+        };
+        let about = if content { "with content" } else { "metadata" };
+        let archive = follower.archive();
+        archive
+            .note(Read::Forward, about, &actor, now)
+            .map_err(|error| failed(&error))?;
+        Ok(Self::Audit(Box::new(follower)))
+    }
+
+    /// Up to `max` of the next, oldest first. The same ones until they are passed.
+    pub fn next(&mut self, max: usize, sink: &Sink) -> Result<Vec<(Event, Mark)>, LedgerError> {
+        match self {
+            Self::Ledger(follower) => {
+                let entries = follower.next(max)?.into_iter();
+                let event = |entry: Entry| {
+                    let event = Event::of_call(&entry.record, sink.envelope);
+                    (event, Mark::Ledger(Box::new(entry)))
+                };
+                Ok(entries.map(event).collect())
+            }
+            Self::Audit(follower) => {
+                let found = follower.next(max).map_err(|error| failed(&error))?;
+                let event = |found: &::audit::Found| {
+                    let event = Event::of_audit(found, sink.envelope);
+                    (event, Mark::Audit(found.sequence))
+                };
+                Ok(found.iter().map(event).collect())
+            }
+        }
+    }
+
+    pub fn pass(&mut self, mark: &Mark, now: Wall) -> Result<(), LedgerError> {
+        match (self, mark) {
+            (Self::Ledger(follower), Mark::Ledger(entry)) => follower.pass(entry, now),
+            (Self::Audit(follower), Mark::Audit(number)) => {
+                follower.pass(*number, now).map_err(|error| failed(&error))
+            }
+            // A sink's source never changes its kind.
+            (Self::Ledger(_), Mark::Audit(_)) | (Self::Audit(_), Mark::Ledger(_)) => Ok(()),
+        }
+    }
+
+    pub fn lag(&mut self) -> Result<Lag, LedgerError> {
+        match self {
+            Self::Ledger(follower) => follower.lag(),
+            Self::Audit(follower) => {
+                let lag = follower.lag().map_err(|error| failed(&error))?;
+                Ok(Lag {
+                    records: lag.entries,
+                    oldest: lag.oldest,
+                })
+            }
+        }
+    }
+}
+
+fn failed(error: &AuditError) -> LedgerError {
+    LedgerError(error.to_string())
+}

@@ -1,0 +1,765 @@
+//! What goes on the audit record of a call, and what never does.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use audit::{Actor, Archive, Found, Query, State};
+use config::Snapshot;
+use domain::Wall;
+use domain::record::Outcome;
+use gateway::Clock;
+use gateway::audit::desk::{Desk, DeskError, Visitor};
+use gateway::audit::stores;
+use gateway::clock::Chance;
+use gateway::credentials::Credentials;
+use gateway::fetch::Fetch;
+use http::Request;
+use http_body_util::Full;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::scripted::{Answer, Backend, CHAT, DELTA, DONE, EVENTS, USAGE};
+use crate::stage::{Rules, Stage, chat, request, streamed_chat};
+
+const EMAIL: &str = "anna.schmidt@example.com";
+const AUDITOR: &str = "auditors-token-of-16";
+
+/// A stage whose product has this rule and these guards, and a store in a folder of its own.
+struct Audited {
+    stage: Stage,
+    backend: Backend,
+    folder: tempfile::TempDir,
+    snapshot: Arc<Snapshot>,
+}
+
+async fn audited(rule: &str, guards: &str, answer: Answer) -> Audited {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = Backend::answering(answer).await;
+    let stage = Stage::new(&rules(folder.path(), rule, guards), &[&backend]);
+    Audited {
+        snapshot: stage.gateway.snapshot.load_full(),
+        stage,
+        backend,
+        folder,
+    }
+}
+
+fn rules(folder: &Path, rule: &str, guards: &str) -> Rules {
+    let path = folder.display();
+    Rules {
+        priorities: vec![1],
+        limits: format!("\n    audit: {rule}\n    guards: {guards}"),
+        money: format!(
+            "audit_stores: [{{ id: main, dir: \"{path}/store\", region: eu, keys: {{ dir: \"{path}/keys\" }}, content_bytes: 4KiB }}]
+access:
+  - {{ id: jane, token: {AUDITOR}, roles: [{{ role: auditor }}] }}
+  - {{ id: carl, token: carls-token-of-16, roles: [{{ role: finance }}] }}
+  - {{ id: hr, token: hrs-own-token-of-16, roles: [{{ role: auditor, subscriptions: [search] }}] }}
+  - {{ id: root, token: roots-token-of-16, roles: [{{ role: admin }}] }}"
+        ),
+        ..Rules::default()
+    }
+}
+
+fn credentials() -> Credentials {
+    let clock = Clock::system();
+    Credentials {
+        fetch: Fetch::default(),
+        chance: Arc::new(Chance::from_system(clock.now())),
+        clock,
+        tasks: TaskTracker::new(),
+        stop: CancellationToken::new(),
+    }
+}
+
+fn now() -> Wall {
+    Clock::system().now().wall
+}
+
+impl Audited {
+    fn desk(&self, id: &str, token: &str, reason: Option<&str>) -> Result<Desk, DeskError> {
+        let visitor = Visitor { id, token, reason };
+        let store = &self.snapshot.auditing.stores[0];
+        Desk::admit(&self.snapshot, store, visitor, &credentials(), now())
+    }
+
+    fn archive(&self) -> Archive {
+        let store = &self.snapshot.auditing.stores[0];
+        stores::archive(store, &credentials(), now()).unwrap()
+    }
+
+    /// Ends the gateway. All records with their content, oldest first.
+    async fn records(self) -> Vec<Found> {
+        let Self {
+            stage,
+            snapshot,
+            folder,
+            ..
+        } = self;
+        stage.gateway.close().await;
+        let store = &snapshot.auditing.stores[0];
+        let mut archive = stores::archive(store, &credentials(), now()).unwrap();
+        let query = Query {
+            with_content: true,
+            ..Query::default()
+        };
+        let actor = Actor {
+            by: "test".into(),
+            role: "auditor".into(),
+            reason: "a test".into(),
+        };
+        let page = archive
+            .search(&query, &audit::Scope::All, &actor, now())
+            .unwrap();
+        assert!(
+            archive
+                .verify(&audit::Options::default())
+                .unwrap()
+                .is_sound()
+        );
+        drop(folder);
+        page.found.into_iter().rev().collect()
+    }
+
+    async fn only(self) -> (Found, Option<String>, Option<String>) {
+        let mut records = self.records().await;
+        assert_eq!(records.len(), 1, "{records:#?}");
+        let found = records.remove(0);
+        let State::Here(content) = &found.content else {
+            panic!("{found:?}");
+        };
+        let text = |bytes: &Option<Vec<u8>>| {
+            bytes
+                .as_deref()
+                .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+        };
+        let (prompt, answer) = (text(&content.prompt), text(&content.answer));
+        (found, prompt, answer)
+    }
+}
+
+fn asking(text: &str) -> Request<Full<bytes::Bytes>> {
+    request(json!({"model": "gpt-4o", "messages": [{"role": "user", "content": text}]}).to_string())
+}
+
+fn saying(text: &str) -> Answer {
+    let mut answer: Value = serde_json::from_str(CHAT).unwrap();
+    answer["choices"][0]["message"]["content"] = text.into();
+    Answer::json(200, answer.to_string())
+}
+
+#[tokio::test]
+async fn a_full_record_has_prompt_answer_and_what_the_call_used() {
+    let audited = audited("{ content: full, retention: 30d }", "[]", Answer::chat()).await;
+    audited.stage.call(asking("How far is the moon?")).await;
+    let (found, prompt, answer) = audited.only().await;
+    let skeleton = &found.skeleton;
+    assert_eq!(
+        (
+            skeleton.subscription.as_str(),
+            &*skeleton.product,
+            &*skeleton.model
+        ),
+        ("search", "standard", "gpt-4o")
+    );
+    assert_eq!(
+        (skeleton.outcome, skeleton.status, skeleton.retention_days),
+        (Outcome::Ok, 200, 30)
+    );
+    assert_eq!(
+        (skeleton.prompt_tokens, skeleton.completion_tokens),
+        (12, 5)
+    );
+    assert_eq!(
+        (&*skeleton.cost, skeleton.backend.as_deref()),
+        ("unpriced", Some("a"))
+    );
+    assert!(prompt.unwrap().contains("How far is the moon?"));
+    assert_eq!(answer.unwrap(), CHAT);
+}
+
+#[tokio::test]
+async fn metadata_keeps_no_content_and_none_keeps_no_record() {
+    let metadata = audited("{ content: metadata }", "[]", Answer::chat()).await;
+    metadata.stage.call(chat()).await;
+    let (found, prompt, answer) = metadata.only().await;
+    assert_eq!((prompt, answer), (None, None));
+    assert_eq!(
+        (found.skeleton.prompt_bytes, found.skeleton.answer_bytes),
+        (None, None)
+    );
+
+    let none = audited("{ content: none }", "[]", Answer::chat()).await;
+    none.stage.call(chat()).await;
+    assert_eq!(none.records().await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_streamed_answer_is_one_text_on_record() {
+    let piece = |text: &str| {
+        format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n")
+    };
+    let (first, second) = (piece("About 384,"), piece("400 km."));
+    let events = [&*first, &second, USAGE, DONE];
+    let audited = audited("{ content: full }", "[]", Answer::stream(&events)).await;
+    audited.stage.call(streamed_chat()).await;
+    let (found, _, answer) = audited.only().await;
+    assert_eq!(found.skeleton.completion_tokens, 5);
+    let answer: Value = serde_json::from_str(&answer.unwrap()).unwrap();
+    assert_eq!(
+        answer["choices"][0]["message"]["content"],
+        "About 384,400 km."
+    );
+}
+
+#[tokio::test]
+async fn what_guards_took_out_is_on_no_record_and_masks_stay_masked() {
+    for (events, is_stream) in [(None, false), (Some(()), true)] {
+        let text = format!("I wrote to {EMAIL} and <EMAIL_1>.");
+        let answer = match events {
+            None => saying(&text),
+            Some(()) => {
+                let event = json!({"choices": [{"index": 0, "delta": {"content": text}}]});
+                Answer::stream(&[&format!("data: {event}\n\n"), USAGE, DONE])
+            }
+        };
+        let guards = "[ { pii: { action: mask } } ]";
+        let audited = audited("{ content: full }", guards, answer).await;
+        let mut body: Value = json!({"model": "gpt-4o", "messages": [{"role": "user", "content": "Write to bob@example.org."}]});
+        body["stream"] = is_stream.into();
+        let told = audited.stage.call(request(body.to_string())).await;
+        assert!(
+            told.text().contains("bob@example.org"),
+            "the client gets its own value back: {}",
+            told.text()
+        );
+        let (found, prompt, answer) = audited.only().await;
+        let (prompt, answer) = (prompt.unwrap(), answer.unwrap());
+        assert!(prompt.contains("Write to <EMAIL_1>."), "{prompt}");
+        assert!(
+            answer.contains("<EMAIL_1>") && !answer.contains("bob@"),
+            "{answer}"
+        );
+        assert!(!answer.contains(EMAIL), "{answer}");
+        assert!(
+            found
+                .skeleton
+                .verdicts
+                .starts_with("product/standard/guard/pii prompt redacted email:1"),
+            "{}",
+            found.skeleton.verdicts
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_guard_may_edit_records_alone() {
+    let guards = "[ { pii: { where: [audit] } } ]";
+    let audited = audited(
+        "{ content: full }",
+        guards,
+        saying(&format!("It is {EMAIL}.")),
+    )
+    .await;
+    let told = audited
+        .stage
+        .call(asking(&format!("Who is {EMAIL}?")))
+        .await;
+    assert!(told.text().contains(EMAIL));
+    assert!(String::from_utf8_lossy(&audited.backend.bodies()[0]).contains(EMAIL));
+    let (_, prompt, answer) = audited.only().await;
+    assert!(prompt.unwrap().contains("Who is [EMAIL]?"));
+    assert!(answer.unwrap().contains("It is [EMAIL]."));
+}
+
+#[tokio::test]
+async fn a_prompt_that_was_not_let_through_is_not_kept() {
+    let guards = "[ { pii: { action: block } } ]";
+    let blocked = audited("{ content: full }", guards, Answer::chat()).await;
+    assert_eq!(
+        blocked
+            .stage
+            .call(asking(&format!("I am {EMAIL}")))
+            .await
+            .status,
+        400
+    );
+    let (found, prompt, answer) = blocked.only().await;
+    assert_eq!((prompt, answer), (None, None));
+    assert_eq!(
+        found.skeleton.rule.as_deref(),
+        Some("product/standard/guard/pii")
+    );
+    assert_eq!(found.skeleton.outcome, Outcome::Refused);
+
+    // Refused before any guard looked: nobody knows what is in it.
+    let rules_of = |guards: &str, folder: &Path| Rules {
+        limits: format!(
+            "\n    audit: {{ content: full }}\n    guards: {guards}\n    request_limits: [ {{ name: rpm, requests_per_minute: 1 }} ]"
+        ),
+        ..rules(folder, "{ content: full }", guards)
+    };
+    for (guards, is_kept) in [("[ { pii: {} } ]", false), ("[]", true)] {
+        let folder = tempfile::tempdir().unwrap();
+        let backend = Backend::answering(Answer::chat()).await;
+        let stage = Stage::new(&rules_of(guards, folder.path()), &[&backend]);
+        let snapshot = stage.gateway.snapshot.load_full();
+        let audited = Audited {
+            stage,
+            backend,
+            folder,
+            snapshot,
+        };
+        audited.stage.call(chat()).await;
+        assert_eq!(
+            audited
+                .stage
+                .call(asking(&format!("I am {EMAIL}")))
+                .await
+                .status,
+            429
+        );
+        let records = audited.records().await;
+        let State::Here(content) = &records[1].content else {
+            panic!("{:?}", records[1]);
+        };
+        assert_eq!(content.prompt.is_some(), is_kept);
+        assert_eq!(
+            records[1].skeleton.rule.as_deref(),
+            Some("product/standard/rpm")
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_kept_as_far_as_it_passed() {
+    let answer = Answer::stream(&[DELTA]).reset();
+    let audited = audited("{ content: full }", "[]", answer).await;
+    let told = audited.stage.call(streamed_chat()).await;
+    assert!(told.text().contains("upstream_failed"));
+    let (found, _, answer) = audited.only().await;
+    assert_eq!(found.skeleton.outcome, Outcome::Cut);
+    assert!(answer.unwrap().contains("About 384,400 km."));
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_leaves_what_it_saw() {
+    use http_body_util::BodyExt as _;
+
+    let answer = Answer::stream(&[DELTA]).stalled();
+    let audited = audited("{ content: full }", "[]", answer).await;
+    let mut response = audited.stage.begin(streamed_chat()).await;
+    response.body_mut().frame().await.unwrap().unwrap();
+    drop(response);
+    let (found, prompt, answer) = audited.only().await;
+    assert_eq!(found.skeleton.outcome, Outcome::HungUp);
+    assert!(prompt.is_some());
+    assert!(answer.unwrap().contains("About 384,400 km."));
+}
+
+#[tokio::test]
+async fn content_past_its_bound_is_cut_and_the_record_says_so() {
+    let long = "moon ".repeat(2_000);
+    for answer in [
+        saying(&long),
+        Answer::stream(&[
+            &format!(
+                "data: {}\n\n",
+                json!({"choices": [{"index": 0, "delta": {"content": long}}]})
+            ),
+            USAGE,
+            DONE,
+        ])
+        .with("content-type", EVENTS),
+    ] {
+        let audited = audited("{ content: full }", "[]", answer).await;
+        audited.stage.call(asking(&long)).await;
+        let (found, prompt, _) = audited.only().await;
+        assert!(found.skeleton.prompt_cut);
+        assert!(found.skeleton.prompt_bytes.unwrap() > 10_000);
+        assert_eq!(prompt.unwrap().len(), 4_096);
+    }
+}
+
+#[tokio::test]
+async fn only_calls_that_the_rule_names_are_recorded() {
+    let when = "{ content: full, when: '\"x-record\" in request.headers' }";
+    let named = audited(when, "[]", Answer::chat()).await;
+    named.stage.call(chat()).await;
+    let mut asked = chat();
+    asked
+        .headers_mut()
+        .insert("x-record", "yes".parse().unwrap());
+    named.stage.call(asked).await;
+    assert_eq!(named.records().await.len(), 1);
+
+    let nobody = audited("{ content: full, sample: 0 }", "[]", Answer::chat()).await;
+    nobody.stage.call(chat()).await;
+    assert_eq!(nobody.records().await.len(), 0);
+
+    let unclear = audited(
+        "{ content: full, when: 'subscription.id' }",
+        "[]",
+        Answer::chat(),
+    )
+    .await;
+    let told = unclear.stage.call(chat()).await;
+    assert_eq!(
+        (told.status.as_u16(), told.code().as_deref()),
+        (400, Some("policy_fault"))
+    );
+    assert_eq!(unclear.backend.requests(), 0);
+}
+
+/// A file where the store's folder should be.
+async fn without_a_store(rule: &str) -> Audited {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("store"), "no folder").unwrap();
+    let backend = Backend::answering(Answer::chat()).await;
+    let stage = Stage::new(&rules(folder.path(), rule, "[]"), &[&backend]);
+    let snapshot = stage.gateway.snapshot.load_full();
+    Audited {
+        stage,
+        backend,
+        folder,
+        snapshot,
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_must_be_recorded_and_cannot_is_refused_before_it_is_forwarded() {
+    let required = without_a_store("{ content: full, required: true }").await;
+    let told = required.stage.call(chat()).await;
+    assert_eq!(
+        (told.status.as_u16(), told.code().as_deref()),
+        (503, Some("audit_unavailable"))
+    );
+    assert_eq!(told.retry_after_s(), Some(60));
+    assert_eq!(required.backend.requests(), 0);
+    let metrics = required.stage.metrics();
+    assert!(
+        metrics.contains(r#"tollgate_audit_refused_calls_total{store="main"} 1"#),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains(r#"tollgate_audit_fault{store="main",part="records"} 1"#),
+        "{metrics}"
+    );
+    let record = required.stage.record().await;
+    assert_eq!(record.rule.as_deref(), Some("product/standard/audit"));
+
+    let other = without_a_store("{ content: full }").await;
+    assert_eq!(other.stage.call(chat()).await.status, 200);
+    let metrics = other.stage.metrics();
+    assert!(
+        metrics.contains(r#"tollgate_audit_records_total{store="main",result="failed"} 1"#),
+        "{metrics}"
+    );
+}
+
+#[tokio::test]
+async fn a_store_keeps_its_folder_and_region_for_as_long_as_the_gateway_runs() {
+    let audited = audited("{ content: full }", "[]", Answer::chat()).await;
+    let moved = Rules {
+        money: rules(audited.folder.path(), "", "")
+            .money
+            .replace("region: eu", "region: us"),
+        ..rules(audited.folder.path(), "{ content: full }", "[]")
+    };
+    let error = audited
+        .stage
+        .try_renew(&moved, &audited.backend)
+        .unwrap_err();
+    assert!(
+        error.contains("audit_stores[main]: its folder and its region stay"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn roles_decide_who_reads_what_and_every_visit_is_on_the_log() {
+    let audited = audited("{ content: full }", "[ { pii: {} } ]", Answer::chat()).await;
+    audited
+        .stage
+        .call(asking(&format!("I am {EMAIL}, how far is the moon?")))
+        .await;
+    audited.stage.gateway.tasks.close();
+    let call = {
+        // The writer chains within a moment.
+        let mut found = Vec::new();
+        for _ in 0..200 {
+            found = audited
+                .desk("carl", "carls-token-of-16", None)
+                .unwrap()
+                .search(&Query::default())
+                .unwrap()
+                .page
+                .found;
+            if !found.is_empty() {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        found[0].skeleton.call
+    };
+
+    // Finance sees usage, and nothing that hints at content.
+    let mut carl = audited
+        .desk("carl", "carls-token-of-16", Some("closing of the month"))
+        .unwrap();
+    let seen = carl.search(&Query::default()).unwrap();
+    assert_eq!(seen.page.found[0].skeleton.prompt_tokens, 12);
+    assert!(!gateway::audit::desk::shows_verdicts(
+        &seen.page.found[0],
+        seen.verdicts.as_ref()
+    ));
+    for asked in [
+        Query {
+            with_content: true,
+            ..Query::default()
+        },
+        Query {
+            text: Some("moon".into()),
+            ..Query::default()
+        },
+        Query {
+            verdict: Some("pii".into()),
+            ..Query::default()
+        },
+    ] {
+        let refused = carl.search(&asked).err().unwrap();
+        assert!(matches!(refused, DeskError::Denied(_)), "{refused}");
+    }
+    // Whoever erases does not read; whoever reads says why.
+    let mut root = audited
+        .desk("root", "roots-token-of-16", Some("a test"))
+        .unwrap();
+    assert!(matches!(root.show(call, true), Err(DeskError::Denied(_))));
+    let mut silent = audited.desk("jane", AUDITOR, Some("  ")).unwrap();
+    assert!(matches!(silent.show(call, true), Err(DeskError::NoReason)));
+    assert!(matches!(
+        audited.desk("jane", "roots-token-of-16", None),
+        Err(DeskError::Denied(_))
+    ));
+    assert!(matches!(
+        audited.desk("nobody", AUDITOR, None),
+        Err(DeskError::Denied(_))
+    ));
+    let mut jane = audited.desk("jane", AUDITOR, Some("complaint 17")).unwrap();
+    let State::Here(content) = jane.show(call, true).unwrap().page.found.remove(0).content else {
+        panic!("no content");
+    };
+    assert!(String::from_utf8_lossy(&content.prompt.unwrap()).contains("I am [EMAIL], how far"));
+    let asked = Query {
+        text: Some("\"far is the moon\"".into()),
+        ..Query::default()
+    };
+    assert_eq!(jane.search(&asked).unwrap().page.found.len(), 1);
+    // An auditor of some subscriptions does not verify the whole, nor release another's hold.
+    let mut hr = audited
+        .desk("hr", "hrs-own-token-of-16", Some("x"))
+        .unwrap();
+    assert!(matches!(
+        hr.verify(&audit::Options::default()),
+        Err(DeskError::Denied(_))
+    ));
+    let number = jane
+        .hold(&audit::Hold::Time {
+            since: Wall(0),
+            until: Wall(1),
+        })
+        .unwrap();
+    assert!(matches!(hr.release(number), Err(DeskError::Denied(_))));
+    assert!(matches!(root.release(number), Err(DeskError::Denied(_))));
+    jane.release(number).unwrap();
+
+    let events = audited.archive().events(None, 100).unwrap();
+    let told: Vec<String> = events
+        .iter()
+        .rev()
+        .filter_map(|entry| match (&entry.event, &entry.details) {
+            (audit::Event::Read(read), Some(details)) => Some(format!(
+                "{read:?} {} ({}): {}",
+                details.actor.by, details.actor.role, details.actor.reason
+            )),
+            _ => None,
+        })
+        .collect();
+    for wanted in [
+        "Search carl (finance): closing of the month",
+        "Refused carl (finance): closing of the month",
+        "Refused root (admin): a test",
+        "Refused jane (none): ",
+        "Refused nobody (none): ",
+        "Show jane (auditor): complaint 17",
+        "Search jane (auditor): complaint 17",
+        "Refused hr (auditor): x",
+    ] {
+        assert!(
+            told.iter().any(|told| told == wanted),
+            "{wanted}: {told:#?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn content_goes_when_its_days_are_over_and_not_before() {
+    let audited = audited("{ content: full, retention: 30d }", "[]", Answer::chat()).await;
+    audited.stage.call(chat()).await;
+    let store = audited.stage.gateway.audit.all().remove(0);
+    let chained = || store.health().behind_bytes == 0 && store.health().entries > 1;
+    for _ in 0..200 {
+        if chained() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let day_ms = 86_400_000;
+    let began = audited.stage.clock.now().wall;
+    gateway::audit::retain(&store, Wall(began.0 + 29 * day_ms));
+    assert_eq!(store.health().purged, 0);
+    assert!(store.health().oldest.is_some());
+    gateway::audit::retain(&store, Wall(began.0 + 31 * day_ms));
+    assert_eq!(store.health().purged, 1);
+    assert_eq!(store.health().oldest, None);
+    drop(store);
+    let records = audited.records().await;
+    assert!(
+        matches!(records[0].content, State::Gone { .. }),
+        "{:?}",
+        records[0]
+    );
+}
+
+#[tokio::test]
+async fn nothing_raw_is_in_any_file_after_calls_of_every_kind() {
+    let planted = [
+        "anna.schmidt@example.com",
+        "4111 1111 1111 1111",
+        "DE89 3704 0044 0532 0130 00",
+    ];
+    let said = format!(
+        "Reply to {} with {} or {}.",
+        planted[0], planted[1], planted[2]
+    );
+    let event = json!({"choices": [{"index": 0, "delta": {"content": said}}]});
+    let stream = Answer::stream(&[&format!("data: {event}\n\n"), USAGE, DONE]);
+    let audited = audited("{ content: full }", "[ { pii: {} } ]", saying(&said)).await;
+    audited.stage.call(asking(&said)).await;
+    audited.backend.always(stream);
+    let mut body: Value =
+        json!({"model": "gpt-4o", "stream": true, "messages": [{"role": "user", "content": said}]});
+    audited.stage.call(request(body.to_string())).await;
+    body["messages"][0]["content"] = json!([{"type": "text", "text": said}]);
+    drop(audited.stage.begin(request(body.to_string())).await);
+    audited
+        .stage
+        .call(request(
+            json!({"model": "no-such", "messages": [{"role": "user", "content": said}]})
+                .to_string(),
+        ))
+        .await;
+    let folders = [
+        audited.folder.path().to_owned(),
+        audited.stage.ledger_folder().to_owned(),
+    ];
+    let gateway = audited.stage.gateway.clone();
+    audited
+        .stage
+        .gateway
+        .audit
+        .all()
+        .iter()
+        .for_each(|store| assert!(store.health().written >= 3));
+    drop(gateway);
+    let mut searched = 0;
+    let mut look = folders.to_vec();
+    while let Some(path) = look.pop() {
+        if path.is_dir() {
+            look.extend(
+                std::fs::read_dir(path)
+                    .unwrap()
+                    .map(|entry| entry.unwrap().path()),
+            );
+            continue;
+        }
+        let bytes = std::fs::read(&path).unwrap();
+        searched += bytes.len();
+        for value in planted {
+            assert!(
+                memchr::memmem::find(&bytes, value.as_bytes()).is_none(),
+                "{value} in {}",
+                path.display()
+            );
+        }
+        // Sealed: not even what guards let through can be read from a file.
+        assert!(
+            memchr::memmem::find(&bytes, b"Reply to [EMAIL]").is_none(),
+            "{}",
+            path.display()
+        );
+    }
+    assert!(searched > 100_000, "{searched}");
+}
+
+#[tokio::test]
+async fn copies_of_records_leave_with_content_only_where_the_sink_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = Backend::answering(Answer::chat()).await;
+    let path = folder.path().display();
+    let rules = Rules {
+        alerts: format!(
+            "sinks:
+  - {{ id: plain, file: {{ path: \"{path}/plain.jsonl\" }}, records: [audit], batch: {{ linger: 1ms }} }}
+  - {{ id: whole, file: {{ path: \"{path}/whole.jsonl\" }}, records: [audit], content: true, batch: {{ linger: 1ms }} }}"
+        ),
+        ..rules(folder.path(), "{ content: full }", "[]")
+    };
+    let stage = Stage::new(&rules, &[&backend]);
+    let snapshot = stage.gateway.snapshot.load_full();
+    stage.call(asking("How far is the moon?")).await;
+    stage.call(streamed_chat()).await;
+    let lines = |name: &str| -> Vec<Value> {
+        let text = std::fs::read_to_string(folder.path().join(name)).unwrap_or_default();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    };
+    for _ in 0..500 {
+        if lines("plain.jsonl").len() == 2 && lines("whole.jsonl").len() == 2 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let (plain, whole) = (lines("plain.jsonl"), lines("whole.jsonl"));
+    assert_eq!((plain.len(), whole.len()), (2, 2));
+    assert_eq!(
+        (&plain[0]["schema"], &plain[0]["subscription"]),
+        (&json!("tollgate.audit/1"), &json!("search"))
+    );
+    assert_eq!(plain[0]["id"], whole[0]["id"]);
+    assert!(plain.iter().all(|event| event.get("content").is_none()));
+    assert!(
+        whole[0]["content"]["prompt"]
+            .as_str()
+            .unwrap()
+            .contains("How far is the moon?")
+    );
+    assert_eq!(whole[0]["content"]["answer"], CHAT);
+    stage.gateway.close().await;
+    let store = &snapshot.auditing.stores[0];
+    let mut archive = stores::archive(store, &credentials(), now()).unwrap();
+    let events = archive.events(None, 100).unwrap();
+    let forwards = events
+        .iter()
+        .filter(|entry| matches!(entry.event, audit::Event::Read(audit::Read::Forward)));
+    assert_eq!(forwards.count(), 2);
+    assert!(
+        archive
+            .verify(&audit::Options::default())
+            .unwrap()
+            .is_sound(),
+        "closing waits for no sink"
+    );
+}

@@ -1,0 +1,265 @@
+//! `audit search`, `show` and `export`.
+
+use std::fs::OpenOptions;
+use std::io::{BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use audit::{Found, Query, State};
+use clap::Args;
+use domain::CallId;
+use domain::access::Reach;
+use gateway::audit::desk::{DeskError, Seen, content_state, shows_verdicts};
+use serde_json::{Value, json};
+
+use super::query::{Filters, call_id};
+use super::{At, shown};
+use crate::print;
+use crate::table::{Cell, Format, Table};
+
+#[derive(Debug, Args)]
+pub(super) struct Search {
+    #[command(flatten)]
+    at: At,
+    #[command(flatten)]
+    filters: Filters,
+    /// How many, newest first; at most 1000
+    #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    limit: u64,
+    /// Go on behind a page that said so
+    #[arg(long, value_name = "NUMBER")]
+    before: Option<u64>,
+    /// Prompts and answers too, with --format json
+    #[arg(long)]
+    content: bool,
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Show {
+    #[command(flatten)]
+    at: At,
+    /// As `x-request-id` of the answer, and as `search` lists it
+    #[arg(value_name = "CALL", value_parser = call_id)]
+    call: CallId,
+    /// Without prompt and answer, as for those who may not read them
+    #[arg(long)]
+    metadata: bool,
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Export {
+    #[command(flatten)]
+    at: At,
+    #[command(flatten)]
+    filters: Filters,
+    /// Prompts and answers too
+    #[arg(long)]
+    content: bool,
+    /// A new file, which only its owner can read
+    #[arg(long, value_name = "FILE")]
+    output: PathBuf,
+}
+
+impl Search {
+    pub(super) fn run(self) -> Result<ExitCode> {
+        let mut opened = self.at.open()?;
+        let query = Query {
+            limit: usize::try_from(self.limit).unwrap_or(usize::MAX),
+            before: self.before,
+            with_content: self.content,
+            ..self.filters.query(&opened)?
+        };
+        let Seen { page, verdicts } = opened.desk.search(&query)?;
+        let text = match self.format {
+            Format::Table => table(&page.found, verdicts.as_ref()).aligned(),
+            Format::Csv => table(&page.found, verdicts.as_ref()).csv(),
+            Format::Json => {
+                let rows: Vec<Value> = page
+                    .found
+                    .iter()
+                    .map(|found| object(found, verdicts.as_ref()))
+                    .collect();
+                format!("{}\n", serde_json::to_string_pretty(&rows)?)
+            }
+        };
+        print::out(&text)?;
+        if let Some(next) = page.next {
+            print::error(&format!("there may be more: --before {next}\n"));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Show {
+    pub(super) fn run(self) -> Result<ExitCode> {
+        let mut opened = self.at.open()?;
+        let Seen { page, verdicts } = opened.desk.show(self.call, !self.metadata)?;
+        let Some(found) = page.found.first() else {
+            return Ok(ExitCode::FAILURE);
+        };
+        let text = match self.format {
+            Format::Json => {
+                format!(
+                    "{}\n",
+                    serde_json::to_string_pretty(&object(found, verdicts.as_ref()))?
+                )
+            }
+            Format::Csv => table(&page.found, verdicts.as_ref()).csv(),
+            Format::Table => page_of(found, verdicts.as_ref()),
+        };
+        print::out(&text)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Export {
+    pub(super) fn run(self) -> Result<ExitCode> {
+        let mut opened = self.at.open()?;
+        let query = Query {
+            with_content: self.content,
+            ..self.filters.query(&opened)?
+        };
+        let path = self.output.display().to_string();
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&self.output)
+            .with_context(|| format!("--output: cannot make `{path}`"))?;
+        let mut file = BufWriter::new(file);
+        let exported = opened.desk.export(&query, |found, verdicts| {
+            let written = found.iter().try_for_each(|found| {
+                serde_json::to_writer(&mut file, &object(found, verdicts))?;
+                file.write_all(b"\n")
+            });
+            written.map_err(|error| DeskError::NotFound(format!("cannot write `{path}`: {error}")))
+        })?;
+        file.flush()
+            .with_context(|| format!("cannot write `{path}`"))?;
+        print::out(&format!("{exported} records are in {path}\n"))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn table(found: &[Found], verdicts: Option<&Reach>) -> Table {
+    let mut table = Table::default()
+        .column("time")
+        .column("call")
+        .column("subscription")
+        .column("application")
+        .column("model")
+        .column("outcome")
+        .number("status")
+        .number("prompt_tokens")
+        .number("completion_tokens")
+        .column("cost")
+        .column("rule")
+        .column("verdicts")
+        .column("content");
+    for found in found {
+        let skeleton = &found.skeleton;
+        let is_seen = shows_verdicts(found, verdicts);
+        let seen = |text: &str| {
+            if is_seen {
+                text.to_owned()
+            } else {
+                String::new()
+            }
+        };
+        table.row(vec![
+            Cell::Text(shown(skeleton.at)),
+            Cell::Text(skeleton.call.to_string()),
+            Cell::Text(skeleton.subscription.to_string()),
+            Cell::Text(
+                skeleton
+                    .application
+                    .as_deref()
+                    .unwrap_or_default()
+                    .to_owned(),
+            ),
+            Cell::Text(skeleton.model.to_string()),
+            Cell::Text(skeleton.outcome.as_str().to_owned()),
+            Cell::Number(u64::from(skeleton.status)),
+            Cell::Number(skeleton.prompt_tokens),
+            Cell::Number(skeleton.completion_tokens),
+            Cell::Text(skeleton.cost.to_string()),
+            Cell::Text(seen(skeleton.rule.as_deref().unwrap_or_default())),
+            Cell::Text(seen(&skeleton.verdicts)),
+            Cell::Text(content_state(found)),
+        ]);
+    }
+    table
+}
+
+fn object(found: &Found, verdicts: Option<&Reach>) -> Value {
+    let skeleton = &found.skeleton;
+    let mut object = json!({
+        "number": found.sequence,
+        "call": skeleton.call.to_string(),
+        "time": shown(skeleton.at),
+        "recorded_at": shown(skeleton.recorded_at),
+        "subscription": skeleton.subscription.as_str(),
+        "product": &*skeleton.product,
+        "application": skeleton.application.as_deref(),
+        "model": &*skeleton.model,
+        "backend": skeleton.backend.as_deref(),
+        "outcome": skeleton.outcome.as_str(),
+        "status": skeleton.status,
+        "prompt_tokens": skeleton.prompt_tokens,
+        "completion_tokens": skeleton.completion_tokens,
+        "cost": &*skeleton.cost,
+        "retention_days": skeleton.retention_days,
+        "required": skeleton.required,
+        "prompt_bytes": skeleton.prompt_bytes,
+        "answer_bytes": skeleton.answer_bytes,
+        "prompt_cut": skeleton.prompt_cut,
+        "answer_cut": skeleton.answer_cut,
+        "content": content_state(found),
+    });
+    if shows_verdicts(found, verdicts) {
+        object["rule"] = json!(skeleton.rule.as_deref());
+        object["verdicts"] = json!(&*skeleton.verdicts);
+    }
+    if let State::Here(content) = &found.content {
+        let text = |bytes: &Option<Vec<u8>>| bytes.as_deref().map(lossy);
+        object["user"] = json!(content.user.as_deref());
+        object["caller"] = json!(&*content.caller);
+        object["prompt"] = json!(text(&content.prompt));
+        object["answer"] = json!(text(&content.answer));
+    }
+    object
+}
+
+/// One record for people: a line for each field, then what was said.
+fn page_of(found: &Found, verdicts: Option<&Reach>) -> String {
+    let mut page = String::new();
+    let object = object(found, verdicts);
+    for (name, value) in object.as_object().into_iter().flatten() {
+        if matches!(name.as_str(), "prompt" | "answer") || value.is_null() {
+            continue;
+        }
+        let value = value
+            .as_str()
+            .map_or_else(|| value.to_string(), ToOwned::to_owned);
+        page.push_str(&format!("{name:<18} {}\n", print::harmless(&value)));
+    }
+    if let State::Here(content) = &found.content {
+        for (name, said) in [("prompt", &content.prompt), ("answer", &content.answer)] {
+            if let Some(said) = said {
+                let said = print::harmless_lines(&lossy(said));
+                page.push_str(&format!("\n{name}:\n{}\n", said.trim_end()));
+            }
+        }
+    }
+    page
+}
+
+fn lossy(bytes: impl AsRef<[u8]>) -> String {
+    String::from_utf8_lossy(bytes.as_ref()).into_owned()
+}
