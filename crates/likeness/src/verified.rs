@@ -9,6 +9,9 @@
 //! then tried out (asked upstream, compared) just often enough that a wrong answer is served with probability
 //! at most `max_error_rate`.
 //!
+//! Ours differs from the published code in how the curve is fitted when few observations separate cleanly: that
+//! takes the threshold's variance from a table, ours from a penalised likelihood (see `fit`).
+//!
 //! # What it promises
 //!
 //! Over the calls that reach an entry, explored ones included, the expected share of wrong answers is at most

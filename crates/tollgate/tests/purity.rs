@@ -5,7 +5,9 @@ use std::process::Command;
 
 use serde_json::Value;
 
-const PURE: [&str; 6] = ["domain", "dialect", "content", "config", "report", "likeness"];
+const PURE: [&str; 6] = [
+    "domain", "dialect", "content", "config", "report", "likeness",
+];
 
 /// Runtimes, sockets, clients, databases and sources of chance. A prefix ends with `*`.
 const IMPURE: [&str; 29] = [
