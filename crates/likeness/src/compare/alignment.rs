@@ -139,6 +139,11 @@ impl Alignment {
         self.denies_by_contrary
     }
 
+    /// Few enough words left over to compare each with each.
+    pub fn is_small(&self) -> bool {
+        self.left_cached.len().max(self.left_asked.len()) <= LEFT_MAX
+    }
+
     /// The same frame around one place that differs.
     pub fn is_framed(&self) -> bool {
         2 * (self.before + self.behind) >= self.longer

@@ -171,9 +171,12 @@ const TURNING: [&str; 24] = [
 
 /// `unassigned` and `assigned`, `einbauen` and `ausbauen`: the same word behind another prefix.
 fn prefixes(pair: &Pair<'_>, alignment: &Alignment) -> Option<Difference> {
+    if !alignment.is_small() || negation::differs(pair) {
+        return None;
+    }
     for item in alignment.left_cached(pair) {
         for other in alignment.left_asked(pair) {
-            if turned(&item.text, &other.text) && !negation::differs(pair) {
+            if turned(&item.text, &other.text) {
                 return Some(pair.differ(
                     Kind::Direction,
                     Some(item.span.clone()),
