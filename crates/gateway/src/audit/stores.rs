@@ -5,13 +5,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use ::audit::{Archive, AuditError, AuditLog, Draft, Settings};
 use arc_swap::ArcSwap;
 use config::snapshot::{AuditStore, Kek};
 use config::{Problem, Snapshot};
 use domain::{AuditStoreId, Wall};
+use tokio::task::JoinHandle;
 
 use super::keys;
 use crate::credentials::Credentials;
@@ -19,6 +21,8 @@ use crate::credentials::Credentials;
 #[derive(Default)]
 pub struct Stores {
     open: ArcSwap<BTreeMap<AuditStoreId, Arc<Store>>>,
+    /// First tries that ask a key service and so go on beside.
+    opening: Mutex<Vec<JoinHandle<()>>>,
 }
 
 pub struct Store {
@@ -159,7 +163,8 @@ impl Stores {
             if keys::asks_a_service(definition) {
                 let (opened, credentials) = (store.clone(), credentials.clone());
                 let tasks = credentials.tasks.clone();
-                tasks.spawn_blocking(move || opened.open(&credentials));
+                let opening = tasks.spawn_blocking(move || opened.open(&credentials));
+                self.opening().push(opening);
             } else {
                 // Here, so that the first call finds it: a few milliseconds.
                 store.open(credentials);
@@ -167,6 +172,25 @@ impl Stores {
             open.insert(definition.id.clone(), store);
         }
         self.open.store(Arc::new(open));
+    }
+
+    /// Waits until each store was tried once, for so long at most. At a start: calls that come before a
+    /// store is open leave no record, unless they require one.
+    pub async fn opened(&self, patience: Duration) {
+        let opening = std::mem::take(&mut *self.opening());
+        let tried = async {
+            for one in opening {
+                // What it found is in the store's health.
+                let _ = one.await;
+            }
+        };
+        if tokio::time::timeout(patience, tried).await.is_err() {
+            tracing::warn!("audit stores are still being opened: their key service is slow");
+        }
+    }
+
+    fn opening(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.opening.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Chains and signs everything. Blocks; nobody writes any more.

@@ -102,6 +102,7 @@ impl Audited {
         let mut archive = stores::archive(store, &credentials(), now()).unwrap();
         let query = Query {
             with_content: true,
+            limit: 1_000,
             ..Query::default()
         };
         let actor = Actor {
@@ -456,6 +457,40 @@ async fn a_call_that_must_be_recorded_and_cannot_is_refused_before_it_is_forward
         metrics.contains(r#"tollgate_audit_records_total{store="main",result="failed"} 1"#),
         "{metrics}"
     );
+}
+
+#[tokio::test]
+async fn a_full_store_has_every_call_that_was_answered_and_refuses_those_that_must_be_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = Backend::answering(Answer::chat()).await;
+    let mut rules = rules(folder.path(), "{ content: full, required: true }", "[]");
+    rules.money = rules
+        .money
+        .replace("content_bytes: 4KiB", "content_bytes: 256KiB, bytes: 32MiB");
+    let stage = Stage::new(&rules, &[&backend]);
+    let full = Audited {
+        snapshot: stage.gateway.snapshot.load_full(),
+        stage,
+        backend,
+        folder,
+    };
+    let long = "word ".repeat(50_000);
+    let mut answered = 0;
+    let refused = loop {
+        let told = full.stage.call(asking(&long)).await;
+        if told.status != 200 {
+            break told;
+        }
+        answered += 1;
+        assert!(answered < 200, "32 MiB do not hold so many");
+    };
+    assert_eq!(
+        (refused.status.as_u16(), refused.code().as_deref()),
+        (503, Some("audit_unavailable"))
+    );
+    assert!(answered > 50, "{answered}");
+    assert_eq!(full.backend.requests(), answered);
+    assert_eq!(full.records().await.len(), answered);
 }
 
 #[tokio::test]

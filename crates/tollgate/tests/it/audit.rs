@@ -1,5 +1,7 @@
 //! Audit records from outside: written by the binary, read and governed by its commands.
 
+mod key_services;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -14,7 +14,7 @@ pub use config::{CHAT_KEY, Config, PROVIDER_KEY, SEARCH_KEY, SEARCH_SECOND_KEY, 
 pub use gate::{Gate, tollgate};
 pub use mail::MailServer;
 pub use metrics::Metrics;
-pub use upstream::{Reply, Upstream};
+pub use upstream::{Reply, Seen, Upstream};
 
 use simulator::{Behaviour, Running, Simulator};
 

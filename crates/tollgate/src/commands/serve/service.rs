@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use config::Snapshot;
@@ -17,6 +18,9 @@ use store::{Counters, Ledger};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+/// A key service that takes longer at a start costs audit records, and no more of the start.
+const KEY_SERVICE_PATIENCE: Duration = Duration::from_secs(10);
 
 pub struct Service {
     gateway: Arc<Gateway>,
@@ -73,6 +77,7 @@ impl Service {
         gateway
             .start_alerts(&settings.data_dir)
             .context("cannot look for alerts")?;
+        gateway.audit.opened(KEY_SERVICE_PATIENCE).await;
         let (listeners, shutdown) = (TaskTracker::new(), CancellationToken::new());
         listeners.spawn(server::serve(
             gateway.clone(),
