@@ -21,6 +21,7 @@ mod identity;
 mod issuers;
 mod metering;
 mod operation;
+mod operation_connections;
 mod operation_faults;
 mod operation_overload;
 mod operation_reload;
