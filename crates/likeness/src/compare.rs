@@ -2,15 +2,19 @@
 
 mod alignment;
 mod facts;
+mod focus;
+mod frame;
 mod negation;
 mod oppositions;
 mod order;
+mod roles;
 mod tense;
 mod verbatim;
 
 use std::ops::Range;
 
 use crate::difference::{Difference, Kind};
+use crate::language::Language;
 use crate::lexicon;
 use crate::passages::{self, Passage};
 use crate::read::{self, Is, Item};
@@ -48,9 +52,12 @@ pub fn compare(cached: &str, asked: &str) -> Option<Difference> {
         .or_else(|| facts::difference(&pair))
         .or_else(|| oppositions::difference(&pair, &alignment))
         .or_else(|| negation::difference(&pair, &alignment))
+        .or_else(|| focus::difference(&pair, &alignment))
         .or_else(|| tense::difference(&pair, &alignment))
         .or_else(|| alignment.difference(&pair))
+        .or_else(|| alignment.frame().difference(&pair))
         .or_else(|| order::difference(&pair, &alignment))
+        .or_else(|| roles::difference(&pair, &alignment))
 }
 
 struct Pair<'a> {
@@ -87,6 +94,7 @@ struct Question<'a> {
     text: &'a str,
     passages: Vec<Passage>,
     items: Vec<Item>,
+    language: Language,
 }
 
 impl<'a> Question<'a> {
@@ -96,9 +104,11 @@ impl<'a> Question<'a> {
             .iter()
             .map(|passage| passage.span.clone())
             .collect();
+        let items = read::items(text, &hidden);
         Self {
             text,
-            items: read::items(text, &hidden),
+            language: Language::of(items.iter().map(|item| item.text.as_str())),
+            items,
             passages,
         }
     }

@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use crate::lexicon;
+
 /// A word in lower case without accents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Word {
@@ -39,6 +41,10 @@ pub fn split(text: &str, hidden: &[Range<usize>]) -> Vec<Word> {
             break;
         };
         let next = at + sign.len_utf8();
+        if sign == ',' && closes_address(&words, sentence) {
+            sentence += 1;
+            opens = true;
+        }
         if matches!(sign, '.' | '!' | '?' | ':' | ';' | '\n') {
             // The point of an ordinal (`3. Stock`) ends no sentence.
             if !(sign == '.' && text[..at].ends_with(|c: char| c.is_ascii_digit())) {
@@ -62,6 +68,22 @@ pub fn split(text: &str, hidden: &[Range<usize>]) -> Vec<Word> {
     }
     words
 }
+
+/// `Dear support,` and `Sehr geehrte Damen und Herren,` are sentences by themselves.
+fn closes_address(words: &[Word], sentence: u16) -> bool {
+    let begins = words
+        .iter()
+        .rposition(|word| word.sentence != sentence)
+        .map_or(0, |before| before + 1);
+    let address = &words[begins..];
+    address.len() <= ADDRESS_MAX
+        && address
+            .first()
+            .is_some_and(|word| lexicon::addresses(&word.text))
+}
+
+/// The most words with which somebody is addressed.
+const ADDRESS_MAX: usize = 5;
 
 /// `3.` is an ordinal in German, and ends a sentence too rarely to matter.
 fn is_short_number(text: &str) -> bool {

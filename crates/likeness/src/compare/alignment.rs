@@ -1,5 +1,6 @@
 //! Which words of one question have their like in the other, and what is left over on both sides.
 
+use super::frame::Frame;
 use super::oppositions::turned;
 use super::{Pair, negation};
 use crate::difference::{Difference, Kind};
@@ -10,16 +11,16 @@ use crate::words::is_typo;
 /// Past this many words left over the questions are not alike, and matching them by likeness is dear.
 const LEFT_MAX: usize = 48;
 
+/// From this share of both in common and in order, two questions are one but for the places between.
+const FRAMED_MIN: f64 = 0.55;
+
 /// The content words of both sides, matched one to one.
 pub struct Alignment {
     left_cached: Vec<usize>,
     left_asked: Vec<usize>,
     matched: usize,
-    /// How many items both have in common before and behind what differs.
-    before: usize,
-    behind: usize,
+    frame: Frame,
     denies_by_contrary: bool,
-    longer: usize,
 }
 
 impl Alignment {
@@ -88,25 +89,12 @@ impl Alignment {
             .iter()
             .filter(|item| is_fact(item) && asked.iter().any(|other| other.is == item.is))
             .count();
-        let before = cached
-            .iter()
-            .zip(asked)
-            .take_while(|(a, b)| same(a, b))
-            .count();
-        let behind = cached[before..]
-            .iter()
-            .rev()
-            .zip(asked[before..].iter().rev())
-            .take_while(|(a, b)| same(a, b))
-            .count();
         Self {
             left_cached,
             left_asked,
             matched,
-            before,
-            behind,
+            frame: Frame::of(pair),
             denies_by_contrary,
-            longer: cached.len().max(asked.len()),
         }
     }
 
@@ -144,9 +132,13 @@ impl Alignment {
         self.left_cached.len().max(self.left_asked.len()) <= LEFT_MAX
     }
 
+    pub fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
     /// The same frame around one place that differs.
     pub fn is_framed(&self) -> bool {
-        2 * (self.before + self.behind) >= self.longer
+        self.frame.share() >= FRAMED_MIN
     }
 
     pub fn is_close(&self) -> bool {

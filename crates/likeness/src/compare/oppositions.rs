@@ -142,7 +142,7 @@ fn poles_of<'a>(question: &'a Question<'_>) -> Poles<'a> {
             && question
                 .items
                 .get(at + 1)
-                .is_some_and(|next| !lexicon::poles(&next.text).is_empty());
+                .is_some_and(|next| lexicon::poles(&next.text).iter().any(|pole| pole.kind == Kind::Quantifier || pole.kind == Kind::Direction));
         if !ago
             && !graded
             && matches!(
