@@ -50,8 +50,7 @@ static SYNONYMS: LazyLock<HashMap<&str, &str>> = LazyLock::new(|| {
 });
 static ARTICLES: LazyLock<HashSet<&str>> =
     LazyLock::new(|| little::ARTICLES.split_whitespace().collect());
-static SOFT: LazyLock<HashSet<&str>> =
-    LazyLock::new(|| little::SOFT.split_whitespace().collect());
+static SOFT: LazyLock<HashSet<&str>> = LazyLock::new(|| little::SOFT.split_whitespace().collect());
 static NARROWING: LazyLock<HashSet<&str>> =
     LazyLock::new(|| little::NARROWING.split_whitespace().collect());
 /// The lines a little word stands in.
@@ -175,9 +174,26 @@ pub fn little_alike(a: &str, b: &str) -> bool {
     lines(a).iter().any(|line| lines(b).contains(line)) || stand_together(a, b)
 }
 
+/// `Which` and `what`: says nothing of what is asked for.
+pub fn asks_openly(word: &str) -> bool {
+    little::OPEN.split_whitespace().any(|entry| entry == word)
+}
+
+/// A word that makes a sentence a question.
+pub fn asks_by_word(word: &str) -> bool {
+    asks_openly(word) || little::ASKING.split_whitespace().any(|entry| entry == word)
+}
+
 /// In what two questions differ where this little word has no like.
 pub fn kind_of_little(word: &str) -> Option<Kind> {
-    poles(word).first().map(|pole| pole.kind)
+    if asks_by_word(word) {
+        return Some(Kind::Question);
+    }
+    let turns = little::TURNING
+        .split_whitespace()
+        .any(|entry| entry == word);
+    let pole = poles(word).first().map(|pole| pole.kind);
+    pole.or(turns.then_some(Kind::Direction))
 }
 
 /// One spelling for the two of English.

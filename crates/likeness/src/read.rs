@@ -113,7 +113,9 @@ fn asks_nothing<'a, I: Iterator<Item = &'a Word>>(of_edge: impl Fn() -> I) -> bo
         .count();
     let numbered = of_edge().any(|word| word.text.contains(|c: char| c.is_ascii_digit()));
     let parts = of_edge().any(|word| lexicon::parts(&word.text))
-        || of_edge().next().is_some_and(|word| lexicon::addresses(&word.text));
+        || of_edge()
+            .next()
+            .is_some_and(|word| lexicon::addresses(&word.text));
     polite > 0 && polite * 2 >= length || parts && length <= PARTING_MAX && !numbered
 }
 
@@ -198,5 +200,23 @@ mod tests {
             "Guten Tag! Wie hoch ist er? Vielen Dank im Voraus!",
             "Wie hoch ist er?",
         );
+        same(
+            "Dear support, how tall is it? Kind regards",
+            "how tall is it?",
+        );
+        same(
+            "Sehr geehrte Damen und Herren, wie hoch ist er? Mit freundlichen Grüßen",
+            "wie hoch ist er?",
+        );
+        same(
+            "Madame, Monsieur, quelle est sa hauteur ? Un grand merci !",
+            "quelle est sa hauteur ?",
+        );
+    }
+
+    #[test]
+    fn a_number_and_its_unit_in_one_german_word_are_two() {
+        same("30-tägige Frist", "dreißigtägige Frist");
+        same("sechsjährig", "sechs Jahre");
     }
 }

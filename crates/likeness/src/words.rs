@@ -47,7 +47,9 @@ pub fn split(text: &str, hidden: &[Range<usize>]) -> Vec<Word> {
         }
         if matches!(sign, '.' | '!' | '?' | ':' | ';' | '\n') {
             // The point of an ordinal (`3. Stock`) ends no sentence.
-            if !(sign == '.' && text[..at].ends_with(|c: char| c.is_ascii_digit())) {
+            if sign == '.' && abbreviates(&words, at) {
+                // The sentence goes on.
+            } else if !(sign == '.' && text[..at].ends_with(|c: char| c.is_ascii_digit())) {
                 sentence += u16::from(!opens);
                 opens = true;
             } else if let Some(number) = words
@@ -84,6 +86,14 @@ fn closes_address(words: &[Word], sentence: u16) -> bool {
 
 /// The most words with which somebody is addressed.
 const ADDRESS_MAX: usize = 5;
+
+/// A point that ends a word and no sentence.
+fn abbreviates(words: &[Word], at: usize) -> bool {
+    const SHORT: &str = "jan feb mar apr jun jul aug sep sept oct okt nov dec dez janv fevr avr juil mr mrs ms dr st nr         no approx ca bzw usw vs incl inkl zzgl ggf etc e g i z b d h m mme tel art abs ext ing prof";
+    words
+        .last()
+        .is_some_and(|word| word.span.end == at && SHORT.split(' ').any(|short| short == word.text))
+}
 
 /// `3.` is an ordinal in German, and ends a sentence too rarely to matter.
 fn is_short_number(text: &str) -> bool {

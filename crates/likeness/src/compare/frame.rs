@@ -23,8 +23,7 @@ pub struct Frame {
 impl Frame {
     pub fn of(pair: &Pair<'_>) -> Self {
         let (cached, asked) = (bearing(&pair.cached.items), bearing(&pair.asked.items));
-        let like =
-            |a: &usize, b: &usize| same(&pair.cached.items[*a], &pair.asked.items[*b]);
+        let like = |a: &usize, b: &usize| same(&pair.cached.items[*a], &pair.asked.items[*b]);
         let before = cached
             .iter()
             .zip(&asked)
@@ -86,11 +85,19 @@ impl Frame {
             .copied()
             .filter(|item| tells(item) && !moved(item, &cached))
             .collect();
-        let narrows = |items: &[&'_ Item]| {
-            items
-                .iter()
-                .position(|item| lexicon::narrows(&item.text))
-        };
+        // `Which customers` and `a list of the customers`: only another word of asking stands against `which`.
+        let asks = |items: &[&'_ Item]| items.iter().any(|item| lexicon::asks_by_word(&item.text));
+        let (open_cached, open_asked) = (asks(&asked), asks(&cached));
+        let only_cached: Vec<&Item> = only_cached
+            .into_iter()
+            .filter(|item| open_cached || !lexicon::asks_openly(&item.text))
+            .collect();
+        let only_asked: Vec<&Item> = only_asked
+            .into_iter()
+            .filter(|item| open_asked || !lexicon::asks_openly(&item.text))
+            .collect();
+        let narrows =
+            |items: &[&'_ Item]| items.iter().position(|item| lexicon::narrows(&item.text));
         let (first, other) = match (only_cached.first(), only_asked.first()) {
             (Some(first), Some(other)) => (Some(*first), Some(*other)),
             _ => {
@@ -111,7 +118,7 @@ impl Frame {
 }
 
 /// Below this share a little word more or less is the wording.
-const SHARE_MIN: f64 = 0.6;
+const SHARE_MIN: f64 = 0.45;
 
 fn tells(item: &Item) -> bool {
     matches!(item.is, Is::Function) && !lexicon::is_soft(&item.text) && item.text.len() > 1
@@ -170,4 +177,42 @@ fn common(
         }
     }
     kept
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::compare::compare;
+
+    #[test]
+    fn a_little_word_in_the_place_of_another_tells() {
+        let differ = |a: &str, b: &str| assert!(compare(a, b).is_some(), "{a} / {b}");
+        differ(
+            "May I countersign the form?",
+            "Need I countersign the form?",
+        );
+        differ("Turn the pump on at night", "Turn the pump off at night");
+        differ(
+            "Wie schalte ich den Ton ein?",
+            "Wie schalte ich den Ton aus?",
+        );
+        differ(
+            "Il manque une vis dans le kit",
+            "Il manque toutes les vis dans le kit",
+        );
+        differ(
+            "Which badges expire in May?",
+            "How many badges expire in May?",
+        );
+    }
+
+    #[test]
+    fn a_little_word_that_means_the_same_does_not() {
+        let same = |a: &str, b: &str| assert_eq!(compare(a, b), None, "{a} / {b}");
+        same("Can I countersign the form?", "Could I countersign a form?");
+        same("Which is the best route?", "What is the best route?");
+        same(
+            "Kann ich das Formular kopieren?",
+            "Könnte man das Formular kopieren?",
+        );
+    }
 }

@@ -1,11 +1,15 @@
-//! Who does what to whom, and from where to where: the place of each word in its sentence, by the
-//! preposition or case before it, by the verb's voice, and by order where neither tells.
+//! From where to where and who to whom: the place of each word in its sentence, and words that changed places.
+
+mod place;
+mod voice;
 
 use super::alignment::same;
 use super::{Alignment, Pair};
 use crate::difference::{Difference, Kind};
 use crate::language::Language;
 use crate::read::{Is, Item};
+use place::{Place, binds, place, preposition};
+use voice::{around_verb, suffered, voiced};
 
 /// Past this many items a question is not searched for roles: each word is held against each.
 const ITEMS_MAX: usize = 96;
@@ -16,13 +20,16 @@ pub fn difference(pair: &Pair<'_>, alignment: &Alignment) -> Option<Difference> 
         return None;
     }
     let shared = shared(pair);
-    let found = exchanged(&shared, alignment)
+    let found = replaced(pair, alignment)
+        .or_else(|| exchanged(&shared, alignment))
         .or_else(|| turned_about(cached, asked, &shared))
         .or_else(|| voiced(pair, &shared))
         .or_else(|| suffered(pair, alignment))
         .or_else(|| {
             let framed = alignment.frame().share() >= 0.5;
-            framed.then(|| around_verb(cached, asked, &shared)).flatten()
+            framed
+                .then(|| around_verb(cached, asked, &shared))
+                .flatten()
         })?;
     Some(pair.differ(
         Kind::Direction,
@@ -40,34 +47,21 @@ struct Shared {
     other: Place,
 }
 
-/// How a word is tied to the rest.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Place {
-    From,
-    To,
-    By,
-    At,
-    About,
-    For,
-    Than,
-    Under,
-    Beside,
-    /// German tells the object by its article.
-    Dative,
-    Accusative,
-    Bare,
-}
-
 fn shared(pair: &Pair<'_>) -> Vec<Shared> {
     let (cached, asked) = (&pair.cached.items, &pair.asked.items);
-    let bears = |item: &Item| !matches!(item.is, Is::Function | Is::Unit(_));
+    let bears = |item: &Item| !matches!(item.is, Is::Function);
     let mut found: Vec<Shared> = Vec::new();
     for (at, item) in cached.iter().enumerate().filter(|(_, item)| bears(item)) {
-        let mut likes = (0..asked.len()).filter(|other| bears(&asked[*other]) && same(item, &asked[*other]));
+        let mut likes =
+            (0..asked.len()).filter(|other| bears(&asked[*other]) && same(item, &asked[*other]));
         let (Some(other), None) = (likes.next(), likes.next()) else {
             continue;
         };
-        if found.iter().any(|shared| shared.asked == other) {
+        let twice = cached
+            .iter()
+            .enumerate()
+            .any(|(again, o)| again != at && bears(o) && same(o, &asked[other]));
+        if twice {
             continue;
         }
         found.push(Shared {
@@ -78,105 +72,6 @@ fn shared(pair: &Pair<'_>) -> Vec<Shared> {
         });
     }
     found
-}
-
-/// The preposition before a word, past articles and what else belongs to it; `A and B` stand at one place.
-fn place(items: &[Item], at: usize, language: Language) -> Place {
-    let mut steps = 0;
-    for back in (0..at).rev() {
-        if items[back].sentence != items[at].sentence || steps >= STEPS_MAX {
-            break;
-        }
-        steps += 1;
-        let word = items[back].text.as_str();
-        if let Some(place) = preposition(word, language) {
-            return place;
-        }
-        match (&items[back].is, word) {
-            (_, "dem" | "einem" | "meinem" | "unserem" | "seinem" | "ihrem" | "diesem") => {
-                // Behind a preposition it is the preposition that tells.
-                let before = back.checked_sub(1).and_then(|b| preposition(&items[b].text, language));
-                return before.unwrap_or(Place::Dative);
-            }
-            (_, "den" | "einen" | "meinen" | "unseren" | "seinen" | "ihren" | "diesen" | "keinen") => {
-                let before = back.checked_sub(1).and_then(|b| preposition(&items[b].text, language));
-                return before.unwrap_or(Place::Accusative);
-            }
-            (Is::Function, word) if binds(word) => {}
-            (Is::Function, _) => return Place::Bare,
-            // What stands directly before, as part of a name or behind `and`.
-            (_, _) => {}
-        }
-    }
-    Place::Bare
-}
-
-/// How far back a word's preposition is looked for.
-const STEPS_MAX: usize = 3;
-
-fn preposition(word: &str, language: Language) -> Option<Place> {
-    match language {
-        Language::English => english(word),
-        Language::German => german(word),
-        Language::French => french(word),
-    }
-}
-
-/// What is had and what is wanted instead is an exchange as from and to are.
-fn english(word: &str) -> Option<Place> {
-    Some(match word {
-        "from" | "of" | "off" | "leaving" | "departing" | "have" | "has" | "got" => Place::From,
-        "to" | "into" | "onto" | "towards" | "toward" | "want" | "need" => Place::To,
-        "by" | "with" | "via" | "through" | "using" => Place::By,
-        "in" | "at" | "on" | "inside" | "within" => Place::At,
-        "about" | "concerning" | "regarding" => Place::About,
-        "for" | "against" => Place::For,
-        "than" => Place::Than,
-        "under" | "behind" | "below" | "over" | "above" => Place::Under,
-        "before" | "after" | "beside" => Place::Beside,
-        _ => return None,
-    })
-}
-
-fn german(word: &str) -> Option<Place> {
-    Some(match word {
-        "von" | "vom" | "ab" | "aus" | "des" | "habe" | "hab" | "haben" => Place::From,
-        "nach" | "zu" | "zum" | "zur" | "ins" | "brauche" | "will" | "moechte" => Place::To,
-        "durch" | "mit" | "per" => Place::By,
-        "in" | "im" | "bei" | "beim" | "am" | "an" | "auf" => Place::At,
-        "ueber" => Place::About,
-        "fuer" | "gegen" => Place::For,
-        "als" => Place::Than,
-        "unter" | "hinter" => Place::Under,
-        "vor" | "neben" => Place::Beside,
-        _ => return None,
-    })
-}
-
-fn french(word: &str) -> Option<Place> {
-    Some(match word {
-        "de" | "d" | "du" | "des" | "depuis" | "ai" => Place::From,
-        "a" | "au" | "aux" | "vers" | "veux" | "voudrais" => Place::To,
-        "par" | "avec" | "via" => Place::By,
-        "dans" | "en" | "sur" | "chez" => Place::At,
-        "pour" | "contre" => Place::For,
-        "que" | "qu" => Place::Than,
-        "sous" | "derriere" => Place::Under,
-        "avant" | "apres" => Place::Beside,
-        _ => return None,
-    })
-}
-
-/// Stands between a preposition and its word.
-fn binds(word: &str) -> bool {
-    matches!(
-        word,
-        "the" | "a" | "an" | "my" | "our" | "your" | "his" | "her" | "their" | "this" | "that" | "and" | "or" | "s" | "its"
-            | "der" | "die" | "das" | "ein" | "eine" | "einer" | "eines" | "mein" | "meine" | "meiner" | "unser"
-            | "unsere" | "unserer" | "und" | "oder" | "diese" | "dieser" | "dieses" | "les" | "la" | "le" | "l"
-            | "un" | "une" | "mon" | "ma" | "mes" | "notre" | "nos" | "votre" | "vos" | "son" | "sa" | "ses" | "et"
-            | "ou" | "ce" | "cet" | "cette" | "ces" | "leur" | "leurs" | "ihr" | "ihre" | "sein" | "seine"
-    )
 }
 
 /// Two words each of which stands where the other stood. Standing bare is a place only where little else
@@ -199,147 +94,159 @@ fn exchanged(shared: &[Shared], alignment: &Alignment) -> Option<(usize, usize)>
 
 const BARE_SHARE_MIN: f64 = 0.65;
 
-/// One word that goes from where the other side goes to.
-fn turned_about(cached: &[Item], asked: &[Item], shared: &[Shared]) -> Option<(usize, usize)> {
-    // `of`, `de` and `zu` say too many other things; what is had or wanted is an exchange only with its pair.
-    let sure = |items: &[Item], at: usize| {
-        let before = (at.saturating_sub(2)..at).rev();
-        let mut found = None;
-        for back in before {
-            let word = items[back].text.as_str();
-            if matches!(word, "from" | "von" | "vom" | "aus" | "depuis" | "leaving") {
-                found = Some(Place::From);
-                break;
-            }
-            if matches!(word, "to" | "into" | "nach" | "vers" | "towards") {
-                found = Some(Place::To);
-                break;
-            }
-            if !binds(word) && !matches!(word, "dem" | "den" | "einem" | "einen" | "a") {
-                break;
-            }
-        }
-        found
-    };
-    shared
-        .iter()
-        .filter(|word| cached[word.cached].named || asked[word.asked].named || word.place != word.other)
-        .find(|word| {
-            matches!(
-                (sure(cached, word.cached), sure(asked, word.asked)),
-                (Some(Place::From), Some(Place::To)) | (Some(Place::To), Some(Place::From))
-            )
-        })
-        .map(|word| (word.cached, word.asked))
-}
-
-/// Who acts and who is acted on, by the nearest word on either side of a verb and by its voice.
-fn voiced(pair: &Pair<'_>, shared: &[Shared]) -> Option<(usize, usize)> {
-    let (cached, asked) = (&pair.cached.items, &pair.asked.items);
-    let language = pair.cached.language;
-    // German puts its verbs last, so that order tells less.
-    if language == Language::German || language != pair.asked.language {
+/// A preposition of another place before the same words: `mails from`, `mails to`.
+fn replaced(pair: &Pair<'_>, alignment: &Alignment) -> Option<(usize, usize)> {
+    if alignment.frame().share() < REPLACED_MIN || pair.cached.language != pair.asked.language {
         return None;
     }
-    for verb in shared {
-        let (a, b) = (is_passive(cached, verb.cached), is_passive(asked, verb.asked));
-        if a == b {
-            continue;
-        }
-        let (passive, active) = if a {
-            ((cached, verb.cached), (asked, verb.asked))
-        } else {
-            ((asked, verb.asked), (cached, verb.cached))
-        };
-        let in_passive = |word: &Shared| if a { word.cached } else { word.asked };
-        let in_active = |word: &Shared| if a { word.asked } else { word.cached };
-        // The one acted on stands before a passive verb; before an active one stands the actor.
-        let acted_on = shared
-            .iter()
-            .filter(|word| in_passive(word) + 4 > passive.1 && in_passive(word) < passive.1)
-            .filter(|word| place(passive.0, in_passive(word), language) != Place::By)
-            .max_by_key(|word| in_passive(word));
-        let Some(word) = acted_on else { continue };
-        let by = passive.0.iter().enumerate().any(|(at, item)| {
-            at > 0 && item.sentence == passive.0[passive.1].sentence
-                && matches!(item.text.as_str(), "by" | "von" | "vom" | "par")
-        });
-        let acts = in_active(word) < active.1
-            && in_active(word) + 3 > active.1
-            && active.0[in_active(word)].sentence == active.0[active.1].sentence
-            && active.0[in_active(word) + 1..active.1]
-                .iter()
-                .all(|item| matches!(item.is, Is::Function) && preposition(&item.text, language).is_none());
-        let bare = matches!(place(active.0, in_active(word), language), Place::Bare);
-        if acts && bare && by {
-            return Some((word.cached, word.asked));
-        }
+    let language = pair.cached.language;
+    let (cached, asked) = (
+        turning(&pair.cached.items, language),
+        turning(&pair.asked.items, language),
+    );
+    // Everything else is the same, so that the prepositions stand in the same order.
+    if cached.len() != asked.len() {
+        return None;
     }
-    None
-}
-
-/// `The party that sued` and `the party that was sued`: a form of be before the same verb and nothing else.
-fn suffered(pair: &Pair<'_>, alignment: &Alignment) -> Option<(usize, usize)> {
-    let (cached, asked) = alignment.frame().gaps(pair);
-    let one_more = match (cached.as_slice(), asked.as_slice()) {
-        ([one], []) => (*one, &pair.cached.items),
-        ([], [one]) => (*one, &pair.asked.items),
-        _ => return None,
-    };
-    let (one, items) = one_more;
-    let at = items.iter().position(|item| item.span == one.span)?;
-    let verb = items.get(at + 1)?;
-    let relative = at.checked_sub(1).is_some_and(|before| {
-        matches!(
-            items[before].text.as_str(),
-            "who" | "that" | "which" | "wer" | "der" | "die" | "das" | "qui"
-        )
-    });
-    let participle = matches!(verb.is, Is::Content(_)) || verb.text.ends_with("ed");
-    (is_be(one) && relative && participle).then(|| {
-        // The frame holds all else, so that both sides have the verb.
-        let place = |items: &[Item]| items.iter().position(|item| item.text == verb.text).unwrap_or(0);
-        (place(&pair.cached.items), place(&pair.asked.items))
+    cached.iter().zip(&asked).find_map(|(one, other)| {
+        let turned = (one.1 == Place::From) != (other.1 == Place::From);
+        // Behind the last one stands what is quoted, which is the same on both sides.
+        let alike = match (
+            pair.cached.items.get(one.0 + 1),
+            pair.asked.items.get(other.0 + 1),
+        ) {
+            (Some(one), Some(other)) => same(one, other),
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        (turned && alike).then_some((one.0, other.0))
     })
 }
 
-/// A form of be or become shortly before.
-fn is_passive(items: &[Item], verb: usize) -> bool {
-    let text = items[verb].text.as_str();
-    let participle = text.ends_with("ed") || text.ends_with("en") || text.ends_with('t') || text.ends_with('e')
-        || text.ends_with("es") || text.ends_with("ees") || text.ends_with('d') || text.ends_with('i') || text.ends_with('n');
-    let before = verb.saturating_sub(4)..verb;
-    participle
-        && (items[before].iter().any(is_be) || items.get(verb + 1).is_some_and(is_be))
+/// From this share of a common frame a preposition is told from another.
+const REPLACED_MIN: f64 = 0.65;
+
+/// The prepositions directly before a word or a passage, but for `of` and its likes that only join.
+fn turning(items: &[Item], language: Language) -> Vec<(usize, Place)> {
+    let place = |at: usize| {
+        let place = preposition(&items[at].text, language)?;
+        let turns = matches!(place, Place::From | Place::To | Place::At | Place::For)
+            && !matches!(
+                items[at].text.as_str(),
+                "have"
+                    | "has"
+                    | "got"
+                    | "ve"
+                    | "want"
+                    | "need"
+                    | "like"
+                    | "of"
+                    | "habe"
+                    | "hab"
+                    | "haben"
+                    | "brauche"
+                    | "will"
+                    | "moechte"
+                    | "ai"
+                    | "veux"
+                    | "voudrais"
+                    | "des"
+            );
+        turns.then_some((at, place))
+    };
+    (0..items.len()).filter_map(place).collect()
 }
 
-fn is_be(item: &Item) -> bool {
-    matches!(
-        item.text.as_str(),
-        "is" | "are" | "was" | "were" | "be" | "been" | "being" | "wird" | "werden" | "wurde" | "wurden" | "worden"
-            | "est" | "sont" | "ete" | "etait" | "fut" | "etre"
-    )
+/// One word that goes from where the other side goes to.
+fn turned_about(cached: &[Item], asked: &[Item], shared: &[Shared]) -> Option<(usize, usize)> {
+    let turned = |word: &&Shared| {
+        matches!(
+            (sure(cached, word.cached), sure(asked, word.asked)),
+            (Some(Place::From), Some(Place::To)) | (Some(Place::To), Some(Place::From))
+        )
+    };
+    let found = shared.iter().find(turned)?;
+    Some((found.cached, found.asked))
 }
 
-/// `A pays B` and `B pays A`, where nothing but order tells.
-fn around_verb(cached: &[Item], asked: &[Item], shared: &[Shared]) -> Option<(usize, usize)> {
-    let bare = |word: &&Shared| word.place == Place::Bare && word.other == Place::Bare;
-    for one in shared.iter().filter(bare) {
-        for two in shared.iter().filter(bare).filter(|two| two.cached > one.cached && two.asked < one.asked) {
-            let between = |verb: &Shared| {
-                (one.cached + 1..two.cached).contains(&verb.cached)
-                    && (two.asked + 1..one.asked).contains(&verb.asked)
-            };
-            let near = two.cached - one.cached <= REACH_MAX && one.asked - two.asked <= REACH_MAX;
-            let one_sentence = cached[one.cached].sentence == cached[two.cached].sentence
-                && asked[one.asked].sentence == asked[two.asked].sentence;
-            if near && one_sentence && shared.iter().any(between) {
-                return Some((one.cached, one.asked));
-            }
+/// From or to, where the preposition says nothing else: `of`, `de` and `zu` say too much by themselves.
+fn sure(items: &[Item], at: usize) -> Option<Place> {
+    for item in items[at.saturating_sub(2)..at].iter().rev() {
+        match item.text.as_str() {
+            "from" | "von" | "vom" | "aus" | "depuis" | "leaving" => return Some(Place::From),
+            "to" | "into" | "nach" | "vers" | "towards" => return Some(Place::To),
+            "dem" | "den" | "einem" | "einen" => {}
+            word if binds(word) => {}
+            _ => return None,
         }
     }
     None
 }
 
-/// How far apart the two may stand.
-const REACH_MAX: usize = 5;
+#[cfg(test)]
+mod tests {
+    use crate::compare::compare;
+    use crate::difference::Kind;
+
+    fn turned(a: &str, b: &str) {
+        let found = compare(a, b).map(|found| found.kind);
+        assert_eq!(found, Some(Kind::Direction), "{a} / {b}");
+    }
+
+    #[test]
+    fn what_comes_from_where_it_went_is_another_question() {
+        turned(
+            "I have pesos and want rupees: at which rate?",
+            "What is the exchange rate from rupees to pesos?",
+        );
+        turned(
+            "Wie komme ich von Kiel aus nach Graz?",
+            "Wie komme ich von Graz aus nach Kiel?",
+        );
+        turned(
+            "Combien coûte le bus du port à la gare ?",
+            "Combien coûte le bus de la gare au port ?",
+        );
+        turned(
+            "How do I turn a list into a tuple?",
+            "How do I turn a tuple into a list?",
+        );
+        turned("Show the mails to Ines", "Show the mails from Ines");
+    }
+
+    #[test]
+    fn who_does_it_to_whom_is_told_by_order_case_and_voice() {
+        turned(
+            "Does the carrier pay the shipper?",
+            "Does the shipper pay the carrier?",
+        );
+        turned(
+            "Schuldet der Pächter dem Verein Geld?",
+            "Schuldet der Verein dem Pächter Geld?",
+        );
+        turned(
+            "Does the shipper insure the carrier?",
+            "Is the shipper insured by the carrier?",
+        );
+        turned(
+            "Where sits the party that appealed?",
+            "Where sits the party that was appealed?",
+        );
+    }
+
+    #[test]
+    fn another_order_of_the_same_places_is_the_same_question() {
+        let same = |a: &str, b: &str| assert_eq!(compare(a, b), None, "{a} / {b}");
+        same(
+            "Which ferry goes from Kiel to Oslo?",
+            "To Oslo from Kiel: which ferry?",
+        );
+        same(
+            "How do an inlet and an outlet differ?",
+            "How do an outlet and an inlet differ?",
+        );
+        same(
+            "Does the carrier insure the goods?",
+            "Are the goods insured by the carrier?",
+        );
+    }
+}

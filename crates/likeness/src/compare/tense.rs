@@ -30,9 +30,8 @@ pub fn difference(pair: &Pair<'_>, alignment: &Alignment) -> Option<Difference> 
             return inflected(pair, alignment).or_else(|| copula(pair, alignment));
         }
     };
-    let (first, second) = match (future, past) {
-        (Some(first), Some(second)) => (first, second),
-        _ => return inflected(pair, alignment),
+    let (Some(first), Some(second)) = (future, past) else {
+        return inflected(pair, alignment);
     };
     Some(pair.differ(
         Kind::Time,
@@ -50,11 +49,20 @@ impl<'a> Tense<'a> {
     fn of(question: &'a Question<'_>) -> Self {
         let (future, past): (&[&str], &[&str]) = match question.language {
             Language::English => (
-                &["will", "shall", "expected", "forecast", "upcoming", "planned", "scheduled"],
                 &[
-                    "was", "were", "did", "had", "won", "got", "went", "came", "took", "gave", "made", "said",
-                    "told", "bought", "sold", "sent", "paid", "lost", "found", "kept", "chose", "began", "broke",
-                    "flew", "rose", "fell", "grew", "wrote", "spent", "became", "happened",
+                    "will",
+                    "shall",
+                    "expected",
+                    "forecast",
+                    "upcoming",
+                    "planned",
+                    "scheduled",
+                ],
+                &[
+                    "was", "were", "did", "had", "won", "got", "went", "came", "took", "gave",
+                    "made", "said", "told", "bought", "sold", "sent", "paid", "lost", "found",
+                    "kept", "chose", "began", "broke", "flew", "rose", "fell", "grew", "wrote",
+                    "spent", "became", "happened",
                 ],
             ),
             // `werden` makes the passive as well: see `copula`.
@@ -63,7 +71,10 @@ impl<'a> Tense<'a> {
                 &["wurde", "wurden", "war", "waren", "hatte", "hatten", "gab"],
             ),
             Language::French => (
-                &["sera", "seront", "aura", "auront", "prevu", "prevue", "prevus", "attendu", "attendus"],
+                &[
+                    "sera", "seront", "aura", "auront", "prevu", "prevue", "prevus", "attendu",
+                    "attendus",
+                ],
                 &["etait", "etaient", "fut", "avait", "avaient", "eu"],
             ),
         };
@@ -139,7 +150,9 @@ fn copula(pair: &Pair<'_>, alignment: &Alignment) -> Option<Difference> {
         ),
         Language::German => (
             &["ist", "sind", "wird", "werden", "gibt"],
-            &["war", "waren", "wurde", "wurden", "hatte", "hatten", "hat", "haben", "gab"],
+            &[
+                "war", "waren", "wurde", "wurden", "hatte", "hatten", "hat", "haben", "gab",
+            ],
         ),
         Language::French => (
             &["est", "sont", "sera", "seront", "va", "vont"],
@@ -162,4 +175,28 @@ fn copula(pair: &Pair<'_>, alignment: &Alignment) -> Option<Difference> {
         .flatten();
     let (first, other) = forth.or(back)?;
     Some(pair.differ(Kind::Time, Some(first), Some(other)))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::compare::compare;
+    use crate::difference::Kind;
+
+    #[test]
+    fn what_is_over_is_not_what_is_to_come() {
+        let differ = |a: &str, b: &str| {
+            let found = compare(a, b).map(|found| found.kind);
+            assert_eq!(found, Some(Kind::Time), "{a} / {b}");
+        };
+        differ("Who won the tender?", "Who will win the tender?");
+        differ("What does the licence cost?", "What did the licence cost?");
+        differ(
+            "Wann wird der Umzug bezahlt?",
+            "Wann wurde der Umzug bezahlt?",
+        );
+        differ(
+            "Le service est-il fermé le lundi ?",
+            "Le service était-il fermé le lundi ?",
+        );
+    }
 }

@@ -40,14 +40,14 @@ madame monsieur mesdames messieurs
 /// What thanks and takes leave.
 pub const PARTING: &str = "
 thanks thank thankful cheers regards greetings hello hi hey dear sincerely appreciated
-danke dank gruss gruesse hallo moin servus merci bonjour bonsoir salut cordialement salutations bientot
+danke dank gruss gruesse gruessen hallo moin servus merci bonjour bonsoir salut cordialement salutations bientot
 ";
 
 /// What a sentence about the asking has in it, at either end of a text.
 pub const ABOUT_ASKING: &str = "
 hope well new bother bear pointer quick question questions wondering advance appreciate appreciated grateful patience
 looked searched search googled found faq docs documentation manual wiki intranet forum urgent hurry beginner newbie
-asking asked curious morning afternoon day know following sec second seconds minute moment rush request enquiry inquiry
+silly dumb maybe asking asked curious morning afternoon day know following sec second seconds minute moment rush request enquiry inquiry
 everyone everybody folks team colleagues hopefully idea stuck lost understand sure help helped advise advice enquiry
 excuse trouble time first busy short brief favour favor thankful asap soon reply answer answers stupid silly dumb
 eilt eilig dringlich folgendes folgende sekunde sekunden minute minuten moment anliegen wissen anfrage

@@ -60,6 +60,22 @@ son sa ses
 ueber von
 ";
 
+/// Ask for whatever it is.
+pub const OPEN: &str = "
+what which was welche welcher welches welchen welchem quel quelle quels quelles quoi lequel laquelle
+";
+
+/// Ask for one thing in particular.
+pub const ASKING: &str = "
+who whom whose when where why how wer wen wem wessen wann wo wohin woher warum wieso weshalb wie
+qui quand ou pourquoi comment combien
+";
+
+/// Say which way.
+pub const TURNING: &str = "
+from to into onto off by out up down von vom nach zu zum zur aus ab ein hin her vers depuis par
+";
+
 /// Make a question another one where the other side has none of them.
 pub const NARROWING: &str = "
 only nur seulement uniquement except again erneut

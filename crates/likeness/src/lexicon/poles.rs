@@ -93,6 +93,31 @@ direction: add hinzufuegen fuege ajouter ajoute | remove entfernen entferne supp
 direction: =up hinauf hoch monter | =down hinunter runter descendre
 direction: =into | =out
 ?direction: =on =an =ein | =off =aus =ab
+?direction: =in =into | =out
+direction: mieten | vermieten
+direction: insert einlegen einstecken inserer | eject remove auswerfen ejecter
+direction: grant gewaehren erteilen accorder | revoke widerrufen entziehen revoquer
+direction: create erstellen anlegen creer | delete erase loeschen supprimer effacer
+direction: pause pausieren anhalten | resume fortsetzen reprendre
+direction: follow folgen suivre | unfollow entfolgen
+direction: revenue income earnings einnahmen einkuenfte recettes revenus | expenses expense spending ausgaben depenses
+direction: supply angebot offre | demand nachfrage demande
+direction: plaintiff claimant klaeger klaegerin plaignant | defendant beklagter beklagte defendeur
+direction: cause ursache cause | effect wirkung effet consequence
+direction: immigrate einwandern immigrer | emigrate auswandern emigrer
+direction: interviewer | candidate applicant bewerber bewerberin candidat
+direction: donor spender donneur | beneficiary beguenstigter beneficiaire
+direction: insurer versicherer assureur | insured versicherter versicherte assure
+direction: franchisor franchisegeber | franchisee franchisenehmer
+direction: licensor lizenzgeber | licensee lizenznehmer
+direction: mother mutter mere | father vater pere
+direction: son sohn fils | daughter tochter fille
+direction: brother bruder frere | sister schwester soeur
+direction: win gewinn | lose verlust
+modality: mandatory obligatory compulsory pflicht verpflichtend vorgeschrieben obligatoire | optional voluntary freiwillig facultatif facultative
+time: past vergangene vergangenen passes | upcoming coming kommende kommenden prochains
+quantifier: single einzeln einzelne individuel | several multiple mehrere plusieurs
+quantifier: half haelfte moitie | double doppelte doppelt twice
 direction: start starten starte demarrer | stop stoppen stoppe arreter
 direction: show einblenden anzeigen afficher | hide ausblenden verbergen masquer
 direction: merge zusammenfuehren fusionner | split aufteilen trennen scinder
@@ -135,7 +160,7 @@ quantifier: average mean durchschnitt mittelwert durchschnittlich moyenne moyen 
 quantifier: often oft souvent | rarely seldom selten rarement
 quantifier: daily taeglich quotidien | weekly woechentlich hebdomadaire | monthly monatlich mensuel | yearly annual annually jaehrlich annuel
 time: =before prior =vor vorher bevor davor avant ahead | =after following =nach nachher nachdem danach apres once sobald | =during =while waehrend pendant
-time: last letzte letzten letztes letztem vergangenen derniere dernier passee previous =vorherigen | next naechste naechsten naechstes naechster prochaine prochain | =this =dieses =diesen =diesem =cette =ce
+time: last letzte letzten letztes letztem vergangenen derniere dernier passee previous =vorherigen | next naechste naechsten naechstes naechster prochaine prochain | =this =dieses =diesen =diesem =cette
 time: morning =morgens frueh vormittag matin | evening abend abends soir night nacht nuit | afternoon nachmittag nachmittags
 time: =since =seit depuis | =until =till =bis jusqu
 time: start beginning anfang beginn debut | end ende fin
