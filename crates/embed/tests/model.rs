@@ -1,5 +1,7 @@
 //! The model itself, against vectors that ONNX Runtime made of the same file (`reference/make.py`).
 
+#![expect(clippy::panic, reason = "a test fails by panicking")]
+
 use std::path::PathBuf;
 
 use embed::{DIMENSIONS, Files, Lane, Model, PIECES_MAX, count_pieces};
