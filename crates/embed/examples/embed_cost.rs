@@ -50,6 +50,14 @@ fn main() -> Result<(), Box<dyn Error>> {
             )?;
         }
     }
+    let lengths: Vec<String> = (0..8).map(|at| text(29 + at % 3)).collect();
+    let texts: Vec<&str> = lengths.iter().map(|text| &**text).collect();
+    let all = cost(|| model.embed(&texts, &lane).map(black_box).map(|_| ()))?;
+    writeln!(
+        out,
+        "29 to 31 pieces, 8 at once: {:.2} ms CPU each",
+        all / 8.0
+    )?;
     let text = text(256);
     let counting = cost(|| {
         black_box(count_pieces(black_box(&text)));

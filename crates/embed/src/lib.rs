@@ -10,7 +10,7 @@ mod model;
 
 pub mod pool;
 
-pub use files::{FILE_NAME, Files, MODEL_BYTES, MODEL_SHA256, Missing, find, user_cache};
+pub use files::{FILE_NAME, Files, MODEL_BYTES, Missing, find, is_model, user_cache};
 pub use model::{DIMENSIONS, Lane, Model, ModelError};
 pub use pool::Pool;
 pub use tokenizer::{PIECES_MAX, count_pieces};

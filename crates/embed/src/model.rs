@@ -5,15 +5,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rten::{ModelOptions, NodeId, RunOptions, ThreadPool, Value, op_registry};
-use sha2::{Digest, Sha256};
 
-use crate::files::{Files, MODEL_BYTES, MODEL_SHA256};
+use crate::files::{Files, MODEL_BYTES, is_model};
 use crate::tokenizer::{PIECES_MAX, encode};
 
 pub const DIMENSIONS: usize = 384;
 
 /// Texts that go through the model at once, at most: what they need on the way is a few MB each.
 const BATCH_TEXTS_MAX: usize = 16;
+
+/// By so many pieces the shorter texts of a batch may be filled up: more would cost what the batch saves.
+const PADDING_MAX: usize = 2;
 
 /// Shared by every thread that embeds: running it changes nothing in it.
 pub struct Model {
@@ -183,7 +185,7 @@ fn read(files: &Files) -> Result<Vec<u8>, ModelError> {
         return Err(ModelError::Altered { file: file() });
     }
     let onnx = std::fs::read(&files.model).map_err(unreadable)?;
-    if Sha256::digest(&onnx)[..] != MODEL_SHA256 {
+    if !is_model(&onnx) {
         return Err(ModelError::Altered { file: file() });
     }
     Ok(onnx)
