@@ -6,6 +6,7 @@
 
 mod compare;
 mod difference;
+mod language;
 mod lexicon;
 mod passages;
 mod read;
