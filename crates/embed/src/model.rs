@@ -14,9 +14,6 @@ pub const DIMENSIONS: usize = 384;
 /// Texts that go through the model at once, at most: what they need on the way is a few MB each.
 const BATCH_TEXTS_MAX: usize = 16;
 
-/// By so many pieces the shorter texts of a batch may be filled up: more would cost what the batch saves.
-const PADDING_MAX: usize = 2;
-
 /// Shared by every thread that embeds: running it changes nothing in it.
 pub struct Model {
     graph: rten::Model,
