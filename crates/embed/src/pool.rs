@@ -49,6 +49,9 @@ pub enum PoolError {
     Unloaded(Arc<str>),
     #[error("{0}")]
     Failed(Arc<str>),
+    /// The model would read only the start of it.
+    #[error("the text is longer than the local model reads")]
+    TooLong,
     /// The pool is gone.
     #[error("the local model was put away")]
     Closed,

@@ -126,6 +126,15 @@ fn a_failure_is_told_and_the_thread_lives_on() {
 }
 
 #[test]
+fn a_text_that_would_be_read_in_part_is_not_embedded() {
+    let model = Arc::default();
+    let pool = pool(10, loading(&model));
+    let (_ticket, answers) = ask(&pool, &"word ".repeat(255));
+    assert_eq!(answers.recv().unwrap(), Err(PoolError::TooLong));
+    assert!(model.batches.lock().unwrap().is_empty());
+}
+
+#[test]
 fn nothing_is_loaded_before_it_is_needed_and_once() {
     let loaded = Arc::new(AtomicUsize::new(0));
     let count = loaded.clone();

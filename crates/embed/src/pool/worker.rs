@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::queue::{Question, Queue};
 use super::{Embed, LOAD_AGAIN_AFTER, Load, PoolError, Time};
 use crate::model::Lane;
+use crate::tokenizer::{PIECES_MAX, count_pieces};
 
 /// More would make the first of them wait for the last; batches gain little (see `docs/cache.md`).
 const BATCH_MAX: usize = 8;
@@ -19,6 +20,13 @@ pub fn run(queue: &Queue, model: &Lazy) {
 }
 
 fn answer(questions: Vec<Question>, model: &Lazy, lane: &Lane) {
+    let (questions, too_long): (Vec<_>, Vec<_>) = questions
+        .into_iter()
+        .partition(|question| count_pieces(&question.text) <= PIECES_MAX);
+    tell_all(too_long, &PoolError::TooLong);
+    if questions.is_empty() {
+        return;
+    }
     let model = match model.get() {
         Ok(model) => model,
         Err(error) => return tell_all(questions, &error),
