@@ -1,12 +1,12 @@
 //! Where counters are found: a bounded map from limit and key, read without a lock.
 
-use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::{Counter, Limit, LimitId, Now};
+use foldhash::quality::RandomState;
 use papaya::Equivalent;
 
 use crate::shared_map;
@@ -26,6 +26,8 @@ const SWEPT_WHEN_FULL: usize = 16_384;
 /// Counters of all limits and keys.
 pub struct CounterMap {
     shards: Box<[Shard]>,
+    /// Seeded for each process, and the map is bounded: clients choose keys, and see nothing of
+    /// where these lie.
     hasher: RandomState,
     counters_max: usize,
     counters: AtomicUsize,
@@ -80,7 +82,7 @@ impl CounterMap {
     pub fn new(counters_max: usize) -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Shard::default()).collect(),
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
             counters_max,
             counters: AtomicUsize::new(0),
             next: AtomicU64::new(0),
