@@ -23,16 +23,17 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::disturb::Disturbance;
 use crate::gate::{Gate, Provider};
-use crate::traffic::Traffic;
+use crate::traffic::{BURST_EVERY, Traffic};
 use crate::verify::Verifier;
 use crate::watch::Watch;
 
-/// Between two lines of progress.
-const PROGRESS_EVERY: Duration = Duration::from_secs(10);
+/// Between two lines of progress, each of which looks half-way between two bursts: what is open follows
+/// them.
+const PROGRESS_EVERY: Duration = BURST_EVERY;
 
 /// Runs the gateway under mixed traffic and faults, and checks that nothing grows and nothing is lost.
 #[derive(Debug, Parser)]
@@ -103,9 +104,8 @@ async fn run(options: &Options, folder: PathBuf) -> Result<Vec<String>> {
     let began = now();
     let load = traffic.clone().run(options.duration);
     let mut load = std::pin::pin!(load);
-    let mut progress = interval(PROGRESS_EVERY);
-    progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    progress.tick().await;
+    let mut progress = interval_at(began + PROGRESS_EVERY / 2, PROGRESS_EVERY);
+    progress.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         tokio::select! {
             done = &mut load => break done?,

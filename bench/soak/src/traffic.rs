@@ -19,10 +19,10 @@ use crate::verify::Finished;
 
 const TICK: Duration = Duration::from_millis(10);
 /// So often every client calls at once. The gateway's memory follows the connections that it holds, some
-/// 60 KB for each call in flight and a third of that for each connection: with as many of them at any
-/// time, a moment in which the machine was busy with something else is no growth. Sooner than clients,
-/// and the gateway towards its backends, let idle connections go.
-const BURST_EVERY: Duration = Duration::from_secs(40);
+/// 60 KB for each call in flight and a third of that for each connection: with as many of them again and
+/// again, a moment in which the machine was busy with something else is no growth. One call in ten ends
+/// its connections, so that few are left after as many seconds in which each client called once.
+pub const BURST_EVERY: Duration = Duration::from_secs(10);
 /// Numbers from here on are those of bursts.
 const BURST: u64 = 1 << 60;
 /// Of all calls, at most: past it the machine does not hold the rate, and growth says nothing.
