@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
+
 /// Under this name in every folder that is looked into.
 pub const FILE_NAME: &str = "all-MiniLM-L6-v2-int8.onnx";
 
@@ -11,7 +13,7 @@ pub const FILE_NAME: &str = "all-MiniLM-L6-v2-int8.onnx";
 pub const MODEL_BYTES: u64 = 22_928_619;
 
 /// SHA-256 of that file.
-pub const MODEL_SHA256: [u8; 32] = [
+const MODEL_SHA256: [u8; 32] = [
     0x81, 0x99, 0xbe, 0x6f, 0x69, 0x9a, 0x39, 0x5f, 0x99, 0xf8, 0x9d, 0xf9, 0x73, 0xf9, 0xdc, 0x52,
     0x85, 0xfb, 0xcf, 0xcd, 0xb2, 0xae, 0x1a, 0x4e, 0x12, 0x01, 0xda, 0xb0, 0x14, 0xf3, 0xd2, 0xa6,
 ];
@@ -36,6 +38,11 @@ impl fmt::Display for Missing {
         }
         write!(to, "; fetch it: tollgate cache install-model")
     }
+}
+
+/// Whether these are the bytes of that file.
+pub fn is_model(bytes: &[u8]) -> bool {
+    bytes.len() as u64 == MODEL_BYTES && Sha256::digest(bytes)[..] == MODEL_SHA256
 }
 
 /// The file in the first of `folders` that has it.

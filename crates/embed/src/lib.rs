@@ -8,8 +8,11 @@ mod tokenizer;
 mod files;
 mod model;
 
-pub use files::{FILE_NAME, Files, MODEL_BYTES, MODEL_SHA256, Missing, find, user_cache};
+pub mod pool;
+
+pub use files::{FILE_NAME, Files, MODEL_BYTES, Missing, find, is_model, user_cache};
 pub use model::{DIMENSIONS, Lane, Model, ModelError};
+pub use pool::Pool;
 pub use tokenizer::{PIECES_MAX, count_pieces};
 
 /// Names this model, its weights and how texts become vectors: vectors of different names must not be

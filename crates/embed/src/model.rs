@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rten::{ModelOptions, NodeId, RunOptions, ThreadPool, Value, op_registry};
-use sha2::{Digest, Sha256};
 
-use crate::files::{Files, MODEL_BYTES, MODEL_SHA256};
+use crate::files::{Files, MODEL_BYTES, is_model};
 use crate::tokenizer::{PIECES_MAX, encode};
 
 pub const DIMENSIONS: usize = 384;
@@ -183,7 +182,7 @@ fn read(files: &Files) -> Result<Vec<u8>, ModelError> {
         return Err(ModelError::Altered { file: file() });
     }
     let onnx = std::fs::read(&files.model).map_err(unreadable)?;
-    if Sha256::digest(&onnx)[..] != MODEL_SHA256 {
+    if !is_model(&onnx) {
         return Err(ModelError::Altered { file: file() });
     }
     Ok(onnx)
