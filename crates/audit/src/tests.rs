@@ -16,6 +16,7 @@ mod erasure;
 mod formats;
 mod governance;
 mod reading;
+mod sealing;
 mod secrecy;
 mod tampering;
 

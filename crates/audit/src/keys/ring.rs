@@ -4,7 +4,7 @@
 //! file's generation, one read of eight bytes, so that a destroyed key is not used on.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use domain::Wall;
@@ -29,6 +29,8 @@ pub(crate) struct Keyring {
     loaded: RwLock<Loaded>,
     /// Keys were added that are not on the platter yet.
     unsynced: AtomicBool,
+    /// Of the destructions and rotations that this process knows of.
+    epoch: AtomicU64,
 }
 
 /// What seals the records of one subscription, month and person.
@@ -85,6 +87,7 @@ impl Keyring {
             previous,
             loaded: RwLock::new(loaded),
             unsynced: AtomicBool::new(false),
+            epoch: AtomicU64::new(0),
         }))
     }
 
@@ -108,6 +111,7 @@ impl Keyring {
             previous,
             loaded: RwLock::new(loaded),
             unsynced: AtomicBool::new(false),
+            epoch: AtomicU64::new(0),
         })
     }
 
@@ -291,6 +295,7 @@ impl Keyring {
         }
         loaded.in_use.clear();
         loaded.in_use_count = 0;
+        self.epoch.fetch_add(1, Ordering::AcqRel);
         loaded.file.sync().map_err(failed)?;
         loaded.file.next_generation().map_err(failed)?;
         loaded.file.sync().map_err(failed)?;
@@ -328,6 +333,16 @@ impl Keyring {
         let file = KeyFile::replace(&self.dir, &body, witness.as_ref(), &slots).map_err(failed)?;
         *loaded = Loaded::new(file, body, &root).map_err(|error| error.in_file(&self.dir))?;
         Ok(())
+    }
+
+    /// Another number whenever keys were destroyed or wrapped anew, here or by another process: one read of
+    /// eight bytes.
+    pub(crate) fn epoch(&self) -> Result<u64, AuditError> {
+        let is_fresh = self.read().is_fresh();
+        if !is_fresh.map_err(|error| faulty(&self.dir, "read", &error))? {
+            self.refresh()?;
+        }
+        Ok(self.epoch.load(Ordering::Acquire))
     }
 
     /// New keys to the platter, before what they sealed.
@@ -378,11 +393,13 @@ impl Keyring {
                 let root = unwrap_root(&body, &self.current, &self.previous)?;
                 *loaded =
                     Loaded::new(file, body, &root).map_err(|error| error.in_file(&self.dir))?;
+                self.epoch.fetch_add(1, Ordering::AcqRel);
             }
             Some(generation) if generation != loaded.generation => {
                 let slots = loaded.file.slots(0).map_err(failed)?;
                 loaded.index(slots);
                 loaded.generation = generation;
+                self.epoch.fetch_add(1, Ordering::AcqRel);
             }
             Some(_) => {
                 let more = loaded.file.slots(loaded.slots.len()).map_err(failed)?;
