@@ -1,7 +1,7 @@
 # What you can do here: `make help`.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench sizing soak fuzz
+.PHONY: help demo model test lint bench sizing soak fuzz
 
 CARGO ?= cargo
 
@@ -11,6 +11,7 @@ need = @command -v $(1) >/dev/null 2>&1 || { echo "make $@: $(1) is missing: $(2
 help:
 	@echo "make demo   build and run everything with simulated providers; no account needed"
 	@echo "            (make demo ARGS='--duration 60s'; options: cargo run -- demo --help)"
+	@echo "make model  fetch the local sentence model once (21 MB, into ~/.cache/tollgate/models)"
 	@echo "make test   every test, with the official SDKs and Kafka too; fetches what they need"
 	@echo "make lint   format, clippy"
 	@echo "make bench  CPU time per call beside nginx; writes docs/benchmarks.md"
@@ -24,7 +25,13 @@ demo:
 	$(call need,$(CARGO),install Rust from https://rustup.rs)
 	$(call need,cc,install a C compiler: gcc or clang)
 	$(CARGO) build --release --locked --package tollgate
+	@# Without the model the demo's cache answers what is asked in the same words.
+	-@$(CARGO) run --quiet --release --locked --package tollgate -- cache install-model
 	@$(CARGO) run --quiet --release --locked --package tollgate -- demo $(ARGS)
+
+model:
+	$(call need,$(CARGO),install Rust from https://rustup.rs)
+	$(CARGO) run --locked --package tollgate -- cache install-model
 
 test:
 	$(call need,$(CARGO),install Rust from https://rustup.rs)
@@ -32,6 +39,7 @@ test:
 	$(call need,python3,install Python 3.10 or newer: the official SDKs and Kafka are tested)
 	$(call need,node,install Node.js 20 or newer: the official SDKs are tested)
 	$(call need,npm,install npm: it comes with Node.js)
+	$(CARGO) run --locked --package tollgate -- cache install-model
 	$(CARGO) test --workspace --locked
 	.ci/sdk
 	.ci/kafka

@@ -110,6 +110,11 @@ pub struct CallRecord {
     /// What caches kept off the bill, in the cost's currency: the provider's (its discount on the
     /// prompt's cached part), or the gateway's own (all of it).
     pub saved: Nanos,
+    /// What an answer from the gateway's own cache took when it was made, none of it charged here.
+    pub saved_tokens: u64,
+    /// Of the question that was asked to the one that was answered before, their cosine in
+    /// thousandths. Absent where they are the same.
+    pub similarity: Option<u16>,
     pub latency: Duration,
     pub first_byte: Option<Duration>,
     pub attempts: Vec<AttemptRecord>,

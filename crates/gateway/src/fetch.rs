@@ -4,6 +4,8 @@
 //! proxy, keeps no connection, and speaks plain HTTP with the same machine only. Calls to models go
 //! through the upstream client instead.
 
+pub mod download;
+
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 

@@ -307,6 +307,8 @@ impl Facts {
             metered,
             cost,
             saved,
+            saved_tokens: 0,
+            similarity: None,
             latency: now.mono.since(origin.started.mono),
             first_byte,
             attempts,

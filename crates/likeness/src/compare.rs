@@ -2,15 +2,20 @@
 
 mod alignment;
 mod facts;
+mod focus;
+mod frame;
 mod negation;
 mod oppositions;
 mod order;
+mod roles;
 mod tense;
 mod verbatim;
 
+use std::cmp::Ordering;
 use std::ops::Range;
 
 use crate::difference::{Difference, Kind};
+use crate::language::Language;
 use crate::lexicon;
 use crate::passages::{self, Passage};
 use crate::read::{self, Is, Item};
@@ -28,9 +33,15 @@ const SENTENCE_ABOUT_ASKING_MAX: usize = 14;
 /// Symmetric but for the sides a difference names. It takes a vector's word for it that the two are near:
 /// of two questions about different things it finds no difference unless these rules meet one.
 pub fn compare(cached: &str, asked: &str) -> Option<Difference> {
-    if cached == asked {
-        return None;
+    match cached.cmp(asked) {
+        Ordering::Equal => None,
+        Ordering::Less => in_order(cached, asked),
+        // Where several alignments are as good, one side leads: always the same, whichever was asked.
+        Ordering::Greater => in_order(asked, cached).map(Difference::turned),
     }
+}
+
+fn in_order(cached: &str, asked: &str) -> Option<Difference> {
     if cached.len().max(asked.len()) > BYTES_MAX {
         return Some(Difference {
             kind: Kind::Length,
@@ -43,14 +54,18 @@ pub fn compare(cached: &str, asked: &str) -> Option<Difference> {
         asked: Question::read(asked),
     };
     pair.unwrap_both();
+    pair.date_both();
     let alignment = Alignment::of(&pair);
     verbatim::difference(&pair)
         .or_else(|| facts::difference(&pair))
         .or_else(|| oppositions::difference(&pair, &alignment))
         .or_else(|| negation::difference(&pair, &alignment))
+        .or_else(|| focus::difference(&pair, &alignment))
         .or_else(|| tense::difference(&pair, &alignment))
         .or_else(|| alignment.difference(&pair))
-        .or_else(|| order::difference(&pair, &alignment))
+        .or_else(|| alignment.frame().difference(&pair))
+        .or_else(|| order::difference(&pair))
+        .or_else(|| roles::difference(&pair, &alignment))
 }
 
 struct Pair<'a> {
@@ -59,6 +74,11 @@ struct Pair<'a> {
 }
 
 impl Pair<'_> {
+    fn date_both(&mut self) {
+        self.cached.date_beside(&self.asked.items);
+        self.asked.date_beside(&self.cached.items);
+    }
+
     /// Drops sentences about the asking that one side has and the other lacks.
     fn unwrap_both(&mut self) {
         self.cached.unwrap_beside(&self.asked.items);
@@ -83,10 +103,23 @@ impl Pair<'_> {
     }
 }
 
+/// Carries content of its own; a bare `one` is in every second sentence.
+fn bears(item: &Item) -> bool {
+    !matches!(
+        item.is,
+        Is::Function
+            | Is::Quantity {
+                value: 1000,
+                unit: None
+            }
+    )
+}
+
 struct Question<'a> {
     text: &'a str,
     passages: Vec<Passage>,
     items: Vec<Item>,
+    language: Language,
 }
 
 impl<'a> Question<'a> {
@@ -96,10 +129,35 @@ impl<'a> Question<'a> {
             .iter()
             .map(|passage| passage.span.clone())
             .collect();
+        let items = read::items(text, &hidden);
         Self {
             text,
-            items: read::items(text, &hidden),
+            language: Language::of(items.iter().map(|item| item.text.as_str())),
+            items,
             passages,
+        }
+    }
+
+    /// Reads days written in figures (`14/8`) as the dates they are on the other side.
+    fn date_beside(&mut self, other: &[Item]) {
+        for item in &mut self.items {
+            let Some((first, second)) = item.text.split_once('/') else {
+                continue;
+            };
+            let written = |day: &str, month: &str| {
+                Some((day.parse::<u32>().ok()?, month.parse::<u32>().ok()?))
+            };
+            let read = [written(first, second), written(second, first)];
+            let meant = other.iter().find(|o| match &o.is {
+                Is::Date(date) => read
+                    .iter()
+                    .flatten()
+                    .any(|(day, month)| *date == format!("month {month}-{day}")),
+                _ => false,
+            });
+            if let Some(meant) = meant {
+                item.is = meant.is.clone();
+            }
         }
     }
 
@@ -109,9 +167,8 @@ impl<'a> Question<'a> {
             let last = self.items.last().map_or(0, |item| item.sentence);
             for edge in [0, last] {
                 let sentence = || self.items.iter().filter(|item| item.sentence == edge);
-                let shares = sentence().any(|item| {
-                    !matches!(item.is, Is::Function) && other.iter().any(|o| o.is == item.is)
-                });
+                let shares =
+                    sentence().any(|item| bears(item) && other.iter().any(|o| o.is == item.is));
                 let wraps = sentence().any(|item| lexicon::is_about_asking(&item.text));
                 let length = sentence().count();
                 if wraps

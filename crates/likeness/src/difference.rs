@@ -10,6 +10,17 @@ pub struct Difference {
     pub asked: String,
 }
 
+impl Difference {
+    /// The same seen from the other side.
+    pub(crate) fn turned(self) -> Self {
+        Self {
+            kind: self.kind,
+            cached: self.asked,
+            asked: self.cached,
+        }
+    }
+}
+
 /// In what two questions differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {

@@ -3,6 +3,7 @@
 //! Words that carry content are compared by alignment, not listed, but where two of them exclude each other.
 
 mod function;
+mod little;
 mod poles;
 
 use std::borrow::Cow;
@@ -26,6 +27,10 @@ static FUNCTION: LazyLock<HashSet<&str>> =
     LazyLock::new(|| function::FUNCTION.split_whitespace().collect());
 static POLITE: LazyLock<HashSet<&str>> =
     LazyLock::new(|| function::POLITE.split_whitespace().collect());
+static ADDRESS: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| function::ADDRESS.split_whitespace().collect());
+static PARTING: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| function::PARTING.split_whitespace().collect());
 static ABOUT_ASKING: LazyLock<HashSet<&str>> =
     LazyLock::new(|| function::ABOUT_ASKING.split_whitespace().collect());
 static ASKING: LazyLock<HashSet<&str>> =
@@ -42,6 +47,21 @@ static SYNONYMS: LazyLock<HashMap<&str, &str>> = LazyLock::new(|| {
             .map(move |word| (stem(word), stem(set[0])))
     })
     .collect()
+});
+static ARTICLES: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| little::ARTICLES.split_whitespace().collect());
+static SOFT: LazyLock<HashSet<&str>> = LazyLock::new(|| little::SOFT.split_whitespace().collect());
+static NARROWING: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| little::NARROWING.split_whitespace().collect());
+/// The lines a little word stands in.
+static LIKE: LazyLock<HashMap<&str, Vec<usize>>> = LazyLock::new(|| {
+    let mut lines = HashMap::<_, Vec<_>>::new();
+    for (at, line) in little::LIKE.lines().enumerate() {
+        for word in line.split_whitespace() {
+            lines.entry(word).or_default().push(at);
+        }
+    }
+    lines
 });
 static POLES: LazyLock<Table> = LazyLock::new(Table::read);
 
@@ -104,6 +124,16 @@ pub fn is_polite(word: &str) -> bool {
     POLITE.contains(word)
 }
 
+/// Begins an address: `Dear`, `Hallo`, `Madame`.
+pub fn addresses(word: &str) -> bool {
+    ADDRESS.contains(word)
+}
+
+/// Thanks and greets: a short sentence that has it asks nothing.
+pub fn parts(word: &str) -> bool {
+    PARTING.contains(word)
+}
+
 /// Marks a sentence as one about the asking: `I am new here`, `I found nothing in the manual`.
 pub fn is_about_asking(word: &str) -> bool {
     is_polite(word) || ABOUT_ASKING.contains(word)
@@ -122,6 +152,48 @@ pub fn stand_together(a: &str, b: &str) -> bool {
             .any(|other| other.group == pole.group && other.at == pole.at)
     };
     poles(a).iter().any(here)
+}
+
+pub fn is_article(word: &str) -> bool {
+    ARTICLES.contains(word)
+}
+
+/// Says nothing by itself, even where all the rest is the same.
+pub fn is_soft(word: &str) -> bool {
+    SOFT.contains(word)
+}
+
+/// Makes a question another one by being there.
+pub fn narrows(word: &str) -> bool {
+    NARROWING.contains(word)
+}
+
+/// Two little words of which one may stand for the other.
+pub fn little_alike(a: &str, b: &str) -> bool {
+    let lines = |word: &str| LIKE.get(word).map_or(&[][..], Vec::as_slice);
+    lines(a).iter().any(|line| lines(b).contains(line)) || stand_together(a, b)
+}
+
+/// `Which` and `what`: says nothing of what is asked for.
+pub fn asks_openly(word: &str) -> bool {
+    little::OPEN.split_whitespace().any(|entry| entry == word)
+}
+
+/// A word that makes a sentence a question.
+pub fn asks_by_word(word: &str) -> bool {
+    asks_openly(word) || little::ASKING.split_whitespace().any(|entry| entry == word)
+}
+
+/// In what two questions differ where this little word has no like.
+pub fn kind_of_little(word: &str) -> Option<Kind> {
+    if asks_by_word(word) {
+        return Some(Kind::Question);
+    }
+    let turns = little::TURNING
+        .split_whitespace()
+        .any(|entry| entry == word);
+    let pole = poles(word).first().map(|pole| pole.kind);
+    pole.or(turns.then_some(Kind::Direction))
 }
 
 /// One spelling for the two of English.

@@ -4,8 +4,11 @@
 //! Pure: texts and numbers in, decisions out. No embedding model, no index, no clock, no dice. It makes a
 //! cache safer and never proves two questions equal: that they are near is the vector's claim.
 
+pub mod answers;
+pub mod choice;
 mod compare;
 mod difference;
+mod language;
 mod lexicon;
 mod passages;
 mod read;

@@ -81,17 +81,18 @@ fn word(word: &Word) -> Is {
 /// words elsewhere.
 fn without_politeness(mut words: Vec<Word>) -> Vec<Word> {
     mark_greetings(&mut words);
-    let last = words.last().map_or(0, |word| word.sentence);
-    for edge in [0, last] {
-        let of_edge = || words.iter().filter(|word| word.sentence == edge);
-        let length = of_edge().count();
-        let polite = of_edge()
-            .filter(|word| lexicon::is_polite(&word.text))
-            .count();
-        // A sentence with much else in it asks something, however politely.
-        let wraps = polite > 0 && polite * 2 >= length;
-        if wraps && length < words.len() {
-            words.retain(|word| word.sentence != edge);
+    for _ in 0..EDGES_MAX {
+        let first = words.first().map_or(0, |word| word.sentence);
+        let last = words.last().map_or(0, |word| word.sentence);
+        let before = words.len();
+        for edge in [first, last] {
+            let of_edge = || words.iter().filter(|word| word.sentence == edge);
+            if asks_nothing(of_edge) && of_edge().count() < words.len() {
+                words.retain(|word| word.sentence != edge);
+            }
+        }
+        if words.len() == before {
+            break;
         }
     }
     if words.iter().any(|word| !lexicon::is_polite(&word.text)) {
@@ -99,6 +100,27 @@ fn without_politeness(mut words: Vec<Word>) -> Vec<Word> {
     }
     words
 }
+
+/// How many sentences of greeting or thanks are looked for at either end.
+const EDGES_MAX: usize = 3;
+
+/// Mostly polite words, or few and a thank-you or an address among them. A sentence with much else in it asks
+/// something, however politely.
+fn asks_nothing<'a, I: Iterator<Item = &'a Word>>(of_edge: impl Fn() -> I) -> bool {
+    let length = of_edge().count();
+    let polite = of_edge()
+        .filter(|word| lexicon::is_polite(&word.text))
+        .count();
+    let numbered = of_edge().any(|word| word.text.contains(|c: char| c.is_ascii_digit()));
+    let parts = of_edge().any(|word| lexicon::parts(&word.text))
+        || of_edge()
+            .next()
+            .is_some_and(|word| lexicon::addresses(&word.text));
+    polite > 0 && polite * 2 >= length || parts && length <= PARTING_MAX && !numbered
+}
+
+/// The most words of a thank-you that are not all polite.
+const PARTING_MAX: usize = 5;
 
 /// `Good morning` and `im Voraus` are polite; `good` and `morning` by themselves are not.
 fn mark_greetings(words: &mut [Word]) {
@@ -178,5 +200,23 @@ mod tests {
             "Guten Tag! Wie hoch ist er? Vielen Dank im Voraus!",
             "Wie hoch ist er?",
         );
+        same(
+            "Dear support, how tall is it? Kind regards",
+            "how tall is it?",
+        );
+        same(
+            "Sehr geehrte Damen und Herren, wie hoch ist er? Mit freundlichen Grüßen",
+            "wie hoch ist er?",
+        );
+        same(
+            "Madame, Monsieur, quelle est sa hauteur ? Un grand merci !",
+            "quelle est sa hauteur ?",
+        );
+    }
+
+    #[test]
+    fn a_number_and_its_unit_in_one_german_word_are_two() {
+        same("30-tägige Frist", "dreißigtägige Frist");
+        same("sechsjährig", "sechs Jahre");
     }
 }

@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use crate::lexicon;
+
 /// A word in lower case without accents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Word {
@@ -39,9 +41,15 @@ pub fn split(text: &str, hidden: &[Range<usize>]) -> Vec<Word> {
             break;
         };
         let next = at + sign.len_utf8();
+        if sign == ',' && closes_address(&words, sentence) {
+            sentence += 1;
+            opens = true;
+        }
         if matches!(sign, '.' | '!' | '?' | ':' | ';' | '\n') {
             // The point of an ordinal (`3. Stock`) ends no sentence.
-            if !(sign == '.' && text[..at].ends_with(|c: char| c.is_ascii_digit())) {
+            if sign == '.' && abbreviates(&words, at) {
+                // The sentence goes on.
+            } else if !(sign == '.' && text[..at].ends_with(|c: char| c.is_ascii_digit())) {
                 sentence += u16::from(!opens);
                 opens = true;
             } else if let Some(number) = words
@@ -61,6 +69,30 @@ pub fn split(text: &str, hidden: &[Range<usize>]) -> Vec<Word> {
         at = next;
     }
     words
+}
+
+/// `Dear support,` and `Sehr geehrte Damen und Herren,` are sentences by themselves.
+fn closes_address(words: &[Word], sentence: u16) -> bool {
+    let begins = words
+        .iter()
+        .rposition(|word| word.sentence != sentence)
+        .map_or(0, |before| before + 1);
+    let address = &words[begins..];
+    address.len() <= ADDRESS_MAX
+        && address
+            .first()
+            .is_some_and(|word| lexicon::addresses(&word.text))
+}
+
+/// The most words with which somebody is addressed.
+const ADDRESS_MAX: usize = 5;
+
+/// A point that ends a word and no sentence.
+fn abbreviates(words: &[Word], at: usize) -> bool {
+    const SHORT: &str = "jan feb mar apr jun jul aug sep sept oct okt nov dec dez janv fevr avr juil mr mrs ms dr st nr         no approx ca bzw usw vs incl inkl zzgl ggf etc e g i z b d h m mme tel art abs ext ing prof";
+    words
+        .last()
+        .is_some_and(|word| word.span.end == at && SHORT.split(' ').any(|short| short == word.text))
 }
 
 /// `3.` is an ordinal in German, and ends a sentence too rarely to matter.

@@ -85,9 +85,9 @@ fn measure(half: &str) -> (Figures, Figures) {
 #[test]
 fn on_the_development_half_near_misses_are_told_apart_and_paraphrases_let_through() {
     let (near, paraphrases) = measure("development");
-    assert!(near.share() >= 0.96, "{}", near.share());
+    assert!(near.share() >= 0.97, "{}", near.share());
     assert!(
-        1.0 - paraphrases.share() >= 0.91,
+        1.0 - paraphrases.share() >= 0.89,
         "{}",
         1.0 - paraphrases.share()
     );
@@ -97,9 +97,9 @@ fn on_the_development_half_near_misses_are_told_apart_and_paraphrases_let_throug
 #[test]
 fn on_the_held_out_half_the_figures_hold() {
     let (near, paraphrases) = measure("held_out");
-    assert!(near.share() >= 0.915, "{}", near.share());
+    assert!(near.share() >= 0.96, "{}", near.share());
     assert!(
-        1.0 - paraphrases.share() >= 0.80,
+        1.0 - paraphrases.share() >= 0.86,
         "{}",
         1.0 - paraphrases.share()
     );

@@ -232,6 +232,8 @@ fn call(number: u64, step: Duration) -> CallRecord {
         metered: Metered::Reported(usage),
         cost: cost.clone(),
         saved: Nanos::ZERO,
+        saved_tokens: 0,
+        similarity: None,
         latency: Duration::from_millis(chance % 3000),
         first_byte: Some(Duration::from_millis(chance % 500)),
         verdicts: Vec::new(),

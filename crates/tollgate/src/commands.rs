@@ -3,6 +3,7 @@
 mod alerts;
 mod audit;
 mod budgets;
+mod cache;
 mod check;
 mod demo;
 mod keys;
@@ -43,6 +44,7 @@ pub enum Command {
     Usage(usage::Usage),
     Alerts(alerts::Alerts),
     Audit(audit::Audit),
+    Cache(cache::Cache),
     Sinks(sinks::Sinks),
     Simulate(simulate::Simulate),
 }
@@ -60,6 +62,7 @@ impl Command {
             Self::Usage(usage) => usage.run(),
             Self::Alerts(alerts) => block_on(alerts.run()),
             Self::Audit(audit) => audit.run(),
+            Self::Cache(cache) => cache.run(),
             Self::Sinks(sinks) => sinks.run(),
             Self::Simulate(simulate) => block_on(simulate.run()),
         }

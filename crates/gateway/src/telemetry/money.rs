@@ -117,6 +117,8 @@ pub mod tests {
             metered: Metered::Reported(usage),
             cost,
             saved: Nanos::ZERO,
+            saved_tokens: 0,
+            similarity: None,
             latency: Duration::from_millis(1),
             first_byte: None,
             verdicts: Vec::new(),

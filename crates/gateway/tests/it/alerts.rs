@@ -316,6 +316,8 @@ pub fn record(at: Wall, number: u128, tokens: u64, cost: Cost) -> CallRecord {
         latency: Duration::from_millis(100),
         first_byte: None,
         verdicts: Vec::new(),
+        saved_tokens: 0,
+        similarity: None,
         attempts: Vec::new(),
     }
 }

@@ -101,6 +101,8 @@ fn record(number: u16) -> CallRecord {
         latency: Duration::from_millis(840),
         first_byte: None,
         verdicts: Vec::new(),
+        saved_tokens: 0,
+        similarity: None,
         attempts: vec![AttemptRecord {
             backend: "east".into(),
             status: 200,

@@ -1,8 +1,10 @@
 //! Which words of one question have their like in the other, and what is left over on both sides.
 
+use super::frame::Frame;
 use super::oppositions::turned;
 use super::{Pair, negation};
 use crate::difference::{Difference, Kind};
+use crate::language::Language;
 use crate::lexicon;
 use crate::read::{Is, Item};
 use crate::words::is_typo;
@@ -10,16 +12,18 @@ use crate::words::is_typo;
 /// Past this many words left over the questions are not alike, and matching them by likeness is dear.
 const LEFT_MAX: usize = 48;
 
+/// From this share of both in common and in order, two questions are one but for the places between.
+const FRAMED_MIN: f64 = 0.45;
+/// From this share of words in common, two words left over stand for each other.
+const WORD_SHARE_MIN: f64 = 0.55;
+
 /// The content words of both sides, matched one to one.
 pub struct Alignment {
     left_cached: Vec<usize>,
     left_asked: Vec<usize>,
     matched: usize,
-    /// How many items both have in common before and behind what differs.
-    before: usize,
-    behind: usize,
+    frame: Frame,
     denies_by_contrary: bool,
-    longer: usize,
 }
 
 impl Alignment {
@@ -88,25 +92,12 @@ impl Alignment {
             .iter()
             .filter(|item| is_fact(item) && asked.iter().any(|other| other.is == item.is))
             .count();
-        let before = cached
-            .iter()
-            .zip(asked)
-            .take_while(|(a, b)| same(a, b))
-            .count();
-        let behind = cached[before..]
-            .iter()
-            .rev()
-            .zip(asked[before..].iter().rev())
-            .take_while(|(a, b)| same(a, b))
-            .count();
         Self {
             left_cached,
             left_asked,
             matched,
-            before,
-            behind,
+            frame: Frame::of(pair),
             denies_by_contrary,
-            longer: cached.len().max(asked.len()),
         }
     }
 
@@ -144,13 +135,32 @@ impl Alignment {
         self.left_cached.len().max(self.left_asked.len()) <= LEFT_MAX
     }
 
+    pub fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
     /// The same frame around one place that differs.
     pub fn is_framed(&self) -> bool {
-        2 * (self.before + self.behind) >= self.longer
+        self.frame.share() >= FRAMED_MIN
     }
 
     pub fn is_close(&self) -> bool {
-        self.is_framed() || self.share() >= 0.6
+        self.is_framed() || self.share() >= 0.5
+    }
+
+    /// A name on either side that the other lacks. German writes every noun with a capital.
+    fn names(&self, pair: &Pair<'_>) -> Option<Difference> {
+        if pair.cached.language == Language::German || pair.asked.language == Language::German {
+            return None;
+        }
+        let name = |item: &&Item| item.named && !lexicon::asks(&item.text);
+        let one = self.left_cached(pair).find(name)?;
+        let other = self.left_asked(pair).find(name)?;
+        Some(pair.differ(
+            Kind::Entity,
+            Some(one.span.clone()),
+            Some(other.span.clone()),
+        ))
     }
 
     /// A word on either side without its like, where the rest is much the same: one stands for the other.
@@ -161,7 +171,7 @@ impl Alignment {
             self.left_asked(pair).find(telling),
         );
         let both = left.is_some() && other.is_some();
-        let close = self.is_framed() || self.share() >= 0.55;
+        let close = self.is_framed() || self.share() >= WORD_SHARE_MIN;
         // A word of asking more changes nothing; any other does.
         let tells = |item: Option<&Item>| item.is_some_and(|item| !lexicon::asks(&item.text));
         let framed_by_one = self.is_framed() && (tells(left) || tells(other));
@@ -172,10 +182,13 @@ impl Alignment {
         ) {
             return Some(pair.differ(Kind::Number, Some(a.span.clone()), Some(b.span.clone())));
         }
+        let named = |item: Option<&Item>| item.is_some_and(|item| item.named);
+        if let Some(names) = self.names(pair) {
+            return Some(names);
+        }
         if !(both && close || framed_by_one) {
             return None;
         }
-        let named = |item: Option<&Item>| item.is_some_and(|item| item.named);
         let kind = if named(left) && named(other) {
             Kind::Entity
         } else {

@@ -148,7 +148,18 @@ fn alike(a: &Is, b: &Is) -> bool {
     else {
         return false;
     };
+    let is_hour = |time: &Option<&str>, a: i64, bare: &Option<&str>, b: i64| {
+        *time == Some("s") && bare.is_none() && a == b * 3600 && (1000..=24_000).contains(&b)
+    };
+    // `a half` and `50%`.
+    let is_part = |percent: &Option<&str>, a: i64, bare: &Option<&str>, b: i64| {
+        *percent == Some("percent") && bare.is_none() && b < 1000 && a == b * 100
+    };
     a == b && units_agree(*of_a, *of_b)
+        || is_hour(of_a, *a, of_b, *b)
+        || is_hour(of_b, *b, of_a, *a)
+        || is_part(of_a, *a, of_b, *b)
+        || is_part(of_b, *b, of_a, *a)
 }
 
 /// A unit left out, degrees without a scale, and cents without a currency agree with what names more.

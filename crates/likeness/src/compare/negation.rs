@@ -6,7 +6,7 @@ use crate::lexicon;
 use crate::read::{Is, Item};
 
 /// Below this share of words in common, a denial more may be the wording.
-const SHARE_MIN: f64 = 0.2;
+const SHARE_MIN: f64 = 0.3;
 
 pub fn difference(pair: &Pair<'_>, alignment: &Alignment) -> Option<Difference> {
     if !differs(pair)
@@ -37,6 +37,67 @@ pub fn differs(pair: &Pair<'_>) -> bool {
     denials(&pair.cached).len() % 2 != denials(&pair.asked).len() % 2
 }
 
+/// `Isn't there a bus?` and `Wasn't it moved?` ask whether there is and it was.
+fn opens(items: &[Item], at: usize) -> bool {
+    let second = at > 0
+        && items[at - 1].sentence == items[at].sentence
+        && (at == 1 || items[at - 2].sentence != items[at].sentence);
+    second
+        && matches!(
+            items[at - 1].text.as_str(),
+            "is" | "are"
+                | "does"
+                | "did"
+                | "has"
+                | "have"
+                | "was"
+                | "were"
+                | "isn"
+                | "aren"
+                | "would"
+                | "should"
+        )
+}
+
+/// `…, or not?`
+fn or_not(items: &[Item], at: usize) -> bool {
+    at > 0
+        && matches!(items[at - 1].text.as_str(), "or" | "oder" | "ou")
+        && items
+            .get(at + 1)
+            .is_none_or(|next| next.sentence != items[at].sentence)
+}
+
+/// `…, hasn't it?`
+fn is_tag(items: &[Item], at: usize) -> bool {
+    let ends = |at: usize| {
+        items
+            .get(at)
+            .is_none_or(|item| item.sentence != items[at - 1].sentence)
+    };
+    let pronoun = |item: &Item| {
+        matches!(
+            item.text.as_str(),
+            "it" | "they" | "he" | "she" | "you" | "we" | "i" | "there"
+        )
+    };
+    at > 2 && items.get(at + 1).is_some_and(pronoun) && ends(at + 2)
+}
+
+/// French `ne` with a `que` and without a word that denies.
+fn only(items: &[Item], at: usize) -> bool {
+    let behind = &items[at + 1..items.len().min(at + 6)];
+    let has = |words: &[&str]| {
+        behind
+            .iter()
+            .any(|item| words.contains(&item.text.as_str()))
+    };
+    has(&["que", "qu"])
+        && !has(&[
+            "pas", "plus", "jamais", "rien", "personne", "aucun", "aucune",
+        ])
+}
+
 fn denials<'a>(question: &'a Question<'_>) -> Vec<&'a Item> {
     let items = &question.items;
     let text = |at: usize| items.get(at).map_or("", |item| item.text.as_str());
@@ -54,13 +115,15 @@ fn denials<'a>(question: &'a Question<'_>) -> Vec<&'a Item> {
                 .is_some_and(|next| matches!(next.is, Is::Quantity { .. })),
             // `Isn't there a bus?` asks whether there is one.
             "not" => {
-                !(at == 1
-                    && matches!(
-                        text(0),
-                        "is" | "are" | "does" | "did" | "has" | "was" | "isn" | "aren"
-                    ))
+                !(opens(items, at)
+                    || or_not(items, at)
+                    || is_tag(items, at)
+                    || text(at + 1) == "only")
             }
-            "ne" | "n" => at > 0,
+            // `OK or not?`
+            "nicht" | "pas" if or_not(items, at) => false,
+            // `Ne … que` is only.
+            "ne" | "n" => at > 0 && !only(items, at),
             "never" | "none" | "nobody" | "nothing" | "without" | "neither" | "except"
             | "nicht" | "nie" | "niemals" | "niemand" | "nichts" | "ohne" | "ausser" | "sans"
             | "sauf" | "cannot" | "nowhere" => true,
@@ -72,4 +135,23 @@ fn denials<'a>(question: &'a Question<'_>) -> Vec<&'a Item> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::compare::compare;
+
+    #[test]
+    fn a_tag_a_leading_not_and_an_or_not_deny_nothing() {
+        let same = |a: &str, b: &str| assert_eq!(compare(a, b), None, "{a} / {b}");
+        same("Isn't the lift out of order?", "Is the lift out of order?");
+        same("The lift works again, doesn't it?", "The lift works again?");
+        same("Is the lift working or not?", "Is the lift working?");
+    }
+
+    #[test]
+    fn a_denial_more_is_another_question() {
+        assert!(compare("Which rooms are booked?", "Which rooms aren't booked?").is_some());
+        assert!(compare("Il reste des places ?", "Il ne reste pas de places ?").is_some());
+    }
 }

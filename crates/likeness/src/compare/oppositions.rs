@@ -139,10 +139,11 @@ fn poles_of<'a>(question: &'a Question<'_>) -> Poles<'a> {
             "plus" | "more" | "most" | "moins" | "less" | "least"
         );
         let graded = steps
-            && question
-                .items
-                .get(at + 1)
-                .is_some_and(|next| !lexicon::poles(&next.text).is_empty());
+            && question.items.get(at + 1).is_some_and(|next| {
+                lexicon::poles(&next.text)
+                    .iter()
+                    .any(|pole| pole.kind == Kind::Quantifier || pole.kind == Kind::Direction)
+            });
         if !ago
             && !graded
             && matches!(

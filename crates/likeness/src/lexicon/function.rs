@@ -15,7 +15,7 @@ und oder aber denn doch mal noch schon auch nur so da dann hier dort dazu davon 
 was wer wen wem wessen wo wann warum wieso weshalb welche welcher welches welchen welchem wofuer womit woran woher
 kann kannst koennen koennt koennte darf duerfen muss muessen soll sollen sollte will wollen moechte gibt geht gehen
 machen mache macht tun tue tut bitte etwas eigentlich sich selbst denn jetzt gerade diese dieser dieses diesem
-diesen jede jeder jedes alle lassen lasse laesst bekomme bekommen gern gerne hin her ab an ein
+diesen jede jeder jedes alle lassen lasse laesst bekomme bekommen gern gerne hin her ab an ein hab habt
 le la les l un une des du de d au aux ce cet cette ces c est sont suis etre ete etait sera ai as a ont avons avez
 avoir j je me m moi tu te t toi il elle on nous vous ils elles se s lui leur leurs mon ma mes ton ta tes son sa ses
 notre nos votre vos y en qui que qu quoi quel quelle quels quelles dont ou quand comment pourquoi combien
@@ -31,15 +31,29 @@ hallo moin danke dank bitte entschuldigung entschuldigen verzeihung gruss gruess
 bonjour bonsoir salut merci svp plait desole desolee excusez pardon cordialement
 ";
 
+/// What begins an address, up to a comma.
+pub const ADDRESS: &str = "
+dear hello hi hey good hallo moin liebe lieber liebes sehr guten servus bonjour bonsoir salut cher chere chers cheres
+madame monsieur mesdames messieurs
+";
+
+/// What thanks and takes leave.
+pub const PARTING: &str = "
+thanks thank thankful cheers regards greetings hello hi hey dear sincerely appreciated
+danke dank gruss gruesse gruessen hallo moin servus merci bonjour bonsoir salut cordialement salutations bientot
+";
+
 /// What a sentence about the asking has in it, at either end of a text.
 pub const ABOUT_ASKING: &str = "
 hope well new bother bear pointer quick question questions wondering advance appreciate appreciated grateful patience
 looked searched search googled found faq docs documentation manual wiki intranet forum urgent hurry beginner newbie
-asking asked curious morning afternoon day
+silly dumb maybe asking asked curious morning afternoon day know following sec second seconds minute moment rush request enquiry inquiry
 everyone everybody folks team colleagues hopefully idea stuck lost understand sure help helped advise advice enquiry
 excuse trouble time first busy short brief favour favor thankful asap soon reply answer answers stupid silly dumb
+eilt eilig dringlich folgendes folgende sekunde sekunden minute minuten moment anliegen wissen anfrage
 hoffe neu hilfe hilfeseite hilfeseiten gesucht gefunden handbuch forum eilig dringend frage fragen geduld dankbar
 anfaenger anfaengerin kenne stoere voraus gruessen schoenen schoene freundlichen lieben leute team weiter ratlos weiss ahnung helfen hilft antwort rueckmeldung bescheid eile kurz bloede dumme verstehe runde tag morgen kollegen
+voici demande suivante suivant urgent urgente minute seconde moment
 espere nouveau nouvelle debute debutant debutante aide cherche trouve presse question patience reconnaissant avance
 aider aidez aide savoir sais idee bonne soiree beaucoup reponse retour urgence perdu perdue comprends bete collegues monde
 deranger indulgents indulgent journee equipe renseignement

@@ -92,6 +92,32 @@ direction: encourage foerdern encourager | discourage decourager
 direction: add hinzufuegen fuege ajouter ajoute | remove entfernen entferne supprimer enlever subtract
 direction: =up hinauf hoch monter | =down hinunter runter descendre
 direction: =into | =out
+?direction: =on =an =ein | =off =aus =ab
+?direction: =in =into | =out
+direction: mieten | vermieten
+direction: insert einlegen einstecken inserer | eject remove auswerfen ejecter
+direction: grant gewaehren erteilen accorder | revoke widerrufen entziehen revoquer
+direction: create erstellen anlegen creer | delete erase loeschen supprimer effacer
+direction: pause pausieren anhalten | resume fortsetzen reprendre
+direction: follow folgen suivre | unfollow entfolgen
+direction: revenue income earnings einnahmen einkuenfte recettes revenus | expenses expense spending ausgaben depenses
+direction: supply angebot offre | demand nachfrage demande
+direction: plaintiff claimant klaeger klaegerin plaignant | defendant beklagter beklagte defendeur
+direction: cause ursache cause | effect wirkung effet consequence
+direction: immigrate einwandern immigrer | emigrate auswandern emigrer
+direction: interviewer | candidate applicant bewerber bewerberin candidat
+direction: donor spender donneur | beneficiary beguenstigter beneficiaire
+direction: insurer versicherer assureur | insured versicherter versicherte assure
+direction: franchisor franchisegeber | franchisee franchisenehmer
+direction: licensor lizenzgeber | licensee lizenznehmer
+direction: mother mutter mere | father vater pere
+direction: son sohn fils | daughter tochter fille
+direction: brother bruder frere | sister schwester soeur
+direction: win gewinn | lose verlust
+modality: mandatory obligatory compulsory pflicht verpflichtend vorgeschrieben obligatoire | optional voluntary freiwillig facultatif facultative
+time: past vergangene vergangenen passes | upcoming coming kommende kommenden prochains
+quantifier: single einzeln einzelne individuel | several multiple mehrere plusieurs
+quantifier: half haelfte moitie | double doppelte doppelt twice
 direction: start starten starte demarrer | stop stoppen stoppe arreter
 direction: show einblenden anzeigen afficher | hide ausblenden verbergen masquer
 direction: merge zusammenfuehren fusionner | split aufteilen trennen scinder
@@ -114,12 +140,13 @@ negation: possible moeglich | impossible unmoeglich
 negation: including include included inklusive einschliesslich compris incluant inclus | excluding exclude excluded without ohne sans ausser except hors
 negation: =with =mit =avec | =without =ohne =sans
 negation: legal legale erlaubt | illegal illegale verboten interdit
-negation: allowed permitted erlaubt gestattet permis autorise | forbidden prohibited verboten untersagt interdit defendu
+negation: allowed permitted =can =may =darf =duerfen =peut =peux erlaubt gestattet permis autorise | forbidden prohibited verboten untersagt interdit defendu
 negation: valid gueltig valable valide | invalid ungueltig invalide expired abgelaufen
 ?negation: =for =fuer =pour | =against =gegen =contre
 negation: always immer toujours | never nie niemals jamais
 negation: everybody everyone jeder tout | nobody niemand personne
 quantifier: =over above exceeding =ueber oberhalb =dessus upwards =mehr =plus =more davantage | =under below =unter unterhalb =dessous =weniger =moins =less fewer
+?quantifier: =a =an =one =eine =einen =un =une | =all =every =alle =tous =toutes
 quantifier: minimum minimal least mindestens mindest wenigstens minimale mindestbetrag =moins | maximum maximal most hoechstens maximal maximale hoechstbetrag plafond =plus
 quantifier: most meisten hoechste hoechsten highest biggest largest groesste groessten plus grosse forte | least wenigsten niedrigste niedrigsten lowest smallest kleinste kleinsten petite faible
 quantifier: lighter leichter legere leger | heavier schwerer lourde lourd
@@ -133,7 +160,7 @@ quantifier: average mean durchschnitt mittelwert durchschnittlich moyenne moyen 
 quantifier: often oft souvent | rarely seldom selten rarement
 quantifier: daily taeglich quotidien | weekly woechentlich hebdomadaire | monthly monatlich mensuel | yearly annual annually jaehrlich annuel
 time: =before prior =vor vorher bevor davor avant ahead | =after following =nach nachher nachdem danach apres once sobald | =during =while waehrend pendant
-time: last letzte letzten letztes letztem vergangenen derniere dernier passee previous =vorherigen | next naechste naechsten naechstes naechster prochaine prochain | =this =dieses =diesen =diesem =cette =ce
+time: last letzte letzten letztes letztem vergangenen derniere dernier passee previous =vorherigen | next naechste naechsten naechstes naechster prochaine prochain | =this =dieses =diesen =diesem =cette
 time: morning =morgens frueh vormittag matin | evening abend abends soir night nacht nuit | afternoon nachmittag nachmittags
 time: =since =seit depuis | =until =till =bis jusqu
 time: start beginning anfang beginn debut | end ende fin
@@ -141,8 +168,8 @@ time: early earlier frueher tot | late later spaeter spaet tard
 ?time: =will =werde =werden =wird =sera =seront =soll | =did =wurde =wurden =hat =haben =had =ete =war
 language: english englisch englische englischen englischer anglais anglaise | german deutsch deutsche deutschen deutscher deutschem allemand allemande | french franzoesisch franzoesische franzoesischen franzoesischer franzoesischem francais francaise | spanish spanisch spanische spanischen spanischer espagnol espagnole | italian italienisch italienische italienischen italien | portuguese portugiesisch portugais portugaise | dutch niederlaendisch neerlandais | polish polnisch polonais polonaise | russian russisch russe | chinese chinesisch chinois | japanese japanisch japonais | arabic arabisch arabe | turkish tuerkisch turc | swedish schwedisch suedois | danish daenisch danois | czech tschechisch tcheque | korean koreanisch coreen | greek griechisch grec | latin lateinisch
 language: python py | javascript js | bash shell | java | rust | golang | typescript ts | ruby | php | perl | kotlin | swift | scala | powershell | c++ cpp | csharp | haskell | matlab | sql
-modality: =must obliged obligatory mandatory compulsory required =muss =muessen pflicht verpflichtet =doit =dois =doivent obligatoire oblige =devons | permitted allowed =darf =duerfen erlaubt gestattet berechtigt autorise permis permise autorises | advisable recommended =should advised ratsam empfehlenswert =sollte =sollten empfohlen conseille recommande devrait devrais
-?modality: =must =muss =muessen =doit =dois =doivent obliged =faut tenu zwingend | =may =can =could =darf =duerfen =kann =koennen =peut =puis =peuvent =peux =allowed droit able | =should ought supposed =soll =sollen =sollte
+modality: =must obliged obligatory mandatory compulsory required =muss =muessen pflicht verpflichtet =doit =dois =doivent obligatoire oblige =devons | permitted allowed lawful zulaessig licite =darf =duerfen erlaubt gestattet berechtigt autorise permis permise autorises | advisable recommended =should advised ratsam empfehlenswert =sollte =sollten empfohlen conseille recommande devrait devrais
+?modality: =must =need =needs =muss =muessen =doit =dois =doivent obliged =faut tenu zwingend | =may =can =could =darf =duerfen =kann =koennen =peut =puis =peuvent =peux =allowed droit able | =should ought supposed =soll =sollen =sollte
 ?direction: =will =moechte | =soll
 ?question: =how =wie =comment | =why =when =where =who =warum =wann =wer =wo =pourquoi =quand =qui
 ?question: =combien =many | =which =quels =quelles

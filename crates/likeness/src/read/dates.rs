@@ -51,7 +51,7 @@ pub fn read(words: &[Word], before: Option<&str>, text: &str) -> Option<(Is, usi
         .or_else(|| quarter(words))
         .or_else(|| month(words, before))
         .or_else(|| day(words))
-        .or_else(|| year(words))
+        .or_else(|| year(words, before))
         .map(|(date, used)| (Is::Date(date), used))
 }
 
@@ -191,13 +191,53 @@ fn day(words: &[Word]) -> Option<(String, usize)> {
     among(&DAYS, text(0)).map(|at| (day(at), 1))
 }
 
-fn year(words: &[Word]) -> Option<(String, usize)> {
+fn year(words: &[Word], before: Option<&str>) -> Option<(String, usize)> {
     let year = a_year(&words[0])?;
+    // A round number with a word behind it counts what that says, unless it is said to be a year.
+    let dated = matches!(
+        before,
+        Some(
+            "in" | "im"
+                | "en"
+                | "year"
+                | "jahr"
+                | "annee"
+                | "since"
+                | "seit"
+                | "depuis"
+                | "of"
+                | "de"
+        )
+    );
+    if year % 100 == 0
+        && !dated
+        && words
+            .get(1)
+            .is_some_and(|next| next.sentence == words[0].sentence)
+    {
+        return None;
+    }
     // `2000 euros` is money.
     let counted = words.get(1).is_some_and(|word| {
         matches!(
             word.text.as_str(),
-            "euro" | "euros" | "€" | "dollars" | "eur" | "usd"
+            "euro"
+                | "euros"
+                | "€"
+                | "dollars"
+                | "eur"
+                | "usd"
+                | "kronen"
+                | "kroner"
+                | "crowns"
+                | "couronnes"
+                | "zloty"
+                | "franken"
+                | "francs"
+                | "pounds"
+                | "pfund"
+                | "livres"
+                | "yen"
         )
     });
     (!counted).then(|| (format!("year {year}"), 1))

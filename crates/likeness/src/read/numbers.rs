@@ -81,7 +81,7 @@ fn value(number: &str) -> Option<f64> {
 }
 
 #[rustfmt::skip] // A table to be read across.
-const SMALL: [(&str, f64); 109] = [
+const SMALL: [(&str, f64); 111] = [
     ("zero", 0.), ("one", 1.), ("two", 2.), ("three", 3.), ("four", 4.), ("five", 5.), ("six", 6.), ("seven", 7.),
     ("eight", 8.), ("nine", 9.), ("ten", 10.), ("eleven", 11.), ("twelve", 12.), ("thirteen", 13.),
     ("fourteen", 14.), ("fifteen", 15.), ("sixteen", 16.), ("seventeen", 17.), ("eighteen", 18.),
@@ -100,7 +100,7 @@ const SMALL: [(&str, f64); 109] = [
     ("mille", 1e3), ("million", 1e6), ("millions", 1e6), ("millionen", 1e6), ("billion", 1e9), ("milliarde", 1e9),
     ("milliarden", 1e9), ("milliard", 1e9), ("milliards", 1e9), ("hundreds", 100.), ("thousands", 1e3),
     ("half", 0.5), ("halbe", 0.5), ("halben", 0.5), ("halbes", 0.5), ("demi", 0.5), ("demie", 0.5),
-    ("zweimal", 2.), ("dreimal", 3.),
+    ("zweimal", 2.), ("dreimal", 3.), ("moitie", 0.5), ("haelfte", 0.5),
 ];
 
 static NAMED: LazyLock<HashMap<&str, f64>> = LazyLock::new(|| SMALL.into_iter().collect());

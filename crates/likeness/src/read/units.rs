@@ -1,72 +1,10 @@
-//! Units and currencies: which words name which, and quantities in one of each kind.
+//! Units and currencies, and quantities in one of each kind.
 
-use std::collections::HashMap;
-use std::sync::LazyLock;
+mod names;
 
 use super::{Is, numbers};
 use crate::words::Word;
-
-/// Words, the unit they are counted in, and how many of it they are.
-#[rustfmt::skip] // A table to be read across.
-const UNITS: [(&str, &str, f64); 41] = [
-    ("s sec secs second seconds seconde secondes sekunde sekunden", "s", 1.),
-    ("ms millisecond milliseconds milliseconde millisecondes millisekunde millisekunden", "s", 0.001),
-    ("min mins minute minutes minuten", "s", 60.),
-    ("h hr hrs hour hours heure heures stunde stunden std uhr", "s", 3600.),
-    ("d day days tag tage tagen jour jours", "s", 86400.),
-    ("week weeks woche wochen semaine semaines", "s", 604_800.),
-    ("month months monat monate monaten mois", "month", 1.),
-    ("year years jahr jahre jahren an ans annee annees", "year", 1.),
-    ("€ eur euro euros", "euro", 1.),
-    ("$ usd dollar dollars", "dollar", 1.),
-    ("£ gbp pound pounds lb lbs pfund livre livres sterling", "pound", 1.),
-    ("¥ jpy yen yens", "yen", 1.),
-    ("chf franken francs", "franc", 1.),
-    ("ct cent cents centime centimes c", "cent", 0.01),
-    ("% percent prozent pourcent", "percent", 1.),
-    ("km kilometre kilometres kilometer kilometers kilometern", "m", 1000.),
-    ("m metre metres meter meters metern", "m", 1.),
-    ("cm centimetre centimetres zentimeter centimeter centimeters", "m", 0.01),
-    ("mm millimetre millimetres millimeter millimeters", "m", 0.001),
-    ("mi mile miles meile meilen milles", "mile", 1.),
-    ("ft foot feet fuss pied pieds", "foot", 1.),
-    ("inch inches zoll pouce pouces", "inch", 1.),
-    ("kg kilo kilos kilogram kilograms kilogramme kilogrammes kilogramm", "g", 1000.),
-    ("g gram grams gramm gramme grammes", "g", 1.),
-    ("mg milligram milligrams milligramm milligramme milligrammes", "g", 0.001),
-    ("tonne tonnes tonnen ton tons", "g", 1e6),
-    ("ounce ounces oz unze unzen once", "ounce", 1.),
-    ("l litre litres liter liters litern", "l", 1.),
-    ("ml millilitre millilitres milliliter milliliters", "l", 0.001),
-    ("gallon gallons gallone gallonen", "gallon", 1.),
-    ("kb kilobyte kilobytes ko kilooctet kilooctets", "byte", 1e3),
-    ("mb megabyte megabytes mo megaoctet megaoctets", "byte", 1e6),
-    ("gb gigabyte gigabytes go gigaoctet gigaoctets", "byte", 1e9),
-    ("tb terabyte terabytes to teraoctet teraoctets", "byte", 1e12),
-    ("mbit mbits mbps megabit megabits", "bit", 1e6),
-    ("gbit gbits gbps gigabit gigabits", "bit", 1e9),
-    ("kw kilowatt kilowatts", "watt", 1e3),
-    ("kwh kilowattstunde kilowattstunden", "kwh", 1.),
-    ("celsius", "celsius", 1.),
-    ("fahrenheit", "fahrenheit", 1.),
-    ("° degree degrees grad degre degres", "degree", 1.),
-];
-
-/// Words that name a unit only behind a number.
-const ONLY_COUNTED: &str =
-    "s d h m c g l an go to mo ko min second seconde sec once uhr ton foot once tag day jour";
-
-static NAMED: LazyLock<HashMap<&str, (&str, f64)>> = LazyLock::new(|| {
-    let words = |entry: &(&'static str, &'static str, f64)| {
-        let (words, unit, factor) = *entry;
-        words.split(' ').map(move |word| (word, (unit, factor)))
-    };
-    UNITS.iter().flat_map(words).collect()
-});
-
-fn unit(word: &str) -> Option<(&'static str, f64)> {
-    NAMED.get(word).copied()
-}
+use names::{ONLY_COUNTED, SPANS, unit};
 
 /// A unit of degree says its scale behind it; a currency its country before; a rate its second behind.
 fn unit_after(words: &[Word]) -> Option<(&'static str, f64, usize)> {
@@ -109,8 +47,29 @@ fn unit_after(words: &[Word]) -> Option<(&'static str, f64, usize)> {
     }
 }
 
+/// German `sechsjährig` and `dreitägige`: a number and its unit in one word.
+fn of_so_many(word: &Word) -> Option<(Is, usize)> {
+    let (number, named, factor) = SPANS.iter().find_map(|(ending, named, factor)| {
+        let at = word.text.find(ending)?;
+        Some((&word.text[..at], *named, *factor))
+    })?;
+    let number = Word {
+        text: number.to_owned(),
+        ..word.clone()
+    };
+    let found = numbers::read(std::slice::from_ref(&number))?;
+    Some((quantity_of(found.value * factor, Some(named)), 1))
+}
+
 /// A number with what it counts.
 pub fn quantity(words: &[Word], before: Option<&str>) -> Option<(Is, usize)> {
+    if let Some(found) = words
+        .first()
+        .filter(|word| word.text.ends_with("ig") || word.text.contains("ige"))
+        .and_then(of_so_many)
+    {
+        return Some(found);
+    }
     let text = |at: usize| words.get(at).map_or("", |word| word.text.as_str());
     // `$50`: the sign before the number.
     if matches!(text(0), "€" | "$" | "£" | "¥") {
@@ -173,8 +132,11 @@ pub fn quantity(words: &[Word], before: Option<&str>) -> Option<(Is, usize)> {
         ));
     }
     let number = numbers::read(rest)?;
-    // The English article of sequence is also a unit; `per second` is not the number two.
-    if rest[0].text == "second" && matches!(before, Some("per" | "a" | "each" | "every")) {
+    // The English article of sequence is also a unit; `per second` is not the number two, nor is `second-hand`.
+    if rest[0].text == "second"
+        && (matches!(before, Some("per" | "a" | "each" | "every"))
+            || rest.get(1).is_some_and(|next| next.text == "hand"))
+    {
         return None;
     }
     rest = &rest[number.words..];

@@ -13,7 +13,9 @@ pub(super) use read::{charges, opening, opening_id, price, record};
 pub(super) use write::{put_charges, put_opening, put_price, put_record};
 
 /// Written first. A change of layout gets a new number and keeps the old one's reader.
-const VERSION: u8 = 4;
+const VERSION: u8 = 5;
+/// Knew no answers from a cache.
+const VERSION_4: u8 = 4;
 /// Knew no verdicts.
 const VERSION_3: u8 = 3;
 /// Knew no model but the one that answered.
@@ -128,11 +130,18 @@ mod tests {
         }
 
         #[test]
-        fn a_journal_of_version_3_is_read_and_knows_no_verdicts(mut record in any_record()) {
+        fn journals_of_versions_4_and_3_are_read_and_know_no_cache_and_no_verdicts(mut record in any_record()) {
+            (record.saved_tokens, record.similarity) = (0, None);
+            let mut bytes = Vec::new();
+            put_record(&mut bytes, &record, Bounds::FULL);
+            prop_assert_eq!((bytes.pop(), bytes.pop()), (Some(0), Some(0)));
+            bytes[0] = VERSION_4;
+            prop_assert_eq!(super::record(&bytes), Ok(as_recorded(record.clone())));
+
             record.verdicts.clear();
             let mut bytes = Vec::new();
             put_record(&mut bytes, &record, Bounds::FULL);
-            prop_assert_eq!(bytes.pop(), Some(0));
+            bytes.truncate(bytes.len() - 3);
             bytes[0] = VERSION_3;
             prop_assert_eq!(super::record(&bytes), Ok(as_recorded(record)));
         }
@@ -188,8 +197,8 @@ mod tests {
         let at = bytes.windows(model.len()).position(|part| part == model);
         // No asked model is one byte, right behind the model.
         assert_eq!(bytes.remove(at.unwrap() + model.len()), 0);
-        // Nor did it know of verdicts.
-        assert_eq!(bytes.pop(), Some(0));
+        // Nor did it know of verdicts, or of answers from a cache.
+        assert_eq!(bytes.split_off(bytes.len() - 3), [0, 0, 0]);
         bytes[0] = 2;
         assert_eq!(super::record(&bytes), Ok(as_recorded(record)));
     }

@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-const STEPS: [&str; 9] = [
+const STEPS: [&str; 10] = [
     "
     -- One per call. Times in ms (`at`) and µs (durations), UTC.
     CREATE TABLE calls (
@@ -311,6 +311,15 @@ const STEPS: [&str; 9] = [
     CREATE TABLE summed (row INTEGER NOT NULL, call BLOB);
     INSERT INTO summed
         SELECT ifnull(max(rowid), 0), (SELECT id FROM calls ORDER BY rowid DESC LIMIT 1) FROM calls;
+    ",
+    "
+    -- Of calls that the cache answered: what their answers took when they were made, and how like
+    -- the questions were, in thousandths; NULL where they were the same.
+    ALTER TABLE calls ADD COLUMN saved_tokens INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE calls ADD COLUMN similarity INTEGER;
+    ALTER TABLE usage_hourly ADD COLUMN saved_tokens INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE usage_daily ADD COLUMN saved_tokens INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE usage_daily_by_user ADD COLUMN saved_tokens INTEGER NOT NULL DEFAULT 0;
     ",
 ];
 

@@ -228,6 +228,8 @@ fn interrupted(mut opening: Opening, completion_tokens: u32) -> CallRecord {
         metered: Metered::Estimated(usage),
         cost,
         saved: Nanos::ZERO,
+        saved_tokens: 0,
+        similarity: None,
         latency: Duration::ZERO,
         first_byte: None,
         verdicts: Vec::new(),

@@ -20,7 +20,7 @@ use super::verdicts;
 /// Rows of one statement. A statement opens its tables and finds the place of its first row; the
 /// other rows stand next to it.
 const GROUP: usize = 16;
-const CALL_COLUMNS: usize = 37;
+const CALL_COLUMNS: usize = 39;
 const ATTEMPT_COLUMNS: usize = 20;
 
 static CALL: LazyLock<String> = LazyLock::new(|| {
@@ -178,6 +178,8 @@ fn put_call(
         metered,
         cost,
         saved,
+        saved_tokens,
+        similarity,
         latency,
         first_byte,
         attempts,
@@ -225,7 +227,9 @@ fn put_call(
     row.integer(tokens(usage.cache_write_1h))?;
     row.text(usage.tier.as_str())?;
     row.optional_text(asked_model.as_ref().map(|model| model.as_str()))?;
-    row.integer(verdicts.len() as i64)
+    row.integer(verdicts.len() as i64)?;
+    row.integer(tokens(*saved_tokens))?;
+    row.optional_integer(similarity.map(i64::from))
 }
 
 fn put_attempt(
@@ -432,6 +436,8 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Found> {
         metered: metered(row)?,
         cost: cost(row)?,
         saved: Nanos(row.get("saved")?),
+        saved_tokens: amount(row, "saved_tokens")?,
+        similarity: row.get("similarity")?,
         latency: duration(row.get("latency_us")?),
         first_byte: first_byte_us.map(duration),
         attempts: Vec::new(),

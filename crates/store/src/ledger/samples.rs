@@ -99,6 +99,8 @@ pub(super) fn call(number: u128, at: Wall) -> CallRecord {
         metered: Metered::Reported(usage),
         cost: cost.clone(),
         saved: Nanos(40),
+        saved_tokens: 0,
+        similarity: None,
         latency: Duration::from_millis(840),
         first_byte: Some(Duration::from_millis(210)),
         attempts: vec![AttemptRecord {
@@ -120,14 +122,19 @@ pub(super) fn any_record() -> impl Strategy<Value = CallRecord> {
         any_name(),
         any_name(),
         0..3usize,
-        (any_metered(), any_cost(), 0..1_000_000_000i64),
+        (
+            any_metered(),
+            any_cost(),
+            0..1_000_000_000i64,
+            (0..1_000_000_000u64, proptest::option::of(0..=1_000u16)),
+        ),
     );
     let times = (any::<u32>(), proptest::option::of(any::<u32>()));
     let attempts = proptest::collection::vec(any_attempt(), 0..3);
     let verdicts = proptest::collection::vec(any_verdict(), 0..3);
     (any_opening(), ends, times, attempts, verdicts).prop_map(
         |(opening, ends, (latency, first_byte), attempts, verdicts)| {
-            let (outcome, status, rule, backend, cache, (metered, cost, saved)) = ends;
+            let (outcome, status, rule, backend, cache, (metered, cost, saved, reused)) = ends;
             CallRecord {
                 opening,
                 outcome,
@@ -138,6 +145,8 @@ pub(super) fn any_record() -> impl Strategy<Value = CallRecord> {
                 metered,
                 cost,
                 saved: Nanos(saved),
+                saved_tokens: reused.0,
+                similarity: reused.1,
                 latency: micros(latency),
                 first_byte: first_byte.map(micros),
                 attempts,

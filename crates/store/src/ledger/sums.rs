@@ -54,6 +54,7 @@ pub(super) struct UsageSums {
     /// The part of `cost` whose tokens are estimated.
     pub(super) estimated_cost: Nanos,
     pub(super) saved: Nanos,
+    pub(super) saved_tokens: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -87,7 +88,7 @@ pub(super) struct BudgetSum {
 }
 
 /// The amounts that sums of usage have, and what a row of `calls` adds to each.
-pub(super) const AMOUNTS: [(&str, &str); 17] = [
+pub(super) const AMOUNTS: [(&str, &str); 18] = [
     ("calls", "1"),
     ("attempts", "attempts"),
     ("prompt_tokens", "prompt_tokens"),
@@ -111,6 +112,7 @@ pub(super) const AMOUNTS: [(&str, &str); 17] = [
     ("cost", "ifnull(cost, 0)"),
     ("estimated_cost", "estimated * ifnull(cost, 0)"),
     ("saved", "saved"),
+    ("saved_tokens", "saved_tokens"),
 ];
 
 #[derive(Debug, Default)]
@@ -313,6 +315,7 @@ impl UsageSums {
             cost,
             estimated_cost: if is_estimated { cost } else { Nanos::ZERO },
             saved: Nanos(kept_money(record.saved)),
+            saved_tokens: kept(record.saved_tokens),
         }
     }
 
@@ -336,6 +339,7 @@ impl UsageSums {
             cost,
             estimated_cost,
             saved,
+            saved_tokens,
         } = *self;
         [
             calls.cast_signed(),
@@ -355,6 +359,7 @@ impl UsageSums {
             cost.0,
             estimated_cost.0,
             saved.0,
+            saved_tokens.cast_signed(),
         ]
     }
 
@@ -377,6 +382,7 @@ impl UsageSums {
             cost,
             estimated_cost,
             saved,
+            saved_tokens,
         ] = amounts;
         Self {
             calls: calls.cast_unsigned(),
@@ -396,6 +402,7 @@ impl UsageSums {
             cost: Nanos(cost),
             estimated_cost: Nanos(estimated_cost),
             saved: Nanos(saved),
+            saved_tokens: saved_tokens.cast_unsigned(),
         }
     }
 }
@@ -420,6 +427,7 @@ impl AddAssign for UsageSums {
             cost,
             estimated_cost,
             saved,
+            saved_tokens,
         } = other;
         self.calls += calls;
         self.attempts += attempts;
@@ -438,6 +446,7 @@ impl AddAssign for UsageSums {
         self.cost += cost;
         self.estimated_cost += estimated_cost;
         self.saved += saved;
+        self.saved_tokens += saved_tokens;
     }
 }
 

@@ -86,6 +86,8 @@ fn as_interrupted(record: &CallRecord, completion: u64) -> CallRecord {
         latency: Duration::ZERO,
         first_byte: None,
         verdicts: Vec::new(),
+        saved_tokens: 0,
+        similarity: None,
         attempts: vec![],
     }
 }

@@ -87,6 +87,8 @@ pub struct UsageRow {
     pub estimated_cost: Nanos,
     /// What caches kept off the bill.
     pub saved: Nanos,
+    /// What the gateway's own cache answered without asking anybody: no part of `total_tokens`.
+    pub saved_tokens: u64,
     /// Calls that no price is known for, and their tokens.
     pub unpriced_calls: u64,
     pub unpriced_tokens: u64,
@@ -418,6 +420,7 @@ fn row(by: Vec<String>, currency: Option<Currency>, sums: UsageSums) -> UsageRow
         cost,
         estimated_cost,
         saved,
+        saved_tokens,
     } = sums;
     UsageRow {
         by,
@@ -437,6 +440,7 @@ fn row(by: Vec<String>, currency: Option<Currency>, sums: UsageSums) -> UsageRow
         currency,
         estimated_cost,
         saved,
+        saved_tokens,
         unpriced_calls,
         unpriced_tokens: unpriced,
     }

@@ -18,6 +18,7 @@ mod credentials;
 mod encodings;
 mod faults;
 mod identity;
+mod install_model;
 mod issuers;
 mod metering;
 mod operation;

@@ -252,22 +252,38 @@ async fn a_stream_whose_window_stays_shut_is_cut_at_the_write_timeout() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_reader_that_reads_on_gets_all_of_it() {
+    const EVENTS: usize = 16;
     let upstream = Upstream::start(|_| {
-        let events: Vec<u8> = std::iter::repeat_n(large_event(), 8).flatten().collect();
+        let events: Vec<u8> = std::iter::repeat_n(large_event(), EVENTS)
+            .flatten()
+            .collect();
         Reply::events([&events[..], b"data: [DONE]\n\n"].concat())
     })
     .await;
-    let gate = Gate::start(impatient(config().backend("east", upstream.address))).await;
+    // In all the reader takes longer than this; for each piece a small part of it, so that a busy
+    // machine makes it no slower than it may be.
+    let write_timeout = Duration::from_secs(5);
+    let config = config()
+        .backend("east", upstream.address)
+        .with("/limits/write_timeout", "5s".into());
+    let gate = Gate::start(config).await;
     let (mut sender, _driving) = http2(gate.door.address, 20_000).await;
     let request = chat("go on").stream().into_request(gate.door.address);
     let mut body = sender.send_request(request).await.unwrap().into_body();
     let mut length = 0;
     while let Some(frame) = in_time("a piece", body.frame()).await {
-        length += frame.unwrap().into_data().unwrap().len();
-        sleep(Duration::from_millis(60)).await;
+        let piece = frame.unwrap().into_data().unwrap().len();
+        length += piece;
+        // 60 KB/s, however small the frames are.
+        sleep(Duration::from_micros(16 * piece as u64)).await;
     }
-    assert_eq!(length, 8 * large_event().len() + "data: [DONE]\n\n".len());
-    assert_eq!(gate.all_records(1).await[0].outcome, Outcome::Ok);
+    assert_eq!(
+        length,
+        EVENTS * large_event().len() + "data: [DONE]\n\n".len()
+    );
+    let record = &gate.all_records(1).await[0];
+    assert_eq!(record.outcome, Outcome::Ok);
+    assert!(record.latency > write_timeout, "the reader was not slow");
 }
 
 #[tokio::test(flavor = "multi_thread")]

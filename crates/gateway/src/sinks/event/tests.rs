@@ -58,6 +58,8 @@ fn record() -> CallRecord {
         saved: Nanos(1_280_000),
         latency: Duration::from_micros(1_840_700),
         first_byte: Some(Duration::from_millis(412)),
+        saved_tokens: 0,
+        similarity: None,
         verdicts: vec![Verdict {
             guard: "product/standard/guard/pii".into(),
             on: Content::Prompt,

@@ -392,6 +392,8 @@ mod tests {
             metered: Metered::NOTHING,
             cost: Cost::Nothing,
             saved: Nanos::ZERO,
+            saved_tokens: 0,
+            similarity: None,
             latency: Duration::from_millis(1),
             first_byte: None,
             verdicts: Vec::new(),

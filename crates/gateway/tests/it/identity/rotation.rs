@@ -17,7 +17,7 @@ const UNKNOWN: AuthError = AuthError::BadToken(TokenFault::UnknownKeyId);
 
 /// Fails a test that would else hang.
 async fn in_time<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(30), future)
+    tokio::time::timeout(Duration::from_secs(120), future)
         .await
         .expect("nothing to wait for")
 }

@@ -10,8 +10,8 @@ use domain::record::{
 use domain::{BackendId, CallId, Currency, LimitId, Metered, Nanos, ServiceTier, Usage, Wall};
 
 use super::{
-    Malformed, VERSION, VERSION_1, VERSION_2, VERSION_3, cache_code, content_code, failure_code,
-    outcome_code, ruling_code, tier_code,
+    Malformed, VERSION, VERSION_1, VERSION_2, VERSION_3, VERSION_4, cache_code, content_code,
+    failure_code, outcome_code, ruling_code, tier_code,
 };
 
 pub(in crate::ledger) fn opening(bytes: &[u8]) -> Result<Opening, Malformed> {
@@ -53,6 +53,8 @@ pub(in crate::ledger) fn record(bytes: &[u8]) -> Result<CallRecord, Malformed> {
         },
         attempts: input.list(Input::attempt)?,
         verdicts: input.verdicts()?,
+        saved_tokens: input.saved_tokens()?,
+        similarity: input.similarity()?,
     };
     input.end(record)
 }
@@ -79,7 +81,7 @@ impl<'a> Input<'a> {
     fn versioned(bytes: &'a [u8]) -> Result<Self, Malformed> {
         match bytes {
             [
-                version @ (VERSION | VERSION_3 | VERSION_2 | VERSION_1),
+                version @ (VERSION | VERSION_4 | VERSION_3 | VERSION_2 | VERSION_1),
                 bytes @ ..,
             ] => Ok(Self {
                 bytes,
@@ -307,6 +309,27 @@ impl<'a> Input<'a> {
             VERSION_1 => Ok(Nanos::ZERO),
             _ => self.nanos(),
         }
+    }
+
+    fn knows_cached_answers(&self) -> bool {
+        !matches!(self.version, VERSION_1 | VERSION_2 | VERSION_3 | VERSION_4)
+    }
+
+    fn saved_tokens(&mut self) -> Result<u64, Malformed> {
+        if self.knows_cached_answers() {
+            self.number()
+        } else {
+            Ok(0)
+        }
+    }
+
+    /// One more than it is; zero where there is none.
+    fn similarity(&mut self) -> Result<Option<u16>, Malformed> {
+        if !self.knows_cached_answers() {
+            return Ok(None);
+        }
+        let similarity = self.number()?.checked_sub(1).map(u16::try_from);
+        similarity.transpose().map_err(|_| Malformed)
     }
 
     fn currency(&mut self) -> Result<Currency, Malformed> {

@@ -30,6 +30,8 @@ pub(in crate::ledger) fn put_record(out: &mut Vec<u8>, record: &CallRecord, boun
         metered,
         cost,
         saved,
+        saved_tokens,
+        similarity,
         latency,
         first_byte,
         attempts,
@@ -59,6 +61,11 @@ pub(in crate::ledger) fn put_record(out: &mut Vec<u8>, record: &CallRecord, boun
         put_attempt(out, attempt, bounds);
     }
     put_verdicts(out, verdicts, bounds);
+    put_number(out, *saved_tokens);
+    put_number(
+        out,
+        similarity.map_or(0, |similarity| 1 + u64::from(similarity)),
+    );
 }
 
 pub(in crate::ledger) fn put_charges(out: &mut Vec<u8>, charges: &[Charge]) {

@@ -110,6 +110,8 @@ fn append(
             price: "made-up".into(),
         },
         saved: Nanos(0),
+        saved_tokens: 0,
+        similarity: None,
         latency: Duration::from_millis(800),
         first_byte: None,
         verdicts: Vec::new(),

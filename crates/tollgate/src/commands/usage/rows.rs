@@ -12,7 +12,7 @@ use super::By;
 use crate::table::{Cell, Table};
 
 /// After the names asked for, in every format for machines.
-const COLUMNS: [Column; 16] = [
+const COLUMNS: [Column; 17] = [
     Column::count("calls"),
     Column::count("attempts"),
     Column::count("prompt_tokens"),
@@ -29,6 +29,7 @@ const COLUMNS: [Column; 16] = [
     Column::decimal("estimated_cost", 9),
     Column::decimal("estimated_share", 6),
     Column::decimal("unpriced_share", 6),
+    Column::count("saved_tokens"),
 ];
 
 pub fn write<W: Write>(to: W, format: report::Format, by: &[By], rows: &[UsageRow]) -> Result<W> {
@@ -62,6 +63,7 @@ fn cells(row: &UsageRow) -> [report::Cell; COLUMNS.len()] {
         money(row.estimated_cost),
         share(row.estimated_tokens, row.total_tokens).into(),
         share(row.unpriced_tokens, row.total_tokens).into(),
+        Count(row.saved_tokens),
     ]
 }
 
@@ -110,6 +112,12 @@ pub fn for_people(by: &[By], rows: &[UsageRow]) -> String {
             crate::table::thousands(total.calls),
         ));
     }
+    if total.saved_tokens > 0 {
+        text.push_str(&format!(
+            "\n{} tokens more were answered from the cache, for nothing\n",
+            crate::table::thousands(total.saved_tokens),
+        ));
+    }
     text
 }
 
@@ -137,6 +145,7 @@ fn add(total: &mut UsageRow, row: &UsageRow) {
         (&mut total.estimated_tokens, row.estimated_tokens),
         (&mut total.unpriced_calls, row.unpriced_calls),
         (&mut total.unpriced_tokens, row.unpriced_tokens),
+        (&mut total.saved_tokens, row.saved_tokens),
     ] {
         *sum = sum.saturating_add(amount);
     }
@@ -303,7 +312,7 @@ mod tests {
         assert!(lines[0].starts_with("subscription,model,calls,attempts,prompt_tokens"));
         assert_eq!(
             lines[2],
-            "search,gpt-4o,2,0,0,0,0,0,234,1,0.00125,USD,1,0.00025,117,0.0,0.004274,0.5"
+            "search,gpt-4o,2,0,0,0,0,0,234,1,0.00125,USD,1,0.00025,117,0.0,0.004274,0.5,0"
         );
     }
 }

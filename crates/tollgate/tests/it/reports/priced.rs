@@ -129,6 +129,8 @@ pub fn call(number: i64, price: &PriceId) -> CallRecord {
         latency: Duration::from_millis(800),
         first_byte: None,
         verdicts: Vec::new(),
+        saved_tokens: 0,
+        similarity: None,
         attempts: vec![attempt],
     }
 }

@@ -1,0 +1,221 @@
+//! One answer that is kept: what it answers, whose it is, and when it is over.
+
+use std::mem::size_of;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use domain::{ModelName, ProductId, SubscriptionId, Usage, Wall};
+use likeness::verified::{Observation, Observations};
+
+use crate::index::Vector;
+
+/// A hash of everything that shapes an answer, of its scope and of the model and deployment too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(pub [u8; 32]);
+
+/// A hash of all that but the text of the last user turn, and of the embedder's name and dimensions: only
+/// questions of one partition are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Partition(pub [u8; 32]);
+
+/// Unique within a cache, across restarts too; larger ones came later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntryId(pub u64);
+
+/// On whose behalf an answer was bought: what erasures and purges go by, not who may be given it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    pub subscription: SubscriptionId,
+    pub product: ProductId,
+    pub user: Option<Arc<str>>,
+    pub caller: Arc<str>,
+}
+
+/// What lets an answer be found by meaning.
+#[derive(Clone, Debug)]
+pub struct Question {
+    pub partition: Partition,
+    pub text: Arc<str>,
+    /// Of any length above zero: only its direction counts. All of a partition have as many dimensions.
+    pub embedding: Box<[f32]>,
+}
+
+#[derive(Clone, Debug)]
+pub struct NewEntry {
+    pub key: Key,
+    pub question: Option<Question>,
+    pub owner: Owner,
+    pub model: ModelName,
+    pub answer: Bytes,
+    /// What the answer cost when it was bought.
+    pub usage: Usage,
+    pub stored_at: Wall,
+    pub expires_at: Wall,
+}
+
+/// An entry as it is found. It may go at any time; what is in hand stays readable.
+#[derive(Debug)]
+pub struct Entry {
+    pub id: EntryId,
+    pub key: Key,
+    pub owner: Owner,
+    pub model: ModelName,
+    pub usage: Usage,
+    pub stored_at: Wall,
+    pub expires_at: Wall,
+    pub answer_bytes: usize,
+    pub(crate) answer: Bytes,
+    pub(crate) asked: Option<Asked>,
+    /// Its place among those that expire with it.
+    pub(crate) expiry_place: AtomicU32,
+    /// Set once, by who removes it from everywhere.
+    gone: AtomicBool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) partition: Partition,
+    pub(crate) text: Arc<str>,
+    pub(crate) dimensions: usize,
+    /// Its place among the vectors of its partition.
+    pub(crate) place: AtomicU32,
+    observations: Mutex<Observations>,
+}
+
+/// What an entry answers with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    Ready(Bytes),
+    /// `Cache::read` has it, and blocks: use it on a thread that may.
+    OnDisk,
+}
+
+/// An entry whose question is like the one that was asked.
+#[derive(Clone, Debug)]
+pub struct Near {
+    pub entry: Arc<Entry>,
+    /// The cosine of both vectors, within what eight bits a component leave: see [`Vector::error_at_most`].
+    pub similarity: f32,
+}
+
+/// What an entry takes beside its texts, vector and answer: itself, its places in the map (by key, and the
+/// memory of keys that were evicted lately), in the list of those that expire with it, and in its partition.
+const ENTRY_BYTES: usize = size_of::<Entry>() + 16 + 176;
+/// What a question takes beside its text and vector, if it is alone in its partition.
+const QUESTION_BYTES: usize = 288;
+
+impl Entry {
+    pub(crate) fn new(id: EntryId, new: NewEntry) -> (Arc<Self>, Option<Vector>) {
+        let NewEntry {
+            key,
+            question,
+            owner,
+            model,
+            answer,
+            usage,
+            stored_at,
+            expires_at,
+        } = new;
+        let mut vector = None;
+        let asked = question.and_then(|question| {
+            let Question {
+                partition,
+                text,
+                embedding,
+            } = question;
+            let quantised = Vector::of(&embedding)?;
+            vector = Some(quantised);
+            Some(Asked {
+                partition,
+                text,
+                dimensions: embedding.len(),
+                place: AtomicU32::new(0),
+                observations: Mutex::default(),
+            })
+        });
+        let entry = Self {
+            id,
+            key,
+            owner,
+            model,
+            usage,
+            stored_at,
+            expires_at,
+            answer_bytes: answer.len(),
+            answer,
+            asked,
+            expiry_place: AtomicU32::new(0),
+            gone: AtomicBool::new(false),
+        };
+        (Arc::new(entry), vector)
+    }
+
+    /// The text of the question, where the entry can be found by meaning.
+    pub fn text(&self) -> Option<&Arc<str>> {
+        Some(&self.asked.as_ref()?.text)
+    }
+
+    pub fn partition(&self) -> Option<&Partition> {
+        Some(&self.asked.as_ref()?.partition)
+    }
+
+    /// What was seen of the answer when it was held against others, oldest first.
+    pub fn observations(&self) -> Observations {
+        match &self.asked {
+            Some(asked) => asked.lock().clone(),
+            None => Observations::default(),
+        }
+    }
+
+    pub fn is_live(&self, now: Wall) -> bool {
+        now < self.expires_at && !self.is_gone()
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
+    }
+
+    /// True for the first caller, who then takes it from everywhere.
+    pub(crate) fn begin_to_go(&self) -> bool {
+        !self.gone.swap(true, Ordering::AcqRel)
+    }
+
+    /// Of memory, rounded up where it depends on neighbours.
+    pub(crate) fn bytes(&self) -> usize {
+        let Owner { user, caller, .. } = &self.owner;
+        let user = user.as_ref().map_or(0, |user| user.len() + 16);
+        let asked = self.asked.as_ref().map_or(0, |asked| {
+            QUESTION_BYTES + asked.text.len() + 16 + Vector::bytes(asked.dimensions)
+        });
+        // A buffer that is shared has a header of its own.
+        let answer = self.answer.len() + 64;
+        ENTRY_BYTES + user + caller.len() + 16 + asked + answer
+    }
+}
+
+/// What observations of one entry may take: as many as are kept, and the curve through them.
+pub(crate) const OBSERVATIONS_BYTES: usize = 128 * size_of::<Observation>() + 64;
+
+impl Asked {
+    /// `first` is asked for leave before an entry's first observation.
+    pub(crate) fn observe(&self, observation: Observation, first: impl FnOnce() -> bool) -> bool {
+        let mut observations = self.lock();
+        if observations.is_empty() && !first() {
+            return false;
+        }
+        observations.add(observation);
+        true
+    }
+
+    pub(crate) fn has_observations(&self) -> bool {
+        !self.lock().is_empty()
+    }
+
+    /// An observation is added whole or not at all.
+    fn lock(&self) -> std::sync::MutexGuard<'_, Observations> {
+        self.observations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,34 @@
+//! Answers that may be given again: found by what was asked exactly, or by how near a question is.
+//!
+//! Knows of keys, vectors and bytes. What shapes an answer, who may be answered from the cache and whether
+//! two questions mean the same are decided elsewhere, and so is when it is: `now` is an argument.
+
+// What is kept, and by what it is found.
+mod entry;
+
+mod cache;
+
+mod selection;
+
+// How it is found by meaning.
+mod index;
+
+// When it goes.
+mod expiry;
+
+mod bounded;
+
+#[cfg(test)]
+mod tests;
+
+pub use cache::{Cache, Levels, Settings};
+pub use entry::{Answer, Entry, EntryId, Key, Near, NewEntry, Owner, Partition, Question};
+pub use index::{EXACT_MAX, Vector};
+pub use selection::{Purged, Selection};
+
+/// What went wrong, for an operator.
+#[derive(Debug, thiserror::Error)]
+pub enum CacheError {
+    #[error("{0}")]
+    Settings(String),
+}

@@ -1,0 +1,200 @@
+//! Which cached answer, if any, is given for a question; or tried: asked for anew and compared.
+//!
+//! The nearest come first. One that asks for something else in its words is passed over for the next.
+
+use crate::verified::{self, Decision, Observations};
+use crate::{Kind, compare};
+
+/// What an operator allows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rule {
+    pub near_enough: NearEnough,
+    /// Compare the questions' words too. Without it the vector's word is taken: known to be wrong of
+    /// numbers, negation and direction.
+    pub guard: bool,
+    /// Give nothing: try what would be given.
+    pub shadow: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum NearEnough {
+    /// From this similarity on.
+    AtLeast(f64),
+    /// As each answer's own record allows: the share of wrong answers stays below this (see [`verified`]).
+    MaxErrorRate(f64),
+}
+
+/// A cached answer's question.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'c> {
+    pub similarity: f64,
+    pub text: &'c str,
+    pub observations: &'c Observations,
+}
+
+/// Candidates are named by their places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    Give(usize),
+    /// Ask anew, compare the answers, and note what came out as an [`Observation`](verified::Observation).
+    Try {
+        candidate: usize,
+        /// But for `shadow`.
+        would_give: bool,
+    },
+    Nothing,
+}
+
+/// What was chosen, and by what the candidates before it differ from the question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chosen {
+    pub choice: Choice,
+    pub passed_over: Vec<Kind>,
+}
+
+/// `candidates` come nearest first; `roll` is uniform in `[0, 1)`.
+pub fn choose(rule: &Rule, asked: &str, candidates: &[Candidate<'_>], roll: f64) -> Chosen {
+    let mut passed_over = Vec::new();
+    for (place, candidate) in candidates.iter().enumerate() {
+        if let NearEnough::AtLeast(least) = rule.near_enough
+            && candidate.similarity < least
+        {
+            break;
+        }
+        if rule.guard
+            && let Some(difference) = compare(candidate.text, asked)
+        {
+            passed_over.push(difference.kind);
+            continue;
+        }
+        let would_give = match rule.near_enough {
+            NearEnough::AtLeast(_) => true,
+            NearEnough::MaxErrorRate(rate) => {
+                let Candidate {
+                    similarity,
+                    observations,
+                    ..
+                } = candidate;
+                verified::decide(observations, *similarity, rate, roll) == Decision::Exploit
+            }
+        };
+        let choice = if would_give && !rule.shadow {
+            Choice::Give(place)
+        } else {
+            Choice::Try {
+                candidate: place,
+                would_give,
+            }
+        };
+        return Chosen {
+            choice,
+            passed_over,
+        };
+    }
+    Chosen {
+        choice: Choice::Nothing,
+        passed_over,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verified::Observation;
+
+    const ASKED: &str = "Can I return an item within 30 days?";
+    const SAME: &str = "May I return an item within 30 days?";
+    const OTHER: &str = "Can I return an item within 60 days?";
+
+    fn rule(near_enough: NearEnough) -> Rule {
+        Rule {
+            near_enough,
+            guard: true,
+            shadow: false,
+        }
+    }
+
+    fn near<'c>(similarity: f64, text: &'c str, seen: &'c Observations) -> Candidate<'c> {
+        Candidate {
+            similarity,
+            text,
+            observations: seen,
+        }
+    }
+
+    /// An answer that was right `right` times of ten at this similarity, and wrong far below it.
+    fn seen(similarity: f64, right: usize) -> Observations {
+        let mut seen = Observations::default();
+        for time in 0..40 {
+            let right = time % 10 < right;
+            seen.add(Observation { similarity, right });
+            seen.add(Observation {
+                similarity: similarity - 0.4,
+                right: false,
+            });
+        }
+        seen
+    }
+
+    #[test]
+    fn the_nearest_that_asks_the_same_is_given() {
+        let none = Observations::default();
+        let candidates = [near(0.98, OTHER, &none), near(0.91, SAME, &none)];
+        let chosen = choose(&rule(NearEnough::AtLeast(0.9)), ASKED, &candidates, 0.0);
+        assert_eq!(chosen.choice, Choice::Give(1));
+        assert_eq!(chosen.passed_over, [Kind::Number]);
+    }
+
+    #[test]
+    fn without_the_guard_the_nearest_is_given() {
+        let none = Observations::default();
+        let candidates = [near(0.98, OTHER, &none), near(0.91, SAME, &none)];
+        let bare = Rule {
+            guard: false,
+            ..rule(NearEnough::AtLeast(0.95))
+        };
+        let chosen = choose(&bare, ASKED, &candidates, 0.0);
+        assert_eq!(chosen.choice, Choice::Give(0));
+    }
+
+    #[test]
+    fn what_is_not_near_enough_is_not_given() {
+        let none = Observations::default();
+        let candidates = [near(0.89, SAME, &none)];
+        let chosen = choose(&rule(NearEnough::AtLeast(0.9)), ASKED, &candidates, 0.0);
+        assert_eq!(chosen.choice, Choice::Nothing);
+    }
+
+    #[test]
+    fn shadow_gives_nothing_and_tries_what_it_would_give() {
+        let none = Observations::default();
+        let shadow = Rule {
+            shadow: true,
+            ..rule(NearEnough::AtLeast(0.9))
+        };
+        let chosen = choose(&shadow, ASKED, &[near(0.95, SAME, &none)], 0.99);
+        let tried = Choice::Try {
+            candidate: 0,
+            would_give: true,
+        };
+        assert_eq!(chosen.choice, tried);
+    }
+
+    #[test]
+    fn an_error_rate_tries_an_answer_until_its_record_is_good() {
+        let rate = rule(NearEnough::MaxErrorRate(0.05));
+        let tried = Choice::Try {
+            candidate: 0,
+            would_give: false,
+        };
+        let choice = |observations: &Observations, roll| {
+            choose(&rate, ASKED, &[near(0.95, SAME, observations)], roll).choice
+        };
+        assert_eq!(choice(&Observations::default(), 0.99), tried);
+        let good = seen(0.95, 10);
+        assert_eq!(choice(&good, 0.99), Choice::Give(0));
+        // It is still tried now and then.
+        assert_eq!(choice(&good, 0.0), tried);
+        assert_eq!(choice(&seen(0.95, 2), 0.5), tried);
+    }
+}
