@@ -14,9 +14,9 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 /// Nothing takes this long unless it is broken.
 const DEADLINE: Duration = Duration::from_secs(60);
-/// Shorter than the gateway's `idle_timeout`, as every client's must be: a call that is sent while the
+/// What common clients have, and shorter than the gateway's `idle_timeout`: a call that is sent while the
 /// other side closes is lost.
-const IDLE_MAX: Duration = Duration::from_secs(20);
+const IDLE_MAX: Duration = Duration::from_secs(90);
 
 #[derive(Clone, Debug)]
 pub struct Client {

@@ -18,8 +18,13 @@ use crate::gate::{self, AZURE_KEY, CAPPED_KEY, OPEN_KEY, SPENT_KEY};
 use crate::verify::Finished;
 
 const TICK: Duration = Duration::from_millis(10);
-/// Numbers from here on are those of the first calls, which all come at once.
-const FIRST: u64 = 1 << 60;
+/// So often every client calls at once. The gateway's memory follows the connections that it holds, some
+/// 60 KB for each call in flight and a third of that for each connection: with as many of them at any
+/// time, a moment in which the machine was busy with something else is no growth. Sooner than clients,
+/// and the gateway towards its backends, let idle connections go.
+const BURST_EVERY: Duration = Duration::from_secs(40);
+/// Numbers from here on are those of bursts.
+const BURST: u64 = 1 << 60;
 /// Of all calls, at most: past it the machine does not hold the rate, and growth says nothing.
 const LATE_PERCENT_MAX: u64 = 5;
 /// Faults that are told; more are counted.
@@ -136,8 +141,9 @@ impl Traffic {
 
     /// Makes calls for so long, and waits for the last of them.
     pub async fn run(self: Arc<Self>, duration: Duration) -> Result<()> {
-        // Calls wait here for a client that is free; past it they are late, and not made.
-        let (asks, asked) = mpsc::channel::<u64>(self.clients);
+        // Calls wait here for a client that is free, behind a burst too; past it they are late, and
+        // not made.
+        let (asks, asked) = mpsc::channel::<u64>(2 * self.clients);
         let asked = Arc::new(tokio::sync::Mutex::new(asked));
         let mut clients = JoinSet::new();
         for _ in 0..self.clients {
@@ -150,18 +156,21 @@ impl Traffic {
                 }
             });
         }
-        // All clients at once first: what the gateway needs for so many it has from then on, so that
-        // a busy moment later is no growth.
-        for number in 0..u64::try_from(self.clients)? {
-            asks.send(FIRST + number).await?;
-        }
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
         let total = duration.as_millis() / TICK.as_millis();
         let per_second = 1000 / TICK.as_millis();
-        let mut number = 0;
+        let per_burst = BURST_EVERY.as_millis() / TICK.as_millis();
+        let (mut number, mut in_bursts) = (0, 0);
         for tick in 1..=total {
             ticks.tick().await;
+            if tick % per_burst == 1 {
+                for _ in 0..self.clients {
+                    in_bursts += 1;
+                    // No client is free: there are as many connections as there should be.
+                    let _ = asks.try_send(BURST + in_bursts);
+                }
+            }
             let due = u64::try_from(tick * u128::from(self.rate) / per_second)?;
             while number < due {
                 number += 1;
@@ -179,7 +188,7 @@ impl Traffic {
 
     async fn call(&self, number: u64) {
         let mut dice = Dice::new(self.seed.wrapping_mul(1_000_003).wrapping_add(number));
-        let kind = if number >= FIRST {
+        let kind = if number >= BURST {
             Kind::Lasting
         } else {
             kind(&mut dice)

@@ -32,6 +32,8 @@ mod writer;
 
 mod log;
 
+mod sealer;
+
 // What people do with it.
 mod archive;
 
@@ -62,6 +64,7 @@ pub use keys::{Kek, KeyId, Keys, Kms};
 pub use log::{AuditLog, Levels, Settings};
 pub use query::{Found, Page, Query, Scope, State};
 pub use record::{Content, Draft, Skeleton};
+pub use sealer::{Sealer, Whose};
 pub use vault::Unwritable;
 pub use verify::{Options, Problem, Report, verify};
 

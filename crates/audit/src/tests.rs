@@ -17,6 +17,7 @@ mod formats;
 mod governance;
 mod indexing;
 mod reading;
+mod sealing;
 mod secrecy;
 mod tampering;
 

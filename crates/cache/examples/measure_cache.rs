@@ -107,7 +107,8 @@ fn by_meaning(count: u64) -> Result<(), Box<dyn std::error::Error>> {
 
 fn open() -> Result<Cache, cache::CacheError> {
     let memory_bytes = 8 << 30;
-    Cache::open(Settings { memory_bytes }, Wall(0))
+    let disk = None;
+    Cache::open(Settings { memory_bytes, disk }, Wall(0))
 }
 
 fn key(number: u64) -> Key {

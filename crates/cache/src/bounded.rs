@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use quick_cache::sync::Cache as Map;
-use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
+use quick_cache::{Lifecycle, Options, OptionsBuilder, Weighter};
 
 use crate::{CacheError, Entry, Key};
 
@@ -44,14 +44,7 @@ impl Lifecycle<Key, Arc<Entry>> for Leaving {
 
 impl Bounded {
     pub(crate) fn new(bytes_max: u64) -> Result<Self, CacheError> {
-        let options = OptionsBuilder::new()
-            .weight_capacity(bytes_max)
-            .estimated_items_capacity(
-                usize::try_from(bytes_max / ENTRY_BYTES_GUESS).unwrap_or(usize::MAX),
-            )
-            .shards((bytes_max / SHARD_BYTES_MIN).clamp(1, SHARDS_MAX) as usize)
-            .build()
-            .map_err(|error| CacheError::Settings(format!("cannot size the cache: {error}")))?;
+        let options = options(OptionsBuilder::new(), bytes_max)?;
         let hasher = foldhash::fast::RandomState::default();
         Ok(Self {
             map: Map::with_options(options, Bytes, hasher, Leaving),
@@ -89,4 +82,15 @@ impl Bounded {
     pub(crate) fn bytes(&self) -> u64 {
         self.map.weight()
     }
+}
+
+/// Shards that are large enough for any one value.
+pub(crate) fn options(mut builder: OptionsBuilder, bytes_max: u64) -> Result<Options, CacheError> {
+    let items = usize::try_from(bytes_max / ENTRY_BYTES_GUESS).unwrap_or(usize::MAX);
+    builder
+        .weight_capacity(bytes_max)
+        .estimated_items_capacity(items)
+        .shards((bytes_max / SHARD_BYTES_MIN).clamp(1, SHARDS_MAX) as usize)
+        .build()
+        .map_err(|error| CacheError::Settings(format!("cannot size the cache: {error}")))
 }

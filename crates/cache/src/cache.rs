@@ -1,99 +1,79 @@
-//! The cache: what is put in, found and removed. In memory; nothing here waits.
+//! The cache: what is put in, found and removed. Only `read`, `catch_up` and dropping it wait for a disk.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use domain::Wall;
 use likeness::verified::Observation;
 
-use crate::bounded::Bounded;
-use crate::entry::OBSERVATIONS_BYTES;
-use crate::expiry::{BATCH, Expiry};
-use crate::index::Index;
+use crate::disk::database::Database;
+use crate::disk::{Disk, DiskSettings};
+use crate::entry::Held;
+use crate::levels::Levels;
+use crate::memory::{Memory, Why};
 use crate::{
     Answer, CacheError, Entry, EntryId, Key, Near, NewEntry, Partition, Purged, Selection,
 };
 
-/// Share of the memory that observations of answers may take. Past it, entries that have none get none: they
-/// are explored as new ones are.
-const OBSERVATIONS_SHARE: u64 = 16;
 /// Expired entries that are removed with each that is put in, so that memory is freed without anybody's help.
 const SWEPT_WITH_PUT: usize = 8;
+const SWEPT_AT_ONCE: usize = 256;
 
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Of everything in memory: answers, texts, vectors, and what finds them.
     pub memory_bytes: u64,
+    /// Without it, a restart begins with an empty cache, and erasures of the audit log do not reach it.
+    pub disk: Option<DiskSettings>,
 }
 
+/// Dropping it writes what waits.
 #[derive(Debug)]
 pub struct Cache {
-    settings: Settings,
-    entries: Bounded,
-    pub(crate) index: Index,
-    expiry: Expiry,
-    next_id: AtomicU64,
-    observed: AtomicU64,
-    counts: Counts,
-}
-
-#[derive(Debug, Default)]
-struct Counts {
-    stored: AtomicU64,
-    replaced: AtomicU64,
-    evicted: AtomicU64,
-    refused: AtomicU64,
-    expired: AtomicU64,
-    purged: AtomicU64,
-}
-
-/// For metrics. Those that say "since" count since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Levels {
-    pub entries: u64,
-    /// Entries that can be found by meaning, and how many partitions they are in.
-    pub questions: u64,
-    pub partitions: u64,
-    /// Of memory, rounded up; and what it may be.
-    pub memory_bytes: u64,
-    pub memory_bytes_max: u64,
-    /// Since the start: put in, and why entries went.
-    pub stored: u64,
-    pub replaced: u64,
-    pub evicted: u64,
-    /// Too large for the memory that there is.
-    pub refused: u64,
-    pub expired: u64,
-    pub purged: u64,
-}
-
-enum Why {
-    Replaced,
-    Evicted,
-    Refused,
-    Expired,
-    Purged,
+    memory_bytes: u64,
+    // Before the memory, so that it is dropped first.
+    disk: Option<Disk>,
+    pub(crate) memory: Arc<Memory>,
 }
 
 impl Cache {
+    /// A disk that cannot be used is no error: the cache is in memory until it can be. What is on disk comes
+    /// back in the background.
     pub fn open(settings: Settings, now: Wall) -> Result<Self, CacheError> {
-        let for_entries = settings.memory_bytes - settings.memory_bytes / OBSERVATIONS_SHARE;
+        // Milliseconds with room for a thousand entries each: a restart goes on behind the last one.
+        let mut next_id = now.0.unsigned_abs() << 10;
+        let database = settings
+            .disk
+            .as_ref()
+            .map(|disk| Database::open(&disk.dir, disk.bytes_max));
+        if let Some(Ok(database)) = &database {
+            // A clock that was set back must not give an id again.
+            next_id = next_id.max(database.max_id().unwrap_or(0) + 1);
+        }
+        let memory = Arc::new(Memory::new(
+            settings.memory_bytes,
+            settings.disk.is_some(),
+            next_id,
+        )?);
+        memory.note_now(now);
+        let disk = settings
+            .disk
+            .zip(database)
+            .map(|(disk, database)| Disk::start(&memory, disk, database));
         Ok(Self {
-            entries: Bounded::new(for_entries)?,
-            index: Index::default(),
-            expiry: Expiry::default(),
-            // Milliseconds with room for a thousand entries each: a restart goes on behind the last one.
-            next_id: AtomicU64::new(now.0.unsigned_abs() << 10),
-            observed: AtomicU64::new(0),
-            counts: Counts::default(),
-            settings,
+            memory_bytes: settings.memory_bytes,
+            disk,
+            memory,
         })
     }
 
     /// The answer to just this.
     pub fn get(&self, key: &Key, now: Wall) -> Option<Arc<Entry>> {
-        self.entries.get(key).filter(|entry| entry.is_live(now))
+        self.memory
+            .entries
+            .get(key)
+            .filter(|entry| entry.is_live(now))
     }
 
     /// Answers to questions of this partition whose similarity is at least `min`; the nearest first, `at_most`
@@ -106,21 +86,36 @@ impl Cache {
         at_most: usize,
         now: Wall,
     ) -> Vec<Near> {
-        self.index.nearest(partition, embedding, min, at_most, now)
+        self.memory
+            .index
+            .nearest(partition, embedding, min, at_most, now)
     }
 
     /// What the entry answers with. Counts as use: entries that are not used go first.
     pub fn answer(&self, entry: &Arc<Entry>) -> Answer {
-        self.entries.get(&entry.key);
-        Answer::Ready(entry.answer.clone())
+        self.memory.entries.get(&entry.key);
+        entry.note_use();
+        match self.memory.answer(entry) {
+            Some(answer) => Answer::Ready(answer),
+            None => Answer::OnDisk,
+        }
     }
 
-    /// The answer from wherever it is. May block on a disk. `None` if it is not there any more.
+    /// The answer from wherever it is: `answer` first, where a thread must not block. `None` if it is not
+    /// there any more; the entry then goes too.
     pub fn read(&self, entry: &Arc<Entry>) -> Option<Bytes> {
-        match self.answer(entry) {
-            Answer::Ready(answer) => Some(answer),
-            Answer::OnDisk => None,
+        if let Answer::Ready(answer) = self.answer(entry) {
+            return Some(answer);
         }
+        let answer = self.disk.as_ref().and_then(|disk| disk.read(entry));
+        match (&answer, &self.memory.answers) {
+            (Some(answer), Some(answers)) if !entry.is_gone() => {
+                answers.insert(entry.id, answer.clone());
+            }
+            (None, _) => self.memory.lose(entry),
+            _ => {}
+        }
+        answer
     }
 
     /// Takes the place of what is there under the same key. Never waits for a disk.
@@ -128,62 +123,32 @@ impl Cache {
     /// An embedding that has no direction is none: the entry is then found exactly only.
     pub fn put(&self, new: NewEntry) -> Arc<Entry> {
         let now = new.stored_at;
-        let id = EntryId(self.next_id.fetch_add(1, Ordering::Relaxed));
-        let (entry, vector) = Entry::new(id, new);
-        self.counts.stored.fetch_add(1, Ordering::Relaxed);
-        if let Some(vector) = vector {
-            self.index.insert(&entry, &vector);
+        self.memory.note_now(now);
+        let id = EntryId(self.memory.next_id.fetch_add(1, Ordering::Relaxed));
+        let answer = new.answer.clone();
+        let (entry, vector) = Entry::new(id, new, self.disk.is_some());
+        self.memory.counts.stored.fetch_add(1, Ordering::Relaxed);
+        if let (Held::Elsewhere, Some(answers)) = (&entry.held, &self.memory.answers) {
+            answers.insert(id, answer.clone());
         }
-        self.expiry.add(&entry);
-        for leaving in self.entries.insert(&entry) {
-            let why = if Arc::ptr_eq(&leaving, &entry) {
-                Why::Refused
-            } else if leaving.key == entry.key {
-                Why::Replaced
-            } else {
-                Why::Evicted
-            };
-            self.forget(&leaving, &why);
+        self.memory.insert(&entry, vector.as_ref());
+        if let Some(disk) = self.disk.as_ref().filter(|_| !entry.is_gone()) {
+            disk.offer(&entry, answer, vector.as_ref());
         }
-        if entry.is_gone() {
-            // A purge met it on its way in.
-            self.entries.remove(&entry);
-        }
-        for over in &self.expiry.over(now, SWEPT_WITH_PUT) {
-            self.forget(over, &Why::Expired);
-        }
+        self.memory.sweep(now, SWEPT_WITH_PUT);
         entry
     }
 
     /// Notes whether the entry's answer was right for a question as near as this.
-    pub fn observe(&self, entry: &Entry, observation: Observation) {
-        let Some(asked) = &entry.asked else {
-            return;
-        };
-        let room = self.settings.memory_bytes / OBSERVATIONS_SHARE / OBSERVATIONS_BYTES as u64;
-        let first = || {
-            // Looked at under the lock that `forget` waits for when it gives back what was counted here.
-            if entry.is_gone() {
-                return false;
-            }
-            let counted = self.observed.fetch_add(1, Ordering::Relaxed) < room;
-            if !counted {
-                self.observed.fetch_sub(1, Ordering::Relaxed);
-            }
-            counted
-        };
-        asked.observe(observation, first);
+    pub fn observe(&self, entry: &Arc<Entry>, observation: Observation) {
+        if let (true, Some(disk)) = (self.memory.observe(entry, observation), &self.disk) {
+            disk.tell_seen(entry);
+        }
     }
 
-    /// Removes what is selected.
+    /// Removes what is selected; from the disk within a moment.
     pub fn purge(&self, what: &Selection) -> Purged {
-        let mut purged = Purged::default();
-        self.each(what, |entry| {
-            if self.forget(entry, &Why::Purged) {
-                purged.add(entry);
-            }
-        });
-        purged
+        self.memory.purge(what, Why::Purged)
     }
 
     /// What `purge` would remove now.
@@ -194,84 +159,27 @@ impl Cache {
     }
 
     /// Every selected entry that is there throughout, at least once.
-    pub fn each(&self, what: &Selection, mut each: impl FnMut(&Arc<Entry>)) {
-        let mut one = |entry: &Arc<Entry>| {
-            if what.holds(entry) && !entry.is_gone() {
-                each(entry);
-            }
-        };
-        match &what.keys {
-            Some(keys) => {
-                for entry in keys.iter().filter_map(|key| self.entries.peek(key)) {
-                    one(&entry);
-                }
-            }
-            None => self.expiry.walk(one),
-        }
+    pub fn each(&self, what: &Selection, each: impl FnMut(&Arc<Entry>)) {
+        self.memory.each(what, each);
     }
 
-    /// Frees what is over, in small steps. From time to time, say every second; what is over is never
-    /// returned, whether this runs or not.
+    /// Frees what is over, in small steps, and tells the time to the disk's thread. From time to time, say
+    /// every second; what is over is never returned, whether this runs or not.
     pub fn tick(&self, now: Wall) {
-        loop {
-            let over = self.expiry.over(now, BATCH);
-            if over.is_empty() {
-                return;
-            }
-            for entry in &over {
-                self.forget(entry, &Why::Expired);
-            }
+        self.memory.note_now(now);
+        while self.memory.sweep(now, SWEPT_AT_ONCE) {}
+    }
+
+    /// Returns once what was put in is written as far as it will be, what is on disk is back, and what
+    /// commands and erasures removed is gone. Without it all of that happens within about a second. Blocks.
+    pub fn catch_up(&self) {
+        if let Some(disk) = &self.disk {
+            disk.catch_up();
         }
     }
 
     pub fn levels(&self) -> Levels {
-        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let Counts {
-            stored,
-            replaced,
-            evicted,
-            refused,
-            expired,
-            purged,
-        } = &self.counts;
-        let observed = self.observed.load(Ordering::Relaxed) * OBSERVATIONS_BYTES as u64;
-        let (questions, partitions) = self.index.len();
-        Levels {
-            entries: self.entries.len() as u64,
-            questions: questions as u64,
-            partitions: partitions as u64,
-            memory_bytes: self.entries.bytes() + observed,
-            memory_bytes_max: self.settings.memory_bytes,
-            stored: count(stored),
-            replaced: count(replaced),
-            evicted: count(evicted),
-            refused: count(refused),
-            expired: count(expired),
-            purged: count(purged),
-        }
-    }
-
-    /// Takes it from everywhere. False if somebody else does.
-    fn forget(&self, entry: &Arc<Entry>, why: &Why) -> bool {
-        if !entry.begin_to_go() {
-            return false;
-        }
-        self.entries.remove(entry);
-        self.expiry.remove(entry);
-        if let Some(asked) = &entry.asked {
-            self.index.remove(entry, asked);
-            if asked.has_observations() {
-                self.observed.fetch_sub(1, Ordering::Relaxed);
-            }
-        }
-        let count = match why {
-            Why::Replaced => &self.counts.replaced,
-            Why::Evicted => &self.counts.evicted,
-            Why::Refused => &self.counts.refused,
-            Why::Expired => &self.counts.expired,
-            Why::Purged => &self.counts.purged,
-        };
-        count.fetch_add(1, Ordering::Relaxed);
-        true
+        let disk = self.disk.as_ref().map(|disk| &*disk.shared);
+        Levels::of(&self.memory, self.memory_bytes, disk)
     }
 }

@@ -1,13 +1,14 @@
 //! One answer that is kept: what it answers, whose it is, and when it is over.
 
 use std::mem::size_of;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use domain::{ModelName, ProductId, SubscriptionId, Usage, Wall};
 use likeness::verified::{Observation, Observations};
 
+use crate::disk::codec::Head;
 use crate::index::Vector;
 
 /// A hash of everything that shapes an answer, of its scope and of the model and deployment too.
@@ -65,12 +66,36 @@ pub struct Entry {
     pub stored_at: Wall,
     pub expires_at: Wall,
     pub answer_bytes: usize,
-    pub(crate) answer: Bytes,
+    pub(crate) held: Held,
     pub(crate) asked: Option<Asked>,
+    /// The key that sealed it; 0 while none has.
+    pub(crate) sealed_by: AtomicU64,
+    /// Where it is on its way to the disk: see [`Written`].
+    written: AtomicU8,
+    /// It answered something since the disk was told when it last did.
+    used: AtomicBool,
     /// Its place among those that expire with it.
     pub(crate) expiry_place: AtomicU32,
     /// Set once, by who removes it from everywhere.
     gone: AtomicBool,
+}
+
+/// Where the answer is.
+#[derive(Debug)]
+pub(crate) enum Held {
+    /// In the entry: there is no disk.
+    Here(Bytes),
+    /// Among the answers in memory if there is room, else on disk.
+    Elsewhere,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Written {
+    Waiting,
+    Done,
+    /// It never will be: it lives as long as its answer stays in memory.
+    Never,
 }
 
 #[derive(Debug)]
@@ -106,7 +131,7 @@ const ENTRY_BYTES: usize = size_of::<Entry>() + 16 + 176;
 const QUESTION_BYTES: usize = 288;
 
 impl Entry {
-    pub(crate) fn new(id: EntryId, new: NewEntry) -> (Arc<Self>, Option<Vector>) {
+    pub(crate) fn new(id: EntryId, new: NewEntry, has_disk: bool) -> (Arc<Self>, Option<Vector>) {
         let NewEntry {
             key,
             question,
@@ -117,23 +142,18 @@ impl Entry {
             stored_at,
             expires_at,
         } = new;
-        let mut vector = None;
-        let asked = question.and_then(|question| {
+        let (mut asked, mut vector) = (None, None);
+        if let Some(question) = question {
             let Question {
                 partition,
                 text,
                 embedding,
             } = question;
-            let quantised = Vector::of(&embedding)?;
-            vector = Some(quantised);
-            Some(Asked {
-                partition,
-                text,
-                dimensions: embedding.len(),
-                place: AtomicU32::new(0),
-                observations: Mutex::default(),
-            })
-        });
+            vector = Vector::of(&embedding);
+            if let Some(vector) = &vector {
+                asked = Some(Asked::new(partition, text, vector));
+            }
+        }
         let entry = Self {
             id,
             key,
@@ -143,12 +163,57 @@ impl Entry {
             stored_at,
             expires_at,
             answer_bytes: answer.len(),
-            answer,
+            held: if has_disk {
+                Held::Elsewhere
+            } else {
+                Held::Here(answer)
+            },
             asked,
+            sealed_by: AtomicU64::new(0),
+            written: AtomicU8::new(Written::Waiting as u8),
+            used: AtomicBool::new(false),
             expiry_place: AtomicU32::new(0),
             gone: AtomicBool::new(false),
         };
         (Arc::new(entry), vector)
+    }
+
+    /// As it was before it was written, and its vector. Its answer is on disk.
+    pub(crate) fn from_head(id: EntryId, head: Head) -> (Self, Option<Vector>) {
+        let Head {
+            key,
+            owner,
+            model,
+            usage,
+            stored_at,
+            expires_at,
+            answer_bytes,
+            asked,
+        } = head;
+        let (asked, vector) = match asked {
+            Some((partition, text, vector)) => {
+                (Some(Asked::new(partition, text, &vector)), Some(vector))
+            }
+            None => (None, None),
+        };
+        let entry = Self {
+            id,
+            key,
+            owner,
+            model: ModelName(model),
+            usage,
+            stored_at,
+            expires_at,
+            answer_bytes,
+            held: Held::Elsewhere,
+            asked,
+            sealed_by: AtomicU64::new(0),
+            written: AtomicU8::new(Written::Done as u8),
+            used: AtomicBool::new(false),
+            expiry_place: AtomicU32::new(0),
+            gone: AtomicBool::new(false),
+        };
+        (entry, vector)
     }
 
     /// The text of the question, where the entry can be found by meaning.
@@ -181,6 +246,35 @@ impl Entry {
         !self.gone.swap(true, Ordering::AcqRel)
     }
 
+    pub(crate) fn written(&self) -> Written {
+        match self.written.load(Ordering::Acquire) {
+            0 => Written::Waiting,
+            1 => Written::Done,
+            _ => Written::Never,
+        }
+    }
+
+    pub(crate) fn set_written(&self, written: Written) {
+        self.written.store(written as u8, Ordering::Release);
+    }
+
+    pub(crate) fn note_use(&self) {
+        // Most are used again before anybody looks: no write then.
+        if !self.used.load(Ordering::Relaxed) {
+            self.used.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it was used since this was last asked.
+    pub(crate) fn take_use(&self) -> bool {
+        self.used.load(Ordering::Relaxed) && self.used.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whose it is for erasures.
+    pub(crate) fn person(&self) -> &str {
+        self.owner.user.as_ref().unwrap_or(&self.owner.caller)
+    }
+
     /// Of memory, rounded up where it depends on neighbours.
     pub(crate) fn bytes(&self) -> usize {
         let Owner { user, caller, .. } = &self.owner;
@@ -189,7 +283,10 @@ impl Entry {
             QUESTION_BYTES + asked.text.len() + 16 + Vector::bytes(asked.dimensions)
         });
         // A buffer that is shared has a header of its own.
-        let answer = self.answer.len() + 64;
+        let answer = match &self.held {
+            Held::Here(answer) => answer.len() + 64,
+            Held::Elsewhere => 0,
+        };
         ENTRY_BYTES + user + caller.len() + 16 + asked + answer
     }
 }
@@ -198,6 +295,16 @@ impl Entry {
 pub(crate) const OBSERVATIONS_BYTES: usize = 128 * size_of::<Observation>() + 64;
 
 impl Asked {
+    pub(crate) fn new(partition: Partition, text: Arc<str>, vector: &Vector) -> Self {
+        Self {
+            partition,
+            text,
+            dimensions: vector.dimensions(),
+            place: AtomicU32::new(0),
+            observations: Mutex::default(),
+        }
+    }
+
     /// `first` is asked for leave before an entry's first observation.
     pub(crate) fn observe(&self, observation: Observation, first: impl FnOnce() -> bool) -> bool {
         let mut observations = self.lock();

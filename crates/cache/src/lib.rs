@@ -8,22 +8,34 @@ mod entry;
 
 mod cache;
 
+mod memory;
+
 mod selection;
+
+mod levels;
 
 // How it is found by meaning.
 mod index;
 
-// When it goes.
+// What stays when there is no room for all, and when it goes.
+mod bounded;
+
+mod answers;
+
 mod expiry;
 
-mod bounded;
+// What survives a restart.
+mod disk;
 
 #[cfg(test)]
 mod tests;
 
-pub use cache::{Cache, Levels, Settings};
+pub use cache::{Cache, Settings};
+pub use disk::DiskSettings;
+pub use disk::beside::{Beside, Listed, Stats};
 pub use entry::{Answer, Entry, EntryId, Key, Near, NewEntry, Owner, Partition, Question};
 pub use index::{EXACT_MAX, Vector};
+pub use levels::{DiskLevels, Levels};
 pub use selection::{Purged, Selection};
 
 /// What went wrong, for an operator.
@@ -31,4 +43,8 @@ pub use selection::{Purged, Selection};
 pub enum CacheError {
     #[error("{0}")]
     Settings(String),
+    #[error("{0}")]
+    Disk(String),
+    #[error(transparent)]
+    Keys(#[from] ::audit::AuditError),
 }

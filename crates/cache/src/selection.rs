@@ -35,13 +35,13 @@ impl Selection {
             keys,
         } = self;
         let owner = &entry.owner;
-        let of_person =
-            |person: &String| **owner.user.as_ref().unwrap_or(&owner.caller) == **person;
         subscription
             .as_ref()
             .is_none_or(|id| *id == owner.subscription)
             && model.as_ref().is_none_or(|model| *model == entry.model)
-            && person.as_ref().is_none_or(of_person)
+            && person
+                .as_ref()
+                .is_none_or(|person| entry.person() == person)
             && stored_before.is_none_or(|before| entry.stored_at < before)
             && keys.as_ref().is_none_or(|keys| keys.contains(&entry.key))
     }

@@ -10,11 +10,16 @@ use crate::{Cache, Key, NewEntry, Owner, Partition, Question, Settings};
 mod like_a_model;
 mod memory;
 mod nearness;
+mod on_disk;
 
 const MEBIBYTE: u64 = 1024 * 1024;
 
 fn in_memory(memory_bytes: u64) -> Cache {
-    Cache::open(Settings { memory_bytes }, Wall(0)).unwrap()
+    let settings = Settings {
+        memory_bytes,
+        disk: None,
+    };
+    Cache::open(settings, Wall(0)).unwrap()
 }
 
 fn key(number: u64) -> Key {

@@ -135,8 +135,10 @@ section! {
         /// How long a client may take to receive anything of what waits to be sent to it. Past it,
         /// its connection is closed, and its calls settle with what passed.
         pub write_timeout: Span = "60s",
-        /// How long a connection may stay open between calls.
-        pub idle_timeout: Span = "75s",
+        /// How long a connection may stay open between calls, or ahead of the first. Clients must
+        /// close theirs sooner: a call that is sent while the gateway closes is lost. The pools of Go
+        /// and of Rust's clients keep theirs for 90 s.
+        pub idle_timeout: Span = "120s",
         /// Connections open at once on one listener. Further ones wait until one is closed. Needs a
         /// restart to change.
         pub connections: Whole<1, 1_000_000> = "16384",

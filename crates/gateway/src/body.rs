@@ -120,13 +120,15 @@ where
     Ok(room.keep(decoded))
 }
 
-/// How long, and how much of it, the rest of a refused request is read.
-const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long, and how much of it, the rest of a refused request is read: 64 MB at 20 Mbit/s. Such a
+/// body takes no memory and no processor while it does not come, only its connection's place.
+const DISCARD_TIMEOUT_MAX: Duration = Duration::from_secs(30);
 const DISCARD_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// Reads on after a refusal, up to its bounds. A connection that is closed on a client which still
 /// sends is reset, and most clients then never see why they were refused.
-pub async fn discard<B>(mut body: B)
+/// Never for longer than a body that is wanted may take.
+pub async fn discard<B>(mut body: B, timeout: Duration)
 where
     B: http_body::Body<Data = Bytes> + Unpin,
 {
@@ -140,7 +142,7 @@ where
         }
     };
     // Whoever takes longer, or sends more, is cut off.
-    let _ = tokio::time::timeout(DISCARD_TIMEOUT, reading).await;
+    let _ = tokio::time::timeout(timeout.min(DISCARD_TIMEOUT_MAX), reading).await;
 }
 
 /// What a body is given at once of the memory that it announces: a client that sends nothing of it

@@ -50,10 +50,15 @@ impl Gateway {
                     self.telemetry
                         .count_unauthenticated(refusal.row().code, ip, self.clock.now());
                 }
-                if !body.is_end_stream() && !head.headers.contains_key(EXPECT) {
-                    self.tasks.spawn(body::discard(body));
+                let mut refused = reply::refuse(&refusal, trail);
+                if !body.is_end_stream() && head.headers.contains_key(EXPECT) {
+                    // This answer is what its client waits for before it sends its body.
+                    reply::close_after(&mut refused, head.version);
+                } else if !body.is_end_stream() {
+                    let timeout = self.snapshot.load().settings.body_timeout;
+                    self.tasks.spawn(body::discard(body, timeout));
                 }
-                reply::refuse(&refusal, trail)
+                refused
             }
         }
     }

@@ -5,8 +5,8 @@ use config::Snapshot;
 use dialect::{Request, StreamMeter};
 use domain::record::{AttemptRecord, Cost, Outcome};
 use domain::{Metered, ModelName, Usage};
-use http::header::{CONTENT_TYPE, HeaderName};
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderName};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 
 use crate::admission::{RateLevel, RateLevels};
 use crate::body::{self, Body};
@@ -209,6 +209,14 @@ pub fn refuse(refusal: &Refusal, mut trail: Trail) -> Response<Body> {
     let crossed = facts.held.as_ref().and_then(Held::crossed);
     trail.settle(crossed.unwrap_or(Metered::NOTHING));
     response(row.status, out, body::full(body))
+}
+
+/// Says that the connection ends with this answer; HTTP/2 has no such word, and no need of it.
+pub fn close_after(response: &mut Response<Body>, version: Version) {
+    if version <= Version::HTTP_11 {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
 }
 
 /// Exact: `0.001234 EUR`. What has no price is not free, and where nothing is owed there is nothing to

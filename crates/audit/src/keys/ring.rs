@@ -4,7 +4,7 @@
 //! looks at the file's generation, one read of eight bytes, so that a destroyed key is not used on.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use domain::Wall;
@@ -31,6 +31,8 @@ pub(crate) struct Keyring {
     unsynced: AtomicBool,
     /// When the key file was last seen as it is loaded, in ms.
     fresh_at: AtomicI64,
+    /// Of the destructions and rotations that this process knows of.
+    epoch: AtomicU64,
 }
 
 /// No call is made then.
@@ -91,6 +93,7 @@ impl Keyring {
             loaded: RwLock::new(loaded),
             unsynced: AtomicBool::new(false),
             fresh_at: AtomicI64::new(NEVER),
+            epoch: AtomicU64::new(0),
         }))
     }
 
@@ -115,6 +118,7 @@ impl Keyring {
             loaded: RwLock::new(loaded),
             unsynced: AtomicBool::new(false),
             fresh_at: AtomicI64::new(NEVER),
+            epoch: AtomicU64::new(0),
         })
     }
 
@@ -151,16 +155,17 @@ impl Keyring {
 
     /// What seals events: it is never destroyed.
     pub(crate) fn of_log(&self) -> Result<Arc<DataKey>, AuditError> {
-        self.key_for("", "", LOG_MONTH, Wall(NEVER))
+        self.key_for("", "", LOG_MONTH, None)
     }
 
-    /// Made if there is none. `at` is when the call began, which says the month.
+    /// Made if there is none. `at` is when the call began, which says the month. Without `now`, the key
+    /// file is looked at whatever was seen before.
     pub(crate) fn of_draft(
         &self,
         subscription: &str,
         person: &str,
         at: Wall,
-        now: Wall,
+        now: Option<Wall>,
     ) -> Result<Arc<DataKey>, AuditError> {
         self.key_for(subscription, person, month(at), now)
     }
@@ -170,7 +175,7 @@ impl Keyring {
         subscription: &str,
         person: &str,
         month: u32,
-        now: Wall,
+        now: Option<Wall>,
     ) -> Result<Arc<DataKey>, AuditError> {
         {
             let loaded = self.read();
@@ -206,12 +211,12 @@ impl Keyring {
     }
 
     /// Looked at once in a millisecond: a look is a tenth of what writing a record costs.
-    fn is_fresh(&self, loaded: &Loaded, now: Wall) -> std::io::Result<bool> {
-        if now.0 != NEVER && self.fresh_at.load(Ordering::Acquire) == now.0 {
+    fn is_fresh(&self, loaded: &Loaded, now: Option<Wall>) -> std::io::Result<bool> {
+        if now.is_some_and(|now| self.fresh_at.load(Ordering::Acquire) == now.0) {
             return Ok(true);
         }
         let is_fresh = loaded.is_fresh()?;
-        if is_fresh {
+        if let (true, Some(now)) = (is_fresh, now) {
             self.fresh_at.store(now.0, Ordering::Release);
         }
         Ok(is_fresh)
@@ -312,6 +317,7 @@ impl Keyring {
         }
         loaded.in_use.clear();
         loaded.in_use_count = 0;
+        self.epoch.fetch_add(1, Ordering::AcqRel);
         loaded.file.sync().map_err(failed)?;
         loaded.file.next_generation().map_err(failed)?;
         loaded.file.sync().map_err(failed)?;
@@ -349,6 +355,16 @@ impl Keyring {
         let file = KeyFile::replace(&self.dir, &body, witness.as_ref(), &slots).map_err(failed)?;
         *loaded = Loaded::new(file, body, &root).map_err(|error| error.in_file(&self.dir))?;
         Ok(())
+    }
+
+    /// Another number whenever keys were destroyed or wrapped anew, here or by another process: one read of
+    /// eight bytes.
+    pub(crate) fn epoch(&self) -> Result<u64, AuditError> {
+        let is_fresh = self.read().is_fresh();
+        if !is_fresh.map_err(|error| faulty(&self.dir, "read", &error))? {
+            self.refresh()?;
+        }
+        Ok(self.epoch.load(Ordering::Acquire))
     }
 
     /// New keys to the platter, before what they sealed.
@@ -399,11 +415,13 @@ impl Keyring {
                 let root = unwrap_root(&body, &self.current, &self.previous)?;
                 *loaded =
                     Loaded::new(file, body, &root).map_err(|error| error.in_file(&self.dir))?;
+                self.epoch.fetch_add(1, Ordering::AcqRel);
             }
             Some(generation) if generation != loaded.generation => {
                 let slots = loaded.file.slots(0).map_err(failed)?;
                 loaded.index(slots);
                 loaded.generation = generation;
+                self.epoch.fetch_add(1, Ordering::AcqRel);
             }
             Some(_) => {
                 let more = loaded.file.slots(loaded.slots.len()).map_err(failed)?;

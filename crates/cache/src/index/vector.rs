@@ -42,6 +42,10 @@ impl Vector {
         }
     }
 
+    pub(crate) fn codes(&self) -> &[i8] {
+        &self.codes
+    }
+
     pub fn dimensions(&self) -> usize {
         self.codes.len()
     }

@@ -217,7 +217,8 @@ fn a_partition_is_searched_exactly_up_to_its_bound() {
 #[test]
 fn a_larger_partition_is_searched_by_signs_and_misses_next_to_nothing() {
     let mut crowd = Crowd::of(20_000, 96);
-    crowd.cache.index.exact_max = 0;
+    let memory = std::sync::Arc::get_mut(&mut crowd.cache.memory);
+    memory.unwrap().index.exact_max = 0;
     let recall = crowd.recall(40, 0.8);
     assert!(recall > 0.99, "{recall}");
 }

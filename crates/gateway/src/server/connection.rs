@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Face;
 use super::patience::{Patience, Signs, Verdict};
-use super::watched::{WatchedBody, WatchedStream};
+use super::watched::{WatchedBody, WatchedRequest, WatchedStream};
 use crate::admin;
 use crate::gateway::Gateway;
 
@@ -34,6 +34,10 @@ const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 /// A client that went without a word is noticed by its silence to these.
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// A client that seems to want nothing is looked at once more before its connection is closed: what
+/// it sent while this task waited for its turn is then read. Long enough for the runtime to have
+/// asked the system what came.
+const SECOND_LOOK: Duration = Duration::from_millis(2);
 
 /// A socket that was accepted, and what ends it.
 pub struct Connection {
@@ -84,7 +88,13 @@ impl Connection {
             () = asked.draining.cancelled() => return,
         };
         match shaken {
-            Ok(Ok(stream)) => Box::pin(asked.serve_on(stream, &settings, &cut)).await,
+            Ok(Ok(stream)) => {
+                asked.signs.shaken();
+                if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+                    asked.signs.has_frames();
+                }
+                Box::pin(asked.serve_on(stream, &settings, &cut)).await;
+            }
             Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
             Err(_) => tracing::debug!(%peer, "TLS handshake not finished in time"),
         }
@@ -114,9 +124,12 @@ impl Asked {
         let mut looks = tokio::time::interval(patience.look_every);
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         looks.tick().await; // The first one comes at once.
-        let mut may_ask = true;
+        let (mut may_ask, mut seems_over) = (true, false);
         loop {
             tokio::select! {
+                // What a client sent counts before it is judged for its silence: a call that comes
+                // on a connection as it is closed is lost to a client that may not send it twice.
+                biased;
                 _ = connection.as_mut() => return,
                 () = draining.cancelled(), if may_ask => {
                     connection.as_mut().graceful_shutdown();
@@ -124,7 +137,11 @@ impl Asked {
                 }
                 () = cut.cancelled(), if !may_ask => return,
                 _ = looks.tick() => match patience.look(&signs) {
-                    Verdict::Stay => {}
+                    Verdict::Stay => seems_over = false,
+                    Verdict::Idle | Verdict::Cut(_) if !seems_over => {
+                        seems_over = true;
+                        looks.reset_after(SECOND_LOOK);
+                    }
                     Verdict::Idle if may_ask => {
                         connection.as_mut().graceful_shutdown();
                         may_ask = false;
@@ -143,11 +160,18 @@ impl Asked {
         self: Arc<Self>,
         request: Request<Incoming>,
     ) -> Result<Response<WatchedBody>, Infallible> {
-        let call = OpenCall::begin(self.signs.clone(), request.version() == Version::HTTP_2);
+        let is_http2 = request.version() == Version::HTTP_2;
+        if is_http2 {
+            self.signs.has_frames();
+        }
+        let call = OpenCall::begin(self.signs.clone(), is_http2);
         let probe = admin::probe(&request, &self.gateway, || self.draining.is_cancelled());
         let response = match (probe, self.face) {
             (Some(probe), _) => probe,
-            (None, Face::Public) => self.gateway.handle(request, self.peer).await,
+            (None, Face::Public) => {
+                let request = request.map(|body| WatchedRequest::new(body, &self.signs));
+                self.gateway.handle(request, self.peer).await
+            }
             (None, Face::Admin) => admin::answer(&self.gateway, &request).await,
         };
         Ok(response.map(|body| call.answered(body)))

@@ -11,12 +11,14 @@ use config::snapshot::Settings;
 /// What passed on a connection since somebody last looked.
 #[derive(Debug, Default)]
 pub struct Signs {
-    /// Calls between their head and their last byte.
+    /// Calls between their head and their last byte, and bodies of requests that are still read.
     open: AtomicU32,
     /// Heads that came, wrapping.
     heads: AtomicU32,
     /// Bytes came while no call was open: the beginning of a head.
     partial_head: AtomicBool,
+    /// HTTP/2: bytes between calls are frames that tell nothing of a head.
+    has_frames: AtomicBool,
     /// The client takes no more bytes.
     blocked: AtomicBool,
     /// Times that it took some after that, wrapping.
@@ -35,12 +37,36 @@ impl Signs {
         self.heads.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// A call has a body to be read, perhaps for longer than its answer takes: of a refused one
+    /// the rest is thrown away.
+    pub fn begin_body(&self) {
+        self.open.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Of a call or of a body.
     pub fn end(&self) {
         self.open.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// What came so far was no head: a TLS handshake.
+    pub fn shaken(&self) {
+        self.partial_head.store(false, Ordering::Relaxed);
+    }
+
+    /// The connection speaks HTTP/2. Pings, settings and windows come at any time, from clients that
+    /// want nothing.
+    pub fn has_frames(&self) {
+        if !self.has_frames.load(Ordering::Relaxed) {
+            self.has_frames.store(true, Ordering::Relaxed);
+            self.partial_head.store(false, Ordering::Relaxed);
+        }
+    }
+
     pub fn read(&self) {
-        if self.open.load(Ordering::Relaxed) == 0 && !self.partial_head.load(Ordering::Relaxed) {
+        if self.open.load(Ordering::Relaxed) == 0
+            && !self.partial_head.load(Ordering::Relaxed)
+            && !self.has_frames.load(Ordering::Relaxed)
+        {
             self.partial_head.store(true, Ordering::Relaxed);
         }
     }
@@ -174,9 +200,10 @@ impl Patience {
 
     fn judge(&mut self, now: Look) -> Verdict {
         let before = std::mem::replace(&mut self.last, now);
-        // A client must say what it wants when it connects, not only once it began to.
-        let awaits_head = now.open == 0 && (now.partial_head || now.heads == 0);
-        let is_idle = now.open == 0 && !awaits_head;
+        // One that connected and said nothing is idle as well: clients open connections ahead of
+        // their calls, and when two become free at once they keep the other for later.
+        let awaits_head = now.open == 0 && now.partial_head;
+        let is_idle = now.open == 0 && !now.partial_head;
         let heads_came = now.heads != before.heads;
         let stays_blocked = now.blocked && now.unblocked == before.unblocked;
         let counted = |count: u32, goes_on: bool| if goes_on { count + 1 } else { 0 };
@@ -222,11 +249,46 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_says_nothing_or_never_finishes_is_cut_at_the_header_timeout() {
+    fn a_client_that_never_finishes_its_head_is_cut_at_the_header_timeout() {
         let cut = (4, Verdict::Cut(Slow::Head));
-        assert_eq!(end(&mut patience(), &Signs::default(), || {}), cut);
         let signs = Signs::default();
+        signs.read();
         assert_eq!(end(&mut patience(), &signs, || signs.read()), cut);
+    }
+
+    #[test]
+    fn a_connection_opened_ahead_of_its_first_call_waits_like_one_between_calls() {
+        let idle = (11, Verdict::Idle);
+        assert_eq!(end(&mut patience(), &Signs::default(), || {}), idle);
+        let over_tls = Signs::default();
+        over_tls.read();
+        over_tls.shaken();
+        assert_eq!(end(&mut patience(), &over_tls, || {}), idle);
+    }
+
+    #[test]
+    fn what_is_left_of_a_refused_body_is_no_head() {
+        let (signs, mut patience) = (Signs::default(), patience());
+        signs.begin();
+        signs.begin_body();
+        signs.end(); // Its refusal was sent; the rest of what it asked still comes.
+        signs.read();
+        assert_eq!(patience.look(&signs), Verdict::Stay);
+        signs.end();
+        assert_eq!(end(&mut patience, &signs, || {}), (11, Verdict::Idle));
+    }
+
+    #[test]
+    fn frames_between_http2_calls_are_no_head() {
+        let (signs, mut patience) = (Signs::default(), patience());
+        signs.read();
+        signs.has_frames();
+        signs.begin();
+        signs.end();
+        assert_eq!(
+            end(&mut patience, &signs, || signs.read()),
+            (12, Verdict::Idle)
+        );
     }
 
     #[test]

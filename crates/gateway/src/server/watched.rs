@@ -1,4 +1,4 @@
-//! A socket and a response body that leave signs of what passes.
+//! A socket, a request's body and an answer's that leave signs of what passes.
 
 use std::io;
 use std::pin::Pin;
@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
+use hyper::body::Incoming;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -80,6 +81,51 @@ impl AsyncWrite for WatchedStream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// A request's body: open until it is dropped.
+pub struct WatchedRequest {
+    body: Incoming,
+    /// `None` of one that is empty.
+    signs: Option<Arc<Signs>>,
+}
+
+impl WatchedRequest {
+    pub fn new(body: Incoming, signs: &Arc<Signs>) -> Self {
+        let signs = (!body.is_end_stream()).then(|| signs.clone());
+        if let Some(signs) = &signs {
+            signs.begin_body();
+        }
+        Self { body, signs }
+    }
+}
+
+impl http_body::Body for WatchedRequest {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for WatchedRequest {
+    fn drop(&mut self) {
+        if let Some(signs) = &self.signs {
+            signs.end();
+        }
     }
 }
 

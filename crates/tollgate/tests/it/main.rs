@@ -22,6 +22,7 @@ mod install_model;
 mod issuers;
 mod metering;
 mod operation;
+mod operation_connections;
 mod operation_faults;
 mod operation_overload;
 mod operation_reload;
