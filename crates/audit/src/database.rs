@@ -17,11 +17,12 @@ use crate::event::{Details, Event};
 use crate::files::open_private;
 use crate::head::Head;
 use crate::keys::{DataKey, Keyring};
-use crate::segment::Place;
 
 const FILE: &str = "audit.sqlite";
 const CHECKPOINT_PAGES: i64 = 4_000;
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
+/// Filters of the first version told words by another hash: they are built anew from the contents.
+const TO_SECOND: &str = "DELETE FROM filters; UPDATE state SET indexed = 0;";
 const SCHEMA: &str = "
     -- `at` never goes back. `sealed`: the details of an event; a record's content is at its place in a
     -- segment, until the entry `gone_by` says that it is gone.
@@ -104,9 +105,8 @@ pub(crate) struct Tip {
     pub(crate) at: Wall,
 }
 
-/// What an entry has besides its header.
-pub(crate) enum Body<'a> {
-    Placed { place: Place, content_hash: Hash },
+/// What an entry that is no record has besides its header.
+enum Body<'a> {
     Sealed(&'a [u8]),
     Nothing,
 }
@@ -144,8 +144,12 @@ impl Database {
                 connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let version: i64 =
                 transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-            if version == 0 {
-                transaction.execute_batch(SCHEMA)?;
+            match version {
+                0 => transaction.execute_batch(SCHEMA)?,
+                1 => transaction.execute_batch(TO_SECOND)?,
+                _ => {}
+            }
+            if version < VERSION {
                 transaction.pragma_update(None, "user_version", VERSION)?;
             }
             transaction.commit()?;
@@ -256,44 +260,42 @@ impl Tip {
         }))
     }
 
-    pub(crate) fn append(
+    fn append(
         &mut self,
         transaction: &Transaction<'_>,
         at: Wall,
         header: &[u8],
         body: &Body<'_>,
     ) -> rusqlite::Result<()> {
-        self.at = self.at.max(at);
-        self.sequence += 1;
-        let (content_hash, place, sealed) = match body {
-            Body::Placed {
-                place,
-                content_hash,
-            } => (*content_hash, Some(place), None),
-            Body::Sealed(sealed) => (content_hash(sealed), None, Some(*sealed)),
-            Body::Nothing => (content_hash(b""), None, None),
+        let (content_hash, sealed) = match body {
+            Body::Sealed(sealed) => (content_hash(sealed), Some(*sealed)),
+            Body::Nothing => (content_hash(b""), None),
         };
-        self.hash = Link {
-            previous: &self.hash,
-            sequence: self.sequence,
-            at: self.at.0,
-            header,
-            content_hash: &content_hash,
-        }
-        .hash();
-        let insert = "INSERT INTO chain (sequence, at, header, content_hash, hash, segment, offset, length, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        self.link(at, header, &content_hash);
+        let insert = "INSERT INTO chain (sequence, at, header, content_hash, hash, sealed) VALUES (?, ?, ?, ?, ?, ?)";
         transaction.prepare_cached(insert)?.execute(params![
             self.sequence.cast_signed(),
             self.at.0,
             header,
             content_hash,
             self.hash,
-            place.map(|place| place.segment.cast_signed()),
-            place.map(|place| place.offset.cast_signed()),
-            place.map(|place| place.length.cast_signed()),
             sealed,
         ])?;
         Ok(())
+    }
+
+    /// The chain's end after one entry more, which the caller writes.
+    pub(crate) fn link(&mut self, at: Wall, header: &[u8], content_hash: &Hash) {
+        self.at = self.at.max(at);
+        self.sequence += 1;
+        self.hash = Link {
+            previous: &self.hash,
+            sequence: self.sequence,
+            at: self.at.0,
+            header,
+            content_hash,
+        }
+        .hash();
     }
 
     /// With who and why sealed under the log's key.

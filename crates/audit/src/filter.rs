@@ -10,6 +10,8 @@ const BITS_PER_WORD: u64 = 10;
 const FILTER_WORDS_MAX: u64 = 1 << 25;
 /// Words of a text whose different ones are guessed.
 const GUESSED_MAX: usize = 512;
+/// In the bitmap that longer texts' different words are told apart by, for each word.
+const COUNTED_BITS_PER_WORD: usize = 4;
 
 /// Filters of records of one key, in the order of the chain.
 #[derive(Debug, Default)]
@@ -23,28 +25,35 @@ pub(crate) struct Filters {
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     hashes: Vec<u64>,
+    seen: Vec<u64>,
+}
+
+/// One record's, put behind `words`. Returns how many words of 64 bits it takes.
+pub(crate) fn put_filter(words: &mut Vec<u64>, texts: &[&[u8]], scratch: &mut Scratch) -> u32 {
+    scratch.hashes.clear();
+    for text in texts {
+        each_hash(text, |hash| scratch.hashes.push(hash));
+    }
+    let count = different(scratch);
+    let len = (count * BITS_PER_WORD)
+        .div_ceil(64)
+        .clamp(1, FILTER_WORDS_MAX);
+    let start = words.len();
+    words.resize(start + len as usize, 0);
+    let filter = &mut words[start..];
+    for hash in &scratch.hashes {
+        let (word, bits) = probe(*hash, len);
+        filter[word] |= bits;
+    }
+    len as u32
 }
 
 impl Filters {
-    pub(crate) fn add(&mut self, sequence: u64, texts: &[&[u8]], scratch: &mut Scratch) {
-        scratch.hashes.clear();
-        for text in texts {
-            each_hash(text, |hash| scratch.hashes.push(hash));
-        }
-        let count = different(&mut scratch.hashes);
-        let len = (count * BITS_PER_WORD)
-            .div_ceil(64)
-            .clamp(1, FILTER_WORDS_MAX);
-        let start = self.words.len();
-        self.words.resize(start + len as usize, 0);
-        let filter = &mut self.words[start..];
-        for hash in &scratch.hashes {
-            for (word, bit) in probes(*hash, len) {
-                filter[word] |= bit;
-            }
-        }
+    /// Of the record after all others.
+    pub(crate) fn push(&mut self, sequence: u64, filter: &[u64]) {
         self.sequences.push(sequence);
-        self.lens.push(len as u32);
+        self.lens.push(filter.len() as u32);
+        self.words.extend_from_slice(filter);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -67,9 +76,7 @@ impl Filters {
         for (sequence, len) in old.sequences.into_iter().zip(old.lens) {
             let end = at + len as usize;
             if keeps(sequence) {
-                self.sequences.push(sequence);
-                self.lens.push(len);
-                self.words.extend_from_slice(&old.words[at..end]);
+                self.push(sequence, &old.words[at..end]);
             }
             at = end;
         }
@@ -110,9 +117,8 @@ pub(crate) fn candidates(
 ) -> Result<(), Malformed> {
     each(plain, |sequence, filter| {
         let has = |hash: &u64| {
-            probes(*hash, filter.len() as u64)
-                .into_iter()
-                .all(|(word, bit)| u64::from_le_bytes(filter[word]) & bit != 0)
+            let (word, bits) = probe(*hash, filter.len() as u64);
+            u64::from_le_bytes(filter[word]) & bits == bits
         };
         if hashes.iter().all(has) {
             found(sequence);
@@ -139,25 +145,33 @@ fn each(plain: &[u8], mut found: impl FnMut(u64, &[[u8; 8]])) -> Result<(), Malf
     list.end()
 }
 
-/// Three bits of a filter of `len` words: from both halves of the hash, and from their mixture.
-fn probes(hash: u64, len: u64) -> [(usize, u64); 3] {
-    let (low, high) = (hash & 0xFFFF_FFFF, hash >> 32);
-    let mixed = (low ^ high.rotate_left(13)) & 0xFFFF_FFFF;
-    [low, high, mixed].map(|part| {
-        let bit = (part * (len * 64)) >> 32;
-        ((bit / 64) as usize, 1 << (bit % 64))
-    })
+/// Four bits of one of the filter's `len` words: one place in memory for each word of a text. The upper
+/// half of the hash says which, its lower half which bits.
+fn probe(hash: u64, len: u64) -> (usize, u64) {
+    let word = ((hash >> 32) * len) >> 32;
+    let bit = |number: u32| 1_u64 << (hash >> (6 * number) & 63);
+    (word as usize, bit(0) | bit(1) | bit(2) | bit(3))
 }
 
 /// About how many different ones there are. What people write repeats one word in four within some
-/// hundred; in longer texts, which repeat more, it is counted.
-fn different(hashes: &mut Vec<u64>) -> u64 {
+/// hundred; longer texts repeat more, and theirs are told from how much of a bitmap they leave empty.
+fn different(scratch: &mut Scratch) -> u64 {
+    let Scratch { hashes, seen } = scratch;
     if hashes.len() <= GUESSED_MAX {
         return (hashes.len() * 3 / 4) as u64;
     }
-    hashes.sort_unstable();
-    hashes.dedup();
-    hashes.len() as u64
+    let words = (hashes.len() * COUNTED_BITS_PER_WORD).div_ceil(64) as u64;
+    seen.clear();
+    seen.resize(words as usize, 0);
+    for hash in hashes.iter() {
+        let bit = ((hash >> 32) * (words * 64)) >> 32;
+        seen[(bit / 64) as usize] |= 1 << (bit % 64);
+    }
+    let bits = (words * 64) as f64;
+    let empty: u32 = seen.iter().map(|word| word.count_zeros()).sum();
+    // Never none: there are four bits for each word.
+    let different = -bits * (f64::from(empty.max(1)) / bits).ln();
+    (different.ceil() as u64).clamp(1, hashes.len() as u64)
 }
 
 #[cfg(test)]
@@ -166,6 +180,14 @@ mod tests {
 
     use super::*;
     use crate::words::hash;
+
+    impl Filters {
+        fn add(&mut self, sequence: u64, texts: &[&[u8]], scratch: &mut Scratch) {
+            let mut words = Vec::new();
+            put_filter(&mut words, texts, scratch);
+            self.push(sequence, &words);
+        }
+    }
 
     proptest! {
         #[test]
@@ -205,6 +227,26 @@ mod tests {
         fn any_bytes_are_filters_or_malformed(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = Filters::read(&bytes);
             let _ = candidates(&bytes, &[1], |_| {});
+        }
+    }
+
+    #[test]
+    fn a_long_text_takes_as_much_room_as_it_has_different_words() {
+        let of = |different: usize| {
+            let words: Vec<String> = (0..20_000)
+                .map(|word| format!("w{}", word % different))
+                .collect();
+            let mut filters = Filters::default();
+            filters.add(1, &[words.join(" ").as_bytes()], &mut Scratch::default());
+            filters.words.len() as u64 * 64
+        };
+        for different in [100, 5_000, 20_000] {
+            let bits = of(different as usize);
+            let wanted = different * BITS_PER_WORD;
+            assert!(
+                (wanted * 9 / 10..=wanted * 11 / 10 + 64).contains(&bits),
+                "{different}: {bits}"
+            );
         }
     }
 

@@ -4,92 +4,114 @@
 
 use std::ops::RangeInclusive;
 
-use foldhash::{HashMap, HashMapExt, HashSet};
+use foldhash::HashSet;
 use rusqlite::{Connection, params};
 
 use crate::bytes::Reader;
 use crate::database::{Database, Failed, State};
 use crate::event::is_record;
-use crate::filter::{Filters, Scratch, candidates};
+use crate::filter::{Filters, candidates};
 use crate::keys::{Found, KeyId, Keyring};
-use crate::record::{Numbers, Opened};
+use crate::record::Numbers;
 use crate::segment::Place;
 use crate::vault::Contents;
 
-/// Of filters that are built at once. Past it, the rest of the tail waits for the next time.
+mod building;
+
+pub(crate) use building::{Building, Chaining};
+
+/// Of filters in memory. Past it they are written, and the rest waits for the next time.
 const BUILD_BYTES_MAX: usize = 32 * 1024 * 1024;
 
-/// Indexes the tail once it has `tail` entries. True if it did.
+/// Writes the filters of the tail once it has `tail` entries. True if there was something to do.
+pub(crate) fn keep_up(
+    building: &mut Building,
+    database: &mut Database,
+    contents: &mut Contents,
+    keyring: &Keyring,
+    tail: u64,
+) -> Result<bool, Failed> {
+    let indexed = State::read(&database.connection)?.indexed;
+    let last = last_sequence(&database.connection)?;
+    if last.saturating_sub(indexed) < tail.max(1) && !building.is_full() {
+        return Ok(false);
+    }
+    building.settle(last);
+    // What an earlier process left, or somebody reset, is read again; the rest was told when it was
+    // chained.
+    let gap_end = building.after().unwrap_or(last);
+    if indexed < gap_end {
+        build_up_to(database, contents, keyring, gap_end)?;
+    } else {
+        building.write(database, keyring)?;
+    }
+    Ok(true)
+}
+
+/// Indexes the tail from the contents, once it has `tail` entries. True if it did.
 pub(crate) fn build(
     database: &mut Database,
     contents: &mut Contents,
     keyring: &Keyring,
     tail: u64,
 ) -> Result<bool, Failed> {
-    let state = State::read(&database.connection)?;
-    let last: i64 = database.connection.query_row(
-        "SELECT coalesce(max(sequence), 0) FROM chain",
-        [],
-        |row| row.get(0),
-    )?;
-    if last.cast_unsigned().saturating_sub(state.indexed) < tail.max(1) {
+    let indexed = State::read(&database.connection)?.indexed;
+    let last = last_sequence(&database.connection)?;
+    if last.saturating_sub(indexed) < tail.max(1) {
         return Ok(false);
     }
-    let mut built: HashMap<KeyId, Filters> = HashMap::new();
-    let (mut scratch, mut sealed) = (Scratch::default(), Vec::new());
-    let mut indexed = state.indexed;
-    let mut bytes = 0;
+    build_up_to(database, contents, keyring, last)?;
+    Ok(true)
+}
+
+/// A part of it, if there is much.
+fn build_up_to(
+    database: &mut Database,
+    contents: &mut Contents,
+    keyring: &Keyring,
+    last: u64,
+) -> Result<(), Failed> {
+    let indexed = State::read(&database.connection)?.indexed;
+    let mut building = Building::default();
+    building.begin(indexed);
+    let mut sealed = Vec::new();
+    let mut reached = last;
     {
         let mut select = database.connection.prepare_cached(
             "SELECT sequence, header, segment, offset, length FROM chain WHERE sequence > ? AND sequence <= ? ORDER BY sequence",
         )?;
-        let mut rows = select.query(params![state.indexed.cast_signed(), last])?;
+        let mut rows = select.query([indexed.cast_signed(), last.cast_signed()])?;
         while let Some(row) = rows.next()? {
-            indexed = row.get::<_, i64>(0)?.cast_unsigned();
+            let sequence = row.get::<_, i64>(0)?.cast_unsigned();
             let header = row.get_ref(1)?.as_blob().unwrap_or_default();
             let Some((record, place)) = readable(header, row)? else {
-                continue;
-            };
-            let Found::Key(key) = keyring.find(record.key)? else {
                 continue;
             };
             // Content that was changed or purged meanwhile: `verify` tells of it.
             if contents.read_into(&place, &mut sealed).is_err() {
                 continue;
             }
-            let Some(plain) = key.key.open(&mut sealed, header) else {
-                continue;
+            let chaining = Chaining {
+                sequence,
+                record,
+                header,
+                sealed: &sealed,
             };
-            let Ok(opened) = Opened::read(plain) else {
-                continue;
-            };
-            let texts = [
-                opened.prompt.unwrap_or_default(),
-                opened.answer.unwrap_or_default(),
-            ];
-            let filters = built.entry(record.key).or_default();
-            let before = filters.bytes();
-            filters.add(indexed, &texts, &mut scratch);
-            bytes += filters.bytes() - before;
-            if bytes > BUILD_BYTES_MAX {
+            building.try_add(keyring, &chaining)?;
+            if building.is_full() {
+                reached = sequence;
                 break;
             }
         }
     }
-    database.wait_for_platter(false)?;
-    let transaction = database.begin()?;
-    for (key, filters) in &built {
-        if let Found::Key(key) = keyring.find(*key)? {
-            insert(&transaction, &key, filters)?;
-        }
-    }
-    let mut state = State::read(&transaction)?;
-    // Purged or erased between reading and now: that did not see these filters.
-    forget_gone(&transaction, keyring, state.indexed + 1..=indexed)?;
-    state.indexed = indexed;
-    state.write(&transaction)?;
-    transaction.commit()?;
-    Ok(true)
+    building.reach(reached);
+    building.write(database, keyring)
+}
+
+fn last_sequence(connection: &Connection) -> rusqlite::Result<u64> {
+    connection
+        .prepare_cached("SELECT coalesce(max(sequence), 0) FROM chain")?
+        .query_row([], |row| row.get::<_, i64>(0).map(i64::cast_unsigned))
 }
 
 fn readable(header: &[u8], row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<(Numbers, Place)>> {

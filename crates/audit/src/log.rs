@@ -170,9 +170,12 @@ impl AuditLog {
     fn try_append(&self, draft: &Draft<'_>, now: Wall) -> Result<(), Unwritable> {
         let shared = &*self.shared;
         let now = now.max(draft.at);
-        let key = shared
-            .keyring
-            .of_draft(draft.subscription.as_str(), draft.person(), draft.at);
+        let key = shared.keyring.of_draft(
+            draft.subscription.as_str(),
+            draft.person(),
+            draft.at,
+            Some(now),
+        );
         let key = key.map_err(|error| {
             tracing::error!(%error, "a call cannot be sealed");
             Unwritable

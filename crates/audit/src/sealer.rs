@@ -50,9 +50,9 @@ impl Sealer {
         bytes: &mut Vec<u8>,
         aad: &[u8],
     ) -> Result<KeyId, AuditError> {
-        let key = self
-            .keyring
-            .of_draft(whose.subscription.as_str(), whose.person, whose.at)?;
+        let key =
+            self.keyring
+                .of_draft(whose.subscription.as_str(), whose.person, whose.at, None)?;
         key.key.seal(bytes, 0, aad)?;
         Ok(key.id)
     }

@@ -59,6 +59,7 @@ impl Vault {
         }
         let number = numbers.last().copied().unwrap_or(0).max(applied) + 1;
         let current = Arc::new(Segment::create(&dir, number, settings.segment_bytes)?);
+        current.warm()?;
         unapplied.push_back(Arc::clone(&current));
         Ok(Self {
             segment_bytes: settings.segment_bytes,
@@ -167,18 +168,14 @@ impl Vault {
             Ok(bytes) => self.on_disk.store(bytes, Ordering::Relaxed),
             Err(error) => tracing::warn!(%error, "cannot measure the audit log"),
         }
-        let mut state = self.state();
-        if state.spare.is_none() {
-            match self.create(&mut state, self.segment_bytes) {
-                Ok(segment) => state.spare = Some(segment),
-                // Calls can still be written for as long as the current segment lasts.
-                Err(fault) => {
-                    tracing::warn!(%fault, "no room for the audit log's next segment");
-                    self.wants_spare.store(true, Ordering::Release);
-                    return;
-                }
-            }
+        let has_spare = self.state().spare.is_some();
+        if !has_spare && let Err(fault) = self.make_spare() {
+            // Calls can still be written for as long as the current segment lasts.
+            tracing::warn!(%fault, "no room for the audit log's next segment");
+            self.wants_spare.store(true, Ordering::Release);
+            return;
         }
+        let mut state = self.state();
         if state.fault.take().is_some() {
             tracing::info!("the audit log can be written again");
         }
@@ -186,6 +183,25 @@ impl Vault {
         if let Err(error) = sync_directory(&self.dir) {
             tracing::warn!(%error, "cannot sync the audit log's directory");
         }
+    }
+
+    fn make_spare(&self) -> Result<(), String> {
+        let segment = self.create(&mut self.state(), self.segment_bytes)?;
+        // Calls do not wait for it.
+        if let Err(error) = segment.warm() {
+            let _ = segment.delete();
+            return Err(format!("cannot write to {}: {error}", self.dir.display()));
+        }
+        let mut state = self.state();
+        // One that had to go on without it made its own meanwhile: order matters more.
+        if state.current.number > segment.number {
+            drop(state);
+            return segment
+                .delete()
+                .map_err(|error| format!("cannot delete an unused segment: {error}"));
+        }
+        state.spare = Some(segment);
+        Ok(())
     }
 
     /// Several calls may ask at once and then all write: so there must be room for many.

@@ -9,8 +9,9 @@ use std::time::Duration;
 use domain::Wall;
 
 use crate::database::{Database, Failed, State, Tip};
+use crate::index::Building;
 use crate::keys::Keyring;
-use crate::segment::{Scan, Segment};
+use crate::segment::Segment;
 use crate::signal::{Signal, Stop};
 use crate::vault::{Contents, Vault};
 use crate::witness::tell;
@@ -18,13 +19,13 @@ use crate::{AuditError, Settings, index};
 
 mod batch;
 
+mod rows;
+
 use batch::Batch;
 
 /// Between transactions: what comes in meanwhile shares the next one.
 const BATCH_PAUSE: Duration = Duration::from_millis(200);
 const RETRY_PAUSE: Duration = Duration::from_millis(250);
-/// Of a segment, for one transaction.
-const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// Closing gives a faulty database this many tries.
 const CLOSING_TRIES: u32 = 20;
 
@@ -76,8 +77,11 @@ pub(crate) struct Writer {
     contents: Contents,
     segment: Arc<Segment>,
     offset: u64,
+    /// Everything before it, in `segment`, is on the platter.
+    synced: u64,
     /// Kept between batches.
     buffer: Vec<u8>,
+    building: Building,
 }
 
 enum Step {
@@ -108,7 +112,9 @@ impl Writer {
             database: Some(database),
             segment,
             offset,
+            synced: 0,
             buffer: Vec::new(),
+            building: Building::default(),
             shared,
         })
     }
@@ -123,7 +129,10 @@ impl Writer {
             }
             self.shared.vault.mend();
             let stepped = self.step().and_then(|step| match step {
-                Step::Wrote => Ok(true),
+                // Searches read what is not indexed: it waits while there are records to chain, but not in
+                // memory without bound.
+                Step::Wrote if !self.building.is_full() => Ok(true),
+                Step::Wrote => self.index().map(|_| true),
                 Step::CaughtUp if stop.is_some() => self.sign(true).map(|()| false),
                 Step::CaughtUp => {
                     self.sign(false)?;
@@ -188,25 +197,30 @@ impl Writer {
             self.shared.vault.leave(next.number);
             self.segment = next;
             self.offset = 0;
+            self.synced = 0;
         }
     }
 
     /// One transaction's worth of what stands before `end`.
     fn chain(&mut self, end: u64) -> Result<(), AuditError> {
-        self.fill(end)?;
+        self.sync(end)?;
         let batch = Batch {
-            bytes: &self.buffer,
-            segment: self.segment.number,
+            segment: &self.segment,
             offset: self.offset,
-            end,
-            is_left: self.segment.is_left(),
+            end: self.synced,
         };
         let database = match &mut self.database {
             Some(database) => database,
             none => none.insert(Database::open_existing(&self.dir)?),
         };
         let chained = batch
-            .chain(database, &self.shared, &self.settings)
+            .chain(
+                database,
+                &self.shared,
+                &self.settings,
+                &mut self.building,
+                &mut self.buffer,
+            )
             .map_err(|failed| failed.in_dir(&self.dir))?;
         let shared = &self.shared;
         shared.vault.note_applied(chained.reached - self.offset);
@@ -219,28 +233,17 @@ impl Writer {
         Ok(())
     }
 
-    /// Reads at least one whole frame, if there is one, and has it on the platter: what the chain says
-    /// is there is there after a power loss too.
-    fn fill(&mut self, end: u64) -> Result<(), AuditError> {
-        let unreadable = |error: std::io::Error| {
-            AuditError::Store(format!("cannot read a segment of the audit log: {error}"))
-        };
-        let mut wanted = BATCH_BYTES;
-        loop {
-            let len = (end - self.offset).min(wanted as u64);
-            self.buffer
-                .resize(usize::try_from(len).unwrap_or(wanted), 0);
+    /// What the chain says is there is there after a power loss too: the next of the segment is on the
+    /// platter before it is chained.
+    fn sync(&mut self, end: u64) -> Result<(), AuditError> {
+        if self.offset >= self.synced {
+            self.shared.keyring.sync()?;
             self.segment
-                .read(self.offset, &mut self.buffer)
-                .map_err(unreadable)?;
-            let mut scan = Scan::new(&self.buffer, self.segment.number, self.offset, end);
-            match (scan.next(), scan.wanted) {
-                (None, Some(more)) if scan.offset() == self.offset => wanted = more,
-                _ => break,
-            }
+                .sync()
+                .map_err(|error| batch::unreadable(&error))?;
+            self.synced = end;
         }
-        self.shared.keyring.sync()?;
-        self.segment.sync().map_err(unreadable)
+        Ok(())
     }
 
     /// Signs entries that wait for it: all of them at the end, else those that wait long enough.
@@ -281,8 +284,14 @@ impl Writer {
         let (Some(database), contents) = (&mut self.database, &mut self.contents) else {
             return Ok(false);
         };
-        index::build(database, contents, &shared.keyring, tail)
-            .map_err(|failed| failed.in_dir(&dir))
+        index::keep_up(
+            &mut self.building,
+            database,
+            contents,
+            &shared.keyring,
+            tail,
+        )
+        .map_err(|failed| failed.in_dir(&dir))
     }
 
     fn database(&mut self) -> Result<&mut Database, AuditError> {

@@ -1,10 +1,10 @@
 //! The keys of one store, as a process has them loaded.
 //!
-//! Other processes destroy and rotate keys too: each use of a key for sealing first looks at the
-//! file's generation, one read of eight bytes, so that a destroyed key is not used on.
+//! Other processes destroy and rotate keys too: the first use of a key for sealing in each millisecond
+//! looks at the file's generation, one read of eight bytes, so that a destroyed key is not used on.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use domain::Wall;
@@ -29,9 +29,14 @@ pub(crate) struct Keyring {
     loaded: RwLock<Loaded>,
     /// Keys were added that are not on the platter yet.
     unsynced: AtomicBool,
+    /// When the key file was last seen as it is loaded, in ms.
+    fresh_at: AtomicI64,
     /// Of the destructions and rotations that this process knows of.
     epoch: AtomicU64,
 }
+
+/// No call is made then.
+const NEVER: i64 = i64::MIN;
 
 /// What seals the records of one subscription, month and person.
 #[derive(Debug)]
@@ -87,6 +92,7 @@ impl Keyring {
             previous,
             loaded: RwLock::new(loaded),
             unsynced: AtomicBool::new(false),
+            fresh_at: AtomicI64::new(NEVER),
             epoch: AtomicU64::new(0),
         }))
     }
@@ -111,6 +117,7 @@ impl Keyring {
             previous,
             loaded: RwLock::new(loaded),
             unsynced: AtomicBool::new(false),
+            fresh_at: AtomicI64::new(NEVER),
             epoch: AtomicU64::new(0),
         })
     }
@@ -148,17 +155,19 @@ impl Keyring {
 
     /// What seals events: it is never destroyed.
     pub(crate) fn of_log(&self) -> Result<Arc<DataKey>, AuditError> {
-        self.key_for("", "", LOG_MONTH)
+        self.key_for("", "", LOG_MONTH, None)
     }
 
-    /// Made if there is none.
+    /// Made if there is none. `at` is when the call began, which says the month. Without `now`, the key
+    /// file is looked at whatever was seen before.
     pub(crate) fn of_draft(
         &self,
         subscription: &str,
         person: &str,
         at: Wall,
+        now: Option<Wall>,
     ) -> Result<Arc<DataKey>, AuditError> {
-        self.key_for(subscription, person, month(at))
+        self.key_for(subscription, person, month(at), now)
     }
 
     fn key_for(
@@ -166,11 +175,12 @@ impl Keyring {
         subscription: &str,
         person: &str,
         month: u32,
+        now: Option<Wall>,
     ) -> Result<Arc<DataKey>, AuditError> {
         {
             let loaded = self.read();
-            let is_fresh = loaded
-                .is_fresh()
+            let is_fresh = self
+                .is_fresh(&loaded, now)
                 .map_err(|error| faulty(&self.dir, "read", &error))?;
             let in_use = loaded
                 .in_use
@@ -198,6 +208,18 @@ impl Keyring {
         };
         loaded.use_for(subscription, person, &key);
         Ok(key)
+    }
+
+    /// Looked at once in a millisecond: a look is a tenth of what writing a record costs.
+    fn is_fresh(&self, loaded: &Loaded, now: Option<Wall>) -> std::io::Result<bool> {
+        if now.is_some_and(|now| self.fresh_at.load(Ordering::Acquire) == now.0) {
+            return Ok(true);
+        }
+        let is_fresh = loaded.is_fresh()?;
+        if let (true, Some(now)) = (is_fresh, now) {
+            self.fresh_at.store(now.0, Ordering::Release);
+        }
+        Ok(is_fresh)
     }
 
     pub(crate) fn find(&self, id: KeyId) -> Result<Found, AuditError> {
