@@ -8,21 +8,29 @@ use super::{Confidence, Kind};
 
 pub(super) fn find(word: &Word<'_>, digits: &Digits, context: &Context) -> Option<Match> {
     const LENS: u32 = 0b111_1111 << 13;
-    if word.joined == Joined::ToMore || !digits.has_group_end(LENS) {
+    if word.joined == Joined::ToMore {
         return None;
     }
-    (13..=19).rev().find_map(|len| {
-        let number = digits.take(len)?;
-        let is_card = ends_at(word.bytes(), number.end())
-            && has_card_groups(&number)
+    let mut lens = digits.group_ends() & LENS;
+    // The longest first.
+    while let Some(len) = lens.checked_ilog2() {
+        lens &= !(1 << len);
+        let Some(number) = digits.take(len as usize) else {
+            continue;
+        };
+        let is_card = has_card_groups(&number)
             && is_issued(&number)
-            && luhn(number.digits);
-        is_card.then(|| Match {
-            kind: Kind::PaymentCard,
-            end: number.end(),
-            confidence: confidence(word, &number, context),
-        })
-    })
+            && luhn(number.digits)
+            && ends_at(word.bytes(), number.end());
+        if is_card {
+            return Some(Match {
+                kind: Kind::PaymentCard,
+                end: number.end(),
+                confidence: confidence(word, &number, context),
+            });
+        }
+    }
+    None
 }
 
 fn confidence(word: &Word<'_>, number: &Number<'_>, context: &Context) -> Confidence {

@@ -116,6 +116,11 @@ impl Digits {
         self.ends & counts != 0
     }
 
+    /// After which counts of digits a group ends, as bits.
+    pub(super) fn group_ends(&self) -> u32 {
+        self.ends
+    }
+
     /// Digits of all groups.
     pub(super) fn len(&self) -> usize {
         usize::from(self.len)

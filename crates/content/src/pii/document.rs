@@ -28,15 +28,17 @@ fn named(word: &Word<'_>, context: &Context) -> Option<Match> {
         Kind::DrivingLicence => (Topic::Licence, 8..=12),
         _ => (Topic::Passport, 7..=10),
     };
+    // First, because it is quick to tell and seldom so.
+    if !context.is_near(topic, word.start) || !lens.contains(&bytes.len()) {
+        return None;
+    }
     let digits = bytes.iter().filter(|byte| byte.is_ascii_digit()).count();
-    let is_number = lens.contains(&bytes.len())
-        && digits >= 4
+    let is_number = digits >= 4
         && bytes
             .iter()
             .all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase());
-    let is_called = context.is_near(topic, word.start)
-        && !context.is_reference(word.bytes(), word.start, topic);
-    if !is_number || !is_called || !ends_at(word.bytes(), word.end) {
+    let is_reference = context.is_reference(word.bytes(), word.start, topic);
+    if !is_number || is_reference || !ends_at(word.bytes(), word.end) {
         return None;
     }
     Some(Match {
@@ -87,6 +89,10 @@ const LINE: usize = 44;
 /// ICAO 9303, TD3: both lines of a passport, or its second one alone.
 fn machine_readable(word: &Word<'_>) -> Option<Match> {
     let line: &[u8] = word.rest().get(..LINE)?;
+    // Nothing else parts a zone's words.
+    if word.end < word.start + LINE && word.bytes()[word.end] != b'<' {
+        return None;
+    }
     if !line
         .iter()
         .all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase() || *byte == b'<')

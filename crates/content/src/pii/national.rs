@@ -39,17 +39,61 @@ pub(super) fn find(word: &Word<'_>, digits: &Digits, context: &Context) -> Optio
         digits,
         context,
     };
-    let rules = if word.starts_with_digit() {
-        OF_DIGITS
+    let (rules, mut left) = if word.starts_with_digit() {
+        (OF_DIGITS, rules_for(digits.group_ends()))
     } else {
-        OF_LETTERS
+        (OF_LETTERS, (1 << OF_LETTERS.len()) - 1)
     };
-    rules
-        .iter()
-        .filter(|(counts, _)| *counts == 0 || digits.has_group_end(*counts))
-        .filter_map(|(_, rule)| rule(&candidate))
-        .max_by_key(|found| found.confidence)
+    let mut surest: Option<Match> = None;
+    while left != 0 {
+        let (_, rule) = rules[left.trailing_zeros() as usize];
+        left &= left - 1;
+        // Of equals the last.
+        if let Some(found) = rule(&candidate)
+            && surest.is_none_or(|surest| surest.confidence <= found.confidence)
+        {
+            surest = Some(found);
+        }
+    }
+    surest
 }
+
+/// Bit *n*: the *n*th of `OF_DIGITS` may find something where groups end after these counts of digits.
+/// Most numbers of a text are looked at by three of them.
+fn rules_for(group_ends: u32) -> u32 {
+    let mut ends = group_ends & COUNTS;
+    let mut rules = RULES_BY_COUNT[0];
+    while ends != 0 {
+        rules |= RULES_BY_COUNT[ends.trailing_zeros() as usize];
+        ends &= ends - 1;
+    }
+    rules
+}
+
+/// No id of digits alone has more.
+const COUNT_MAX: usize = 13;
+const COUNTS: u32 = (1 << (COUNT_MAX + 1)) - 2;
+
+/// By count of digits, bits of rules; at 0, those that look whatever the counts are.
+static RULES_BY_COUNT: [u32; COUNT_MAX + 1] = {
+    let mut by_count = [0; COUNT_MAX + 1];
+    let mut rule = 0;
+    while rule < OF_DIGITS.len() {
+        let counts = OF_DIGITS[rule].0;
+        let mut count = 1;
+        if counts == 0 {
+            by_count[0] |= 1 << rule;
+        }
+        while count <= COUNT_MAX {
+            if counts & 1 << count != 0 {
+                by_count[count] |= 1 << rule;
+            }
+            count += 1;
+        }
+        rule += 1;
+    }
+    by_count
+};
 
 type Rule = fn(&Candidate<'_>) -> Option<Match>;
 

@@ -10,8 +10,8 @@ use super::Candidate;
 /// Corsica's departments are 2A and 2B.
 pub(super) fn nir(candidate: &Candidate<'_>) -> Option<Match> {
     let bytes = candidate.word.rest();
-    let may_be = candidate.digits.has_group_end(1 << 15) || is_corsican(candidate);
-    if !may_be || !matches!(bytes[0], b'1'..=b'4' | b'7' | b'8') {
+    let may_begin = matches!(bytes[0], b'1'..=b'4' | b'7' | b'8');
+    if !may_begin || !candidate.digits.has_group_end(1 << 15) && !is_corsican(candidate) {
         return None;
     }
     let mut digits = [0u8; 15];
