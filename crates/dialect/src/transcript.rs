@@ -33,6 +33,8 @@ pub struct Transcript {
     bytes_max: usize,
     bytes: usize,
     is_cut: bool,
+    /// As the first event that says so names it.
+    model: Option<String>,
     choices: Node,
     /// Events without choices, as they came.
     others: Vec<Vec<u8>>,
@@ -55,6 +57,7 @@ impl Transcript {
             bytes_max,
             bytes: 0,
             is_cut: false,
+            model: None,
             choices: Node::List(Vec::new()),
             others: Vec::new(),
         }
@@ -85,11 +88,22 @@ impl Transcript {
             }
             return;
         };
+        if self.model.is_none() {
+            let model = Json::whole(data).get("model").and_then(Json::text);
+            // Names are short; Azure's opening event has none.
+            let model = model.filter(|name| !name.is_empty() && name.len() <= 256);
+            self.model = model.map(Cow::into_owned);
+        }
         let mut budget = self.bytes_max.saturating_sub(self.bytes);
         let before = budget;
         let is_whole = self.choices.merge("choices", choices, 0, &mut budget);
         self.bytes += before - budget;
         self.is_cut = !is_whole;
+    }
+
+    /// What the provider called the model that answered.
+    pub fn model(&self) -> Option<&str> {
+        self.model.as_deref()
     }
 
     /// `{"choices":[{"index":0,"message":{"role":"assistant","content":"…"},"finish_reason":"stop"}]}`;

@@ -58,6 +58,13 @@ impl PriceList {
         }
     }
 
+    /// What usage costs where it costs least: what not making a call kept off the bill, at least.
+    pub fn least_cost(&self, at: Wall, usage: &Usage) -> Nanos {
+        let prices = self.members.iter().filter_map(|(_, of)| of.at(at));
+        let costs = prices.map(|price| price.cost(usage).0.amount());
+        costs.min().unwrap_or(Nanos::ZERO)
+    }
+
     /// `Err`: a backend that may answer the call has no price for it.
     pub fn ceiling(&self, at: Wall, ask: &Ask) -> Result<Ceiling, BackendId> {
         let mut ceiling: Option<Ceiling> = None;
