@@ -7,6 +7,7 @@ mod alert;
 mod audit;
 mod backend;
 mod budget;
+mod cache;
 mod guard;
 mod identity;
 mod key;
@@ -14,6 +15,7 @@ mod limit;
 mod model;
 pub(crate) mod price;
 mod product;
+mod semantic;
 mod sink;
 mod telemetry;
 
@@ -60,6 +62,7 @@ pub(crate) fn compile(
         applications,
         audit,
         audit_stores,
+        caching,
         access,
         guards,
         budgets,
@@ -94,10 +97,13 @@ pub(crate) fn compile(
     let global = limits.compile(&Scope::Global, limit_lists, &every_model);
     let mut application_limits: HashMap<ApplicationName, _> = HashMap::new();
     let mut application_audits = Vec::new();
+    let mut application_caches = HashMap::new();
     for application in applications.items {
         let name = application.name.id;
         let scope = Scope::Application(name.clone());
         let compiled = limits.compile(&scope, application.limit_lists, &every_model);
+        let rule = cache::rule(&scope, application.cache, None, limits.problems);
+        application_caches.extend(rule.map(|rule| (name.clone(), rule)));
         application_limits.insert(name, compiled);
         application_audits.push((scope, application.audit));
     }
@@ -132,6 +138,7 @@ pub(crate) fn compile(
             state,
             keys,
             audit,
+            cache,
             // `price::written` has read these.
             prices: _,
             guards: own_guards,
@@ -159,6 +166,12 @@ pub(crate) fn compile(
                         limits.problems,
                     )
                     .and_then(audit::Ruled::recording),
+                cache: cache::rule(
+                    &Scope::Subscription(id.id.clone()),
+                    cache,
+                    granted.cache.as_ref(),
+                    limits.problems,
+                ),
                 guards: guard::guards(
                     &Scope::Subscription(id.id.clone()),
                     own_guards,
@@ -203,6 +216,8 @@ pub(crate) fn compile(
         budgets: budgets.into_iter().map(|budget| budget.keyed).collect(),
         application_limits,
         application_audits,
+        application_caches,
+        caching: cache::caching(&caching),
         auditing,
         alerting,
         prices,

@@ -6,6 +6,7 @@ pub(crate) mod audit;
 pub(crate) mod auth;
 pub(crate) mod backend;
 pub(crate) mod budget;
+pub(crate) mod cache;
 pub(crate) mod guard;
 pub(crate) mod identity;
 pub(crate) mod kafka;
@@ -16,6 +17,7 @@ pub(crate) mod notify;
 pub(crate) mod pool;
 pub(crate) mod price;
 pub(crate) mod product;
+pub(crate) mod semantic;
 pub(crate) mod sink;
 pub(crate) mod subscription;
 pub(crate) mod telemetry;
@@ -28,6 +30,7 @@ use self::alert::Alert;
 use self::audit::{Audit, AuditStore};
 use self::backend::Backend;
 use self::budget::Budget;
+use self::cache::Caching;
 use self::guard::GuardOfOneKind;
 use self::identity::Identity;
 use self::limit::LimitLists;
@@ -92,6 +95,9 @@ section! {
         pub audit: Option<Placed<Audit>>,
         /// Where audit records live.
         pub audit_stores: List<AuditStore> = "[]",
+        /// What answers that may be given again take of the machine. Which may be is said by products,
+        /// subscriptions and applications.
+        pub caching: Caching = "{}",
         /// Who may read and govern audit records.
         pub access: List<Access> = "[]",
         /// Who looks at prompts and answers, in this order, where neither the subscription nor its

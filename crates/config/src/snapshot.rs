@@ -2,8 +2,10 @@
 
 mod alerting;
 mod audit;
+mod cache;
 mod guard;
 pub(crate) mod prices;
+mod semantic;
 mod service;
 mod sink;
 mod token_source;
@@ -30,8 +32,10 @@ pub use alerting::{
     PaceSubject, PrivateUrl, SigningKey, Smtp,
 };
 pub use audit::{Access, Audit, AuditStore, Auditing, AzureKey, Kek, VaultKey};
+pub use cache::{CacheRule, Caching, ExactRule};
 pub use guard::{Guard, GuardKind, Guarded, Guards, OnError, Pii};
 pub use prices::{Prices, Provisioned};
+pub use semantic::{LocalEmbedder, SemanticRule};
 pub use service::{ContentSafety, GuardWebhook, KeyHeader, Moderation, Presidio, Service, Windows};
 pub use sink::{
     AuditRecords, Envelope, FileCompression, FileSink, KafkaCompression, KafkaLogin, KafkaSasl,
@@ -61,6 +65,9 @@ pub struct Snapshot {
     pub application_limits: HashMap<ApplicationName, Vec<KeyedLimit>>,
     /// Of applications that have a rule of their own, which may be not to record.
     pub application_audits: HashMap<ApplicationName, Arc<Audit>>,
+    /// Of applications that have a rule of their own, which may be that nothing is cached.
+    pub application_caches: HashMap<ApplicationName, Arc<CacheRule>>,
+    pub caching: Caching,
     pub auditing: Auditing,
     pub alerting: Alerting,
     pub prices: Prices,
@@ -190,6 +197,8 @@ pub struct Subscription {
     pub budgets: Vec<usize>,
     /// Its own, else its product's, else the configuration's; absent where nothing is recorded.
     pub audit: Option<Arc<Audit>>,
+    /// Its own, else its product's.
+    pub cache: Option<Arc<CacheRule>>,
     /// Its own, else its product's, else the configuration's.
     pub guards: Option<Arc<Guards>>,
 }

@@ -4,6 +4,7 @@ mod alerts;
 mod audit;
 mod auth;
 mod budgets;
+mod cache;
 mod guards;
 mod judges;
 mod keys;
@@ -11,6 +12,7 @@ mod listen;
 mod meaning;
 mod mistakes;
 mod prices;
+mod semantic;
 mod sinks;
 mod yaml;
 

@@ -8,10 +8,10 @@ use domain::{ModelName, ProductId, Scope};
 use super::audit::{Audits, Ruled};
 use super::backend::Backends;
 use super::limit::{LimitCompiler, unbounded};
-use super::{guard, telemetry};
+use super::{cache, guard, telemetry};
 use crate::file::product::{self, Credential};
 use crate::read::{List, Placed};
-use crate::snapshot::{Dimensions, Guards, Model, Product, Require};
+use crate::snapshot::{CacheRule, Dimensions, Guards, Model, Product, Require};
 
 /// A product, and those of its models whose answers have no bound.
 pub(super) struct Granted {
@@ -19,6 +19,7 @@ pub(super) struct Granted {
     pub unbounded: Vec<ModelName>,
     /// Its own rule, else the configuration's.
     pub audit: Option<Ruled>,
+    pub cache: Option<Arc<CacheRule>>,
 }
 
 /// What the top level says for products that do not.
@@ -47,6 +48,7 @@ pub(super) fn products(
             application,
             metrics,
             audit,
+            cache,
             guards,
             // `price::written` has read these.
             prices: _,
@@ -85,6 +87,7 @@ pub(super) fn products(
             defaults.audit,
             limits.problems,
         );
+        let cache = cache::rule(&Scope::Product(id.clone()), cache, None, limits.problems);
         let product = Product {
             dimensions,
             name: name.map_or_else(|| id.to_string(), |name| name.text),
@@ -107,6 +110,7 @@ pub(super) fn products(
                 product: Arc::new(product),
                 unbounded,
                 audit,
+                cache,
             },
         );
     }

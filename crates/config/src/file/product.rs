@@ -3,6 +3,7 @@
 use domain::{ModelName, ProductId};
 
 use super::audit::Audit;
+use super::cache::Cache;
 use super::guard::GuardOfOneKind;
 use super::limit::LimitLists;
 use super::price::ScopedPrice;
@@ -26,6 +27,8 @@ section! {
         pub metrics: ProductMetrics = "{}",
         /// What is kept of calls. Without it, as the top level says.
         pub audit: Option<Placed<Audit>>,
+        /// Which answers may be given again. Without it, none.
+        pub cache: Option<Cache>,
         /// Who looks at prompts and answers, in this order. Without it, the top level's; `[]` is nobody.
         pub guards: Option<List<GuardOfOneKind>>,
         /// Prices and percentages for its subscriptions.

@@ -3,6 +3,7 @@
 use domain::{ApplicationName, ProductId, SubscriptionId};
 
 use super::audit::Audit;
+use super::cache::Cache;
 use super::guard::GuardOfOneKind;
 use super::limit::LimitLists;
 use super::price::ScopedPrice;
@@ -26,6 +27,8 @@ section! {
         pub keys: Keys = "{}",
         /// What is kept of calls. Without it, as its product says.
         pub audit: Option<Placed<Audit>>,
+        /// Which answers may be given again. Without it, as its product says.
+        pub cache: Option<Cache>,
         /// Who looks at prompts and answers, in this order. Without it, its product's; `[]` is nobody.
         pub guards: Option<List<GuardOfOneKind>>,
         /// Prices and percentages agreed on with it.
@@ -58,6 +61,8 @@ section! {
         pub name: Declared<ApplicationName>,
         /// What is kept of calls, whatever the subscription says.
         pub audit: Option<Placed<Audit>>,
+        /// Which answers may be given again, whatever the subscription says.
+        pub cache: Option<Cache>,
         ..limit_lists: LimitLists,
     }
 }

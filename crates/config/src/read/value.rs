@@ -40,6 +40,24 @@ impl<const MIN: u64, const MAX: u64> Whole<MIN, MAX> {
     }
 }
 
+/// How freely a model picks its words: from 0 to 2.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Temperature(pub f64);
+
+impl Field for Temperature {
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let range = "write a number from 0 to 2";
+        let text = plain(node, reader, "a number", range)?;
+        let number = text.filled.text.parse::<f64>().ok();
+        let number = number.filter(|number| (0.0..=2.0).contains(number));
+        text.checked(number.map(Self), "a temperature", range, reader)
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["number", "string"], "minimum": 0, "maximum": 2, "pattern": "\\$\\{" })
+    }
+}
+
 /// A share of a whole, up to 1: from 0, or above it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Share<const FROM_ZERO: bool>(pub f64);

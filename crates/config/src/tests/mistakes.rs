@@ -49,7 +49,7 @@ subscriptions:
 #[test]
 fn parts_that_are_not_built_are_unknown_fields() {
     for (from, to, name) in [
-        ("models: [gpt-4o]", "models: [gpt-4o], cache: {}", "cache"),
+        ("models: [gpt-4o]", "models: [gpt-4o], sso: {}", "sso"),
         ("{ api_key: 'sk-upstream' }", "{ aws: {} }", "aws"),
     ] {
         assert!(problem_of(from, to).contains(&format!("unknown field `{name}`")));

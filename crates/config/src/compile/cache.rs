@@ -1,0 +1,117 @@
+//! The cache's rules: the narrowest scope wins as a whole.
+
+use std::sync::Arc;
+
+use domain::Scope;
+
+use crate::expression::Expression;
+use crate::file::cache as file;
+use crate::problem::Problems;
+use crate::read::{Cel, List, Placed};
+use crate::snapshot::{CacheRule, Caching, ExactRule};
+
+/// Each is evaluated for each call.
+const VARY_BY_MAX: usize = 8;
+
+/// What a scope says, else what the wider one does.
+pub(super) fn rule(
+    scope: &Scope,
+    written: Option<file::Cache>,
+    wider: Option<&Arc<CacheRule>>,
+    problems: &mut Problems,
+) -> Option<Arc<CacheRule>> {
+    match written {
+        Some(section) => Some(Arc::new(compile(scope, section, problems))),
+        None => wider.cloned(),
+    }
+}
+
+fn compile(scope: &Scope, section: file::Cache, problems: &mut Problems) -> CacheRule {
+    let file::Cache {
+        vary_by,
+        max_temperature,
+        ignore,
+        exact,
+        semantic,
+    } = section;
+    let field = match scope {
+        Scope::Global | Scope::Match(_) => "cache".to_owned(),
+        Scope::Product(id) => format!("products[{id}].cache"),
+        Scope::Subscription(id) => format!("subscriptions[{id}].cache"),
+        Scope::Application(name) => format!("applications[{name}].cache"),
+    };
+    let vary_by = match vary_by {
+        Some(written) => expressions(written, &field, problems),
+        None => Expression::compile("subscription.id")
+            .map(Arc::new)
+            .into_iter()
+            .collect(),
+    };
+    let exact = exact.map(|section| {
+        let Placed { value: ttl, place } = section.ttl;
+        if ttl.0.is_zero() {
+            problems.error(
+                place,
+                &format!("{field}.exact.ttl"),
+                "0: no answer would ever be given again",
+                "write a time such as `1h`, or leave `exact` out",
+            );
+        }
+        ExactRule { ttl: ttl.0 }
+    });
+    let semantic = semantic.map(|section| {
+        let field = format!("{field}.semantic");
+        super::semantic::rule(&field, section, &vary_by, problems)
+    });
+    CacheRule {
+        rule: format!("{scope}/cache").into(),
+        vary_by,
+        max_temperature: max_temperature.0,
+        ignored: ignore.items,
+        exact,
+        semantic,
+    }
+}
+
+pub(super) fn expressions(
+    written: Placed<List<Cel>>,
+    field: &str,
+    problems: &mut Problems,
+) -> Vec<Arc<Expression>> {
+    let Placed {
+        value: vary_by,
+        place,
+    } = written;
+    if vary_by.items.is_empty() && vary_by.is_whole {
+        problems.error(
+            place,
+            &format!("{field}.vary_by"),
+            "empty: it does not say who may share answers",
+            "write `[subscription.id]`, or `[product.id]` to share them within the product",
+        );
+    }
+    if vary_by.items.len() > VARY_BY_MAX {
+        let problem = format!("more than {VARY_BY_MAX} expressions");
+        problems.error(
+            place,
+            &format!("{field}.vary_by"),
+            problem,
+            "leave some out",
+        );
+    }
+    let expressions = vary_by.items.into_iter();
+    expressions.map(|cel| cel.expression).collect()
+}
+
+pub(super) fn caching(section: &file::Caching) -> Caching {
+    let file::Caching {
+        memory,
+        max_entry,
+        embedder,
+    } = section;
+    Caching {
+        embedder: super::semantic::embedder(embedder),
+        memory_bytes: memory.0,
+        entry_bytes_max: usize::try_from(max_entry.0).unwrap_or(usize::MAX),
+    }
+}

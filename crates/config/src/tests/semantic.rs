@@ -1,0 +1,76 @@
+//! The semantic cache: what it takes for near enough, and what is refused.
+
+use std::time::Duration;
+
+use domain::SubscriptionId;
+use likeness::choice::NearEnough;
+
+use super::*;
+use crate::snapshot::SemanticRule;
+
+fn with(semantic: &str) -> String {
+    let cache = format!("models: [gpt-4o], cache: {{ semantic: {semantic} }} }}");
+    SMALL.replace("models: [gpt-4o] }", &cache)
+}
+
+fn rule(semantic: &str) -> SemanticRule {
+    let snapshot = loaded(&with(semantic));
+    let cache = snapshot.subscriptions[&SubscriptionId::from("search")]
+        .cache
+        .clone();
+    cache.unwrap().semantic.clone().unwrap()
+}
+
+fn problem(semantic: &str) -> String {
+    super::problems(&with(semantic)).join("\n")
+}
+
+#[test]
+fn what_is_near_enough_without_a_word_needs_the_guard() {
+    let plain = rule("{}");
+    assert_eq!(plain.choice.near_enough, NearEnough::AtLeast(0.95));
+    assert!(plain.choice.guard && !plain.choice.shadow);
+    assert_eq!((plain.turns_max, plain.ttl), (1, Duration::from_secs(3600)));
+    let told = problem("{ guard: false }");
+    assert!(
+        told.contains("products[standard].cache.semantic.min_similarity") && told.contains("0.95"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_similarity_and_an_error_rate_are_one_or_the_other() {
+    let strict = rule("{ min_similarity: 0.95, guard: false }");
+    assert_eq!(strict.choice.near_enough, NearEnough::AtLeast(0.95));
+    let learned = rule("{ max_error_rate: 0.02, shadow: true }");
+    assert_eq!(learned.choice.near_enough, NearEnough::MaxErrorRate(0.02));
+    assert!(learned.choice.shadow);
+    let told = problem("{ min_similarity: 0.9, max_error_rate: 0.02 }");
+    assert!(told.contains("leave one of them out"), "{told}");
+    assert!(problem("{ min_similarity: 1.5 }").contains("min_similarity"));
+    assert!(problem("{ max_error_rate: 0 }").contains("max_error_rate"));
+}
+
+#[test]
+fn who_shares_is_said_for_both_caches_or_for_each() {
+    let shared = rule("{ vary_by: [product.id] }");
+    let sources: Vec<_> = shared.vary_by.iter().map(|cel| cel.source()).collect();
+    assert_eq!(sources, ["product.id"]);
+    let as_exact = rule("{}");
+    let sources: Vec<_> = as_exact.vary_by.iter().map(|cel| cel.source()).collect();
+    assert_eq!(sources, ["subscription.id"]);
+    let told = problem("{ vary_by: [] }");
+    assert!(told.contains("cache.semantic.vary_by"), "{told}");
+}
+
+#[test]
+fn a_semantic_cache_alone_is_a_cache() {
+    let snapshot = loaded(&with("{}"));
+    let subscription = &snapshot.subscriptions[&SubscriptionId::from("search")];
+    assert!(subscription.cache.as_ref().unwrap().is_on());
+    assert_eq!(snapshot.caching.embedder.threads, 1);
+    assert_eq!(
+        snapshot.caching.embedder.timeout,
+        Duration::from_millis(500)
+    );
+}
