@@ -15,11 +15,10 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use ::audit::Draft;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use config::snapshot::{Audit, Guards};
 use config::{CallContext, Snapshot};
 use content::redact::{Findings, Masks, Rules};
-use dialect::transcript::Transcript;
 use dialect::{Operation, Request, texts};
 use domain::audit::Level;
 use domain::record::{CallRecord, Content, Cost, Ruling, Verdict};
@@ -41,16 +40,6 @@ pub struct Recording {
     guards: Option<Arc<Guards>>,
     /// Guards that must look at the prompt have done so.
     prompt_is_judged: bool,
-    answer: Answer,
-}
-
-/// As much of it as passed.
-enum Answer {
-    None,
-    Whole(Bytes),
-    Stream(Transcript),
-    /// The beginning of one that is larger than the gateway holds.
-    Large(BytesMut),
 }
 
 /// Whether a call goes on record. One that must be and cannot is refused, before it is forwarded.
@@ -83,7 +72,6 @@ pub fn begin(
         store,
         guards,
         prompt_is_judged: !is_to_be_judged,
-        answer: Answer::None,
     })))
 }
 
@@ -133,68 +121,37 @@ impl Recording {
         self.prompt_is_judged = true;
     }
 
-    fn keeps_content(&self) -> bool {
-        self.rule.level == Level::Full
-    }
-
-    /// A unary answer, as guards let it through and before masked values are put back. Vectors are
-    /// not kept: what they were made of is.
-    pub fn keep_whole(&mut self, operation: Operation, answer: &Bytes) {
-        if self.keeps_content() && operation != Operation::Embeddings {
-            self.answer = Answer::Whole(answer.clone());
-        }
-    }
-
-    /// The next events of a stream, likewise.
-    pub fn keep_events(&mut self, events: &[u8]) {
-        if !self.keeps_content() {
-            return;
-        }
-        let bytes_max = self.store.content_bytes_max();
-        if let Answer::None = self.answer {
-            self.answer = Answer::Stream(Transcript::new(bytes_max));
-        }
-        if let Answer::Stream(transcript) = &mut self.answer {
-            transcript.push(events);
-        }
-    }
-
-    /// The next of an answer that is larger than the gateway holds.
-    pub fn keep_piece(&mut self, operation: Operation, piece: &[u8]) {
-        if !self.keeps_content() || operation == Operation::Embeddings {
-            return;
-        }
-        // One byte more than will be kept, so that the record says that it was cut.
-        let bytes_max = self.store.content_bytes_max() + 1;
-        if let Answer::None = self.answer {
-            self.answer = Answer::Large(BytesMut::new());
-        }
-        if let Answer::Large(kept) = &mut self.answer {
-            let room = bytes_max.saturating_sub(kept.len());
-            kept.extend_from_slice(&piece[..piece.len().min(room)]);
+    /// Of the answer, as far as it is to be kept.
+    pub fn answer_bytes_wanted(&self) -> usize {
+        match self.rule.level {
+            Level::Full => self.store.content_bytes_max(),
+            Level::None | Level::Metadata => 0,
         }
     }
 
     /// Writes the record. A store that cannot take it has counted that; the call is over.
-    pub fn write(self, gateway: &Gateway, record: &CallRecord, call: Option<&Request>, now: Now) {
+    pub fn write(
+        self,
+        gateway: &Gateway,
+        record: &CallRecord,
+        call: Option<&Request>,
+        answer: Option<Bytes>,
+        now: Now,
+    ) {
         let Self {
             rule,
             store,
             guards,
             prompt_is_judged,
-            answer,
         } = self;
         let mut contents = Contents::default();
         if rule.level == Level::Full {
             contents.prompt = call
                 .filter(|_| prompt_is_judged)
                 .map(|call| call.body().clone());
-            contents.answer = match answer {
-                Answer::None => None,
-                Answer::Whole(bytes) => Some(bytes),
-                Answer::Stream(transcript) => transcript.into_document().map(Bytes::from),
-                Answer::Large(kept) => Some(kept.freeze()),
-            };
+            // Vectors are not kept: what they were made of is.
+            let is_vectors = call.is_some_and(|call| call.operation == Operation::Embeddings);
+            contents.answer = answer.filter(|_| !is_vectors);
             contents.edit(guards.as_deref(), gateway);
         }
         let opening = &record.opening;

@@ -11,6 +11,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http_body::{Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
 
+use crate::cache::shared::{Followed, Reader};
 use crate::encoding::{self, Decoder};
 use crate::in_time::in_time;
 use crate::meter::MeteredBody;
@@ -21,6 +22,10 @@ use crate::refusal::Refusal;
 pub enum Body {
     Whole(Full<Bytes>),
     Metered(Box<MeteredBody>),
+    /// That other calls are answered with too.
+    Shared(Reader),
+    /// Of another call.
+    Followed(Box<Followed>),
 }
 
 /// The answer broke off. Ends the connection, so that it never looks whole.
@@ -45,6 +50,8 @@ impl http_body::Body for Body {
                 .poll_frame(cx)
                 .map_err(|never| match never {}),
             Self::Metered(body) => Pin::new(body).poll_frame(cx),
+            Self::Shared(body) => Pin::new(body).poll_frame(cx),
+            Self::Followed(body) => Pin::new(body).poll_frame(cx),
         }
     }
 
@@ -52,6 +59,8 @@ impl http_body::Body for Body {
         match self {
             Self::Whole(body) => body.is_end_stream(),
             Self::Metered(body) => body.is_end_stream(),
+            Self::Shared(body) => body.is_end_stream(),
+            Self::Followed(body) => body.is_end_stream(),
         }
     }
 
@@ -59,6 +68,8 @@ impl http_body::Body for Body {
         match self {
             Self::Whole(body) => body.size_hint(),
             Self::Metered(body) => body.size_hint(),
+            Self::Shared(body) => body.size_hint(),
+            Self::Followed(body) => body.size_hint(),
         }
     }
 }

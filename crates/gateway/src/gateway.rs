@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::alerts::Alerts;
 use crate::audit::{self, stores::Stores};
 use crate::backfill::Candidates;
+use crate::cache::ResponseCache;
 use crate::clock::{Chance, Clock};
 use crate::credentials::Credentials;
 use crate::estimates::Estimates;
@@ -42,6 +43,8 @@ pub struct Gateway {
     pub(crate) fetch: Fetch,
     /// Where calls that go on record leave what was said.
     pub audit: Stores,
+    /// Answers that may be given again.
+    pub cache: ResponseCache,
     /// Copies of records for other systems.
     pub sinks: Sinks,
     pub telemetry: Telemetry,
@@ -73,6 +76,8 @@ pub enum StartError {
     HashKey(#[from] HashKeyError),
     #[error(transparent)]
     AuditStores(#[from] audit::stores::Moved),
+    #[error("the cache could not be opened: {0}")]
+    Cache(#[from] ::cache::CacheError),
 }
 
 impl Gateway {
@@ -107,6 +112,7 @@ impl Gateway {
             services: Arc::default(),
             ledger,
             audit: Stores::default(),
+            cache: ResponseCache::open(&snapshot.caching, clock.now().wall)?,
             sinks: Sinks::new(snapshot.settings.data_dir.clone()),
             telemetry: Telemetry::new(clock.now()),
             hash_key: KeptHashKey::default(),
@@ -212,6 +218,7 @@ impl Gateway {
                 gateway.counters.sweep(gateway.clock.now());
                 gateway.router.backends().sweep();
                 gateway.services.sweep();
+                gateway.cache.entries.tick(gateway.clock.now().wall);
             }
         };
         self.tasks

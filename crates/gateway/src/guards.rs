@@ -179,6 +179,11 @@ pub async fn judge_prompt(
 }
 
 impl Guarded {
+    /// What its answer says is not what another's would.
+    pub fn has_masked(&self) -> bool {
+        !self.masks.is_empty()
+    }
+
     /// Judges a unary answer, or gets ready to judge a stream. An answer that is here was paid for,
     /// whatever becomes of it: it is metered before anybody looks at it.
     pub async fn judge_answer(
@@ -196,7 +201,7 @@ impl Guarded {
             judges,
         } = self;
         let is_vectors = call.operation == Operation::Embeddings;
-        let is_text = !(is_vectors && answered.serving.status.is_success());
+        let is_text = !(is_vectors && answered.status().is_success());
         if !is_text || !guards.look_at_answer() && masks.is_empty() {
             return Ok(Told::AsItCame);
         }

@@ -36,7 +36,16 @@ pub struct MeteredBody {
     guard: Option<Box<StreamGuard>>,
     /// The upstream's end or break, while what came before it is on its way.
     end: Option<Option<Result<Bytes, AttemptFailure>>>,
+    ended: Option<Ended>,
     state: State,
+}
+
+/// How an answer's call ended.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    pub outcome: Outcome,
+    pub rule: Option<Arc<str>>,
+    pub metered: Metered,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -90,6 +99,7 @@ impl MeteredBody {
             watch,
             guard: None,
             end: None,
+            ended: None,
             state: State::Flowing,
         }
     }
@@ -97,10 +107,15 @@ impl MeteredBody {
     /// Lets `guard` look at what the client gets. It is metered before.
     pub fn guarded(mut self, guard: Option<Box<StreamGuard>>) -> Self {
         self.guard = guard;
-        if let (Some(guard), true) = (&mut self.guard, self.trail.facts().recording.is_some()) {
+        if let (Some(guard), true) = (&mut self.guard, self.trail.facts().said.is_wanted()) {
             guard.keep();
         }
         self
+    }
+
+    /// Known once its call was settled, which is before its last byte leaves.
+    pub fn how_it_ended(&self) -> Option<&Ended> {
+        self.ended.as_ref()
     }
 
     /// Everything that is readable now, metered; empty when all of it is held back.
@@ -148,7 +163,7 @@ impl MeteredBody {
 
     /// `failure`: why the answer ended before its end. `refused`: the guard that ended it.
     fn settle(&mut self, failure: Option<AttemptFailure>, refused: Option<Arc<str>>) {
-        self.keep_for_record(&[]);
+        self.keep(&[]);
         let now = self.trail.gateway().clock.mono();
         let status = self.serving.status;
         let facts = self.trail.facts();
@@ -191,6 +206,11 @@ impl MeteredBody {
             latency: now.since(self.serving.sent_at),
         });
         facts.end(status, outcome);
+        self.ended = Some(Ended {
+            outcome,
+            rule: refused.clone(),
+            metered,
+        });
         if let Some(ending) = &mut facts.ending {
             ending.rule = refused;
         }
@@ -230,7 +250,7 @@ impl MeteredBody {
         let rest = self.tally.finish();
         let was_settled = self.trail.is_settled();
         if self.guard.is_none() && self.tally.may_end_here() {
-            self.keep_for_record(&rest);
+            self.keep(&rest);
         }
         if !was_settled && !self.tally.may_end_here() {
             return self.broke(AttemptFailure::Cut);
@@ -301,7 +321,7 @@ impl Body for MeteredBody {
 
 impl MeteredBody {
     fn leave(&mut self, piece: Bytes) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        self.keep_for_record(&piece);
+        self.keep(&piece);
         self.settle_if_whole();
         self.progress();
         Poll::Ready(Some(Ok(Frame::data(piece))))
@@ -326,13 +346,13 @@ impl MeteredBody {
         Poll::Ready(Some(Ok(Frame::data(judged))))
     }
 
-    /// `piece` leaves for the client. Where guards look, a record keeps what they let through instead,
-    /// before masked values are put back.
-    fn keep_for_record(&mut self, piece: &[u8]) {
+    /// `piece` leaves for the client. Where guards look, what they let through is kept instead, before
+    /// masked values are put back.
+    fn keep(&mut self, piece: &[u8]) {
         let facts = self.trail.facts();
-        let (Some(recording), Some(call)) = (&mut facts.recording, &facts.call) else {
+        if !facts.said.is_wanted() {
             return;
-        };
+        }
         let let_through;
         let piece = match &mut self.guard {
             None => piece,
@@ -342,8 +362,8 @@ impl MeteredBody {
             }
         };
         match &self.tally {
-            Tally::Stream(_) => recording.keep_events(piece),
-            Tally::Large(_) => recording.keep_piece(call.operation, piece),
+            Tally::Stream(_) => facts.said.keep_events(piece),
+            Tally::Large(_) => facts.said.keep_piece(piece),
         }
     }
 

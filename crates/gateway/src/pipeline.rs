@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dialect::Route;
+use domain::record::CacheOutcome;
 use domain::{Metered, Spent};
 use http::header::EXPECT;
 use http::request::Parts;
@@ -18,6 +19,7 @@ use smallvec::SmallVec;
 use crate::admission::{self, Applicant};
 use crate::audit;
 use crate::body::{self, Body};
+use crate::cache::{self, Found};
 use crate::gateway::Gateway;
 use crate::guards::{self, Told as Judged};
 use crate::refusal::Refusal;
@@ -110,6 +112,9 @@ impl Gateway {
         )?);
         let context = admission::context(caller, call, &head.headers, ip);
         facts.recording = audit::begin(self, &snapshot, caller, facts.origin.id, &context)?;
+        if let Some(recording) = &facts.recording {
+            facts.said.want(recording.answer_bytes_wanted());
+        }
         let plan = admission::plan(&snapshot, caller, call)?;
         facts.series = self.telemetry.usage_series(&context);
 
@@ -159,7 +164,8 @@ impl Gateway {
             }
         };
 
-        // Route and forward: priority, weight, breaker; retry until the first byte, never after.
+        // Cache: what was answered before is answered again, and who asks the same at the same time
+        // waits for one answer.
         let context = admission::context(caller, call, &head.headers, ip);
         let errand = Errand {
             plan: &plan,
@@ -168,7 +174,32 @@ impl Gateway {
             headers: &head.headers,
             request_id: &facts.request_id,
         };
-        let mut answer = self.router.forward(&errand, held, &facts.origin).await?;
+        let found = match cache::asked(
+            self,
+            &snapshot,
+            (&*caller, &facts.origin),
+            &errand,
+            guarded.as_ref(),
+        )? {
+            None => None,
+            Some(asked) => {
+                let (cached, said) = (&mut facts.cached, &mut facts.said);
+                Box::pin(asked.look_up(self, &facts.origin, cached, said)).await
+            }
+        };
+
+        // Route and forward: priority, weight, breaker; retry until the first byte, never after.
+        let mut answer = match found {
+            Some(Found::Answer(answer)) => *answer,
+            Some(Found::Stream(reader)) => return Ok(Reply::Followed(reader)),
+            None => {
+                let forwarded = self.router.forward(&errand, held, &facts.origin).await;
+                if let Some(part) = &facts.cached {
+                    part.tell_followers(forwarded.as_ref().ok(), call, held, &facts.origin);
+                }
+                forwarded?
+            }
+        };
         let told = match guarded {
             None => Judged::AsItCame,
             Some(guarded) => {
@@ -189,6 +220,8 @@ impl Gateway {
             call,
             kept,
             recording,
+            cached,
+            said,
             series,
         } = facts.into_settlement(metered, now);
         let Some(record) = record else { return };
@@ -201,7 +234,7 @@ impl Gateway {
                 nanos: u64::try_from(record.cost.amount().0).unwrap_or(0),
             };
             self.counters.settle(kept.reservation, spent, now);
-            if let Some(call) = &call {
+            if let Some(call) = call.as_ref().filter(|_| record.cache != CacheOutcome::Hit) {
                 self.estimates.learn(kept.precedent, &record, call);
             }
             trail::remember_prices(&kept.prices, &record, &self.ledger);
@@ -218,8 +251,12 @@ impl Gateway {
             series: series.as_deref(),
             sent_at: &sent_at,
         };
+        let said = said.into_document();
+        if let (Some(part), Some(call)) = (cached, &call) {
+            part.settle(self, &record, call, &said, now);
+        }
         if let Some(recording) = recording {
-            recording.write(self, &record, call.as_ref(), now);
+            recording.write(self, &record, call.as_ref(), said.bytes, now);
         }
         self.telemetry.tell(&told, self.router.backends());
         self.ledger.append(entry, record);

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use config::Snapshot;
-use dialect::{Request, StreamMeter};
+use dialect::{Operation, Request, StreamMeter};
 use domain::record::{AttemptRecord, Cost, Outcome};
 use domain::{Metered, ModelName, Usage};
 use http::header::{CONNECTION, CONTENT_TYPE, HeaderName};
@@ -10,16 +10,20 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 
 use crate::admission::{RateLevel, RateLevels};
 use crate::body::{self, Body};
+use crate::cache::shared::{Followed, Reader};
+use crate::cache::{self, Part};
 use crate::guards::Told;
 use crate::headers::{self, REQUEST_ID};
 use crate::identity::Caller;
 use crate::meter::{LargeAnswer, MeteredBody, Tally};
 use crate::refusal::Refusal;
-use crate::router::{Answered, Content};
+use crate::router::{Answered, Content, Source};
 use crate::trail::{Facts, Held, Origin, Trail};
 
 pub enum Reply {
     Answered(Box<Answered>, Told),
+    /// Another call's stream.
+    Followed(Reader),
     /// From the gateway itself: the models that the caller may use.
     Own(Bytes),
 }
@@ -44,30 +48,34 @@ impl Reply {
 
 const BACKEND: HeaderName = HeaderName::from_static("x-tollgate-backend");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-tollgate-attempts");
-const CACHE: HeaderName = HeaderName::from_static("x-tollgate-cache");
 const TOKENS: HeaderName = HeaderName::from_static("x-tollgate-tokens");
 const BUDGET: HeaderName = HeaderName::from_static("x-tollgate-budget");
 const BUDGET_REMAINING: HeaderName = HeaderName::from_static("x-tollgate-budget-remaining");
 const BUDGET_EXCEEDED: HeaderName = HeaderName::from_static("x-tollgate-budget-exceeded");
 const DOWNGRADED_FROM: HeaderName = HeaderName::from_static("x-tollgate-downgraded-from");
 const COST: HeaderName = HeaderName::from_static("x-tollgate-cost");
+const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
 
 pub fn send(reply: Reply, mut trail: Trail) -> Response<Body> {
     let (answered, told) = match reply {
         Reply::Answered(answered, told) => (answered, told),
+        Reply::Followed(reader) => return followed(reader, trail),
         Reply::Own(bytes) => return own(bytes, trail),
     };
     let mut out = headers::to_client(&answered.headers);
-    out.insert(CACHE, HeaderValue::from_static("off"));
-    if let Some(name) = answered.serving.backend.name() {
+    if let Source::Backend(serving) = &answered.source
+        && let Some(name) = serving.backend.name()
+    {
         out.insert(BACKEND, name.clone());
     }
     let facts = trail.facts();
+    cache::put_headers(facts.cached.as_deref(), &mut out);
     common_headers(facts, &mut out);
     let (Some(held), Some(call)) = (&mut facts.held, &facts.call) else {
         return bare(StatusCode::INTERNAL_SERVER_ERROR);
     };
     let is_whole = matches!(answered.content, Content::Whole { .. });
+    let is_stream = matches!(answered.content, Content::Stream { .. });
     if is_whole || matches!(told, Told::Blocked(_)) {
         let metered = meter(call, held, &answered, &facts.origin);
         out.insert(ATTEMPTS, headers::number(held.attempts.len() as u64));
@@ -80,8 +88,13 @@ pub fn send(reply: Reply, mut trail: Trail) -> Response<Body> {
     }
     out.insert(ATTEMPTS, headers::number(held.attempts.len() as u64 + 1));
     let Answered {
-        serving, content, ..
-    } = *answered;
+        source: Source::Backend(serving),
+        content,
+        ..
+    } = *answered
+    else {
+        return bare(StatusCode::INTERNAL_SERVER_ERROR);
+    };
     let status = serving.status;
     let (tally, first, body) = match content {
         Content::Stream { first, body } => {
@@ -95,8 +108,13 @@ pub fn send(reply: Reply, mut trail: Trail) -> Response<Body> {
         Told::Stream(guard) => Some(guard),
         Told::AsItCame | Told::Edited(_) | Told::Blocked(_) => None,
     };
+    let flight = facts.cached.as_deref().and_then(Part::flight);
     let metered = MeteredBody::new(body, first, tally, serving, trail).guarded(guard);
-    response(status, out, Body::Metered(Box::new(metered)))
+    let body = match flight.filter(|_| status == StatusCode::OK && is_stream) {
+        Some(flight) => Body::Shared(flight.share(metered)),
+        None => Body::Metered(Box::new(metered)),
+    };
+    response(status, out, body)
 }
 
 /// An answer that is here, or that a guard turned away: its client is told after it was settled.
@@ -108,9 +126,8 @@ fn settled(
     mut trail: Trail,
 ) -> Response<Body> {
     let facts = trail.facts();
-    let Answered {
-        serving, content, ..
-    } = answered;
+    let status = answered.status();
+    let Answered { content, .. } = answered;
     let (status, body) = match (told, content) {
         (Told::Blocked(refusal), _) => {
             let row = refusal.row();
@@ -123,22 +140,29 @@ fn settled(
             (row.status, refusal.body(facts.origin.dialect, &id))
         }
         (told, content) => {
-            let outcome = if serving.status.is_success() {
+            let outcome = if status.is_success() {
                 Outcome::Ok
             } else {
                 Outcome::ClientError
             };
-            facts.end(serving.status, outcome);
-            if let (Some(recording), Some(call)) = (&mut facts.recording, &facts.call)
-                && let Content::Whole { bytes, .. } = &content
-            {
-                recording.keep_whole(call.operation, bytes);
+            facts.end(status, outcome);
+            if let Content::Whole { bytes, .. } = &content {
+                facts.said.keep_whole(bytes);
             }
             let body = match (told, content) {
                 (Told::Edited(bytes), _) | (_, Content::Whole { bytes, .. }) => bytes,
                 (_, Content::Stream { .. } | Content::Large { .. }) => Bytes::new(),
             };
-            (serving.status, body)
+            let body = match (&facts.cached, &facts.call) {
+                (Some(part), Some(call)) if part.is_hit() => {
+                    if call.stream && call.operation != Operation::Embeddings {
+                        out.insert(CONTENT_TYPE, EVENTS);
+                    }
+                    part.given(call, &facts.origin, &body)
+                }
+                _ => body,
+            };
+            (status, body)
         }
     };
     trail.settle(metered);
@@ -152,8 +176,12 @@ pub fn meter(call: &Request, held: &mut Held, answered: &Answered, origin: &Orig
         return crossed;
     }
     let Answered {
-        serving, content, ..
+        source, content, ..
     } = answered;
+    // What the cache gives was paid for before.
+    let Source::Backend(serving) = source else {
+        return Metered::NOTHING;
+    };
     let status = serving.status;
     let encoding = held.encoding;
     let metered = match content {
@@ -229,6 +257,18 @@ fn cost_header(cost: &Cost) -> Option<HeaderValue> {
         } => HeaderValue::try_from(format!("{amount} {currency}")).ok(),
         Cost::Unpriced => Some(HeaderValue::from_static("unpriced")),
     }
+}
+
+/// A call that another's stream answers.
+fn followed(reader: Reader, mut trail: Trail) -> Response<Body> {
+    let mut out = HeaderMap::with_capacity(16);
+    out.insert(CONTENT_TYPE, EVENTS);
+    let facts = trail.facts();
+    cache::put_headers(facts.cached.as_deref(), &mut out);
+    common_headers(facts, &mut out);
+    out.insert(ATTEMPTS, headers::number(0));
+    let body = Body::Followed(Box::new(Followed::new(reader, trail)));
+    response(StatusCode::OK, out, body)
 }
 
 /// A list is not a call of a model: it leaves no record.

@@ -44,9 +44,24 @@ pub struct Errand<'a> {
 
 /// An answer that has begun.
 pub struct Answered {
-    pub serving: Serving,
+    pub source: Source,
     pub headers: HeaderMap,
     pub content: Content,
+}
+
+/// Whose answer it is.
+pub enum Source {
+    Backend(Serving),
+    Cache,
+}
+
+impl Answered {
+    pub fn status(&self) -> StatusCode {
+        match &self.source {
+            Source::Backend(serving) => serving.status,
+            Source::Cache => StatusCode::OK,
+        }
+    }
 }
 
 pub enum Content {
@@ -209,7 +224,7 @@ impl Router {
                     clock: self.clock.clone(),
                 };
                 Ok(Answered {
-                    serving,
+                    source: Source::Backend(serving),
                     headers: begun.headers,
                     content: begun.content,
                 })

@@ -6,10 +6,12 @@
 pub mod catalogue;
 
 mod access;
+mod answers;
 mod bounded;
 mod budgets;
 mod exposition;
 mod histogram;
+mod meanings;
 mod money;
 pub(crate) mod otlp;
 mod process;
@@ -36,8 +38,10 @@ use crate::gateway::Gateway;
 use crate::overload::Shed;
 use crate::router::Backends;
 
+use answers::CacheSeries;
 use bounded::Bounded;
 use budgets::PastBudgets;
+use meanings::SemanticSeries;
 use otlp::Exporter;
 use sample::{Family, Value};
 use security::SecurityLog;
@@ -54,6 +58,9 @@ const CODES_MAX: usize = 100;
 
 pub struct Telemetry {
     calls: CallSeries,
+    pub cache: CacheSeries,
+    /// Shared with tasks that outlive their calls.
+    pub semantic: Arc<SemanticSeries>,
     past_budgets: PastBudgets,
     usage: Usage,
     exporter: Exporter,
@@ -73,6 +80,8 @@ impl Telemetry {
     pub fn new(now: Now) -> Self {
         Self {
             calls: CallSeries::default(),
+            cache: CacheSeries::default(),
+            semantic: Arc::default(),
             usage: Usage::default(),
             exporter: Exporter::default(),
             past_budgets: PastBudgets::default(),
@@ -99,6 +108,8 @@ impl Telemetry {
     /// Before a snapshot comes into force.
     pub fn sync(&self, snapshot: &Snapshot) {
         self.calls.retain(snapshot);
+        self.cache.retain(snapshot);
+        self.semantic.retain(snapshot);
         self.past_budgets.retain(snapshot);
         self.usage.sync(snapshot);
         self.exporter.sync(&snapshot.settings.telemetry);
@@ -236,6 +247,8 @@ impl Telemetry {
         alert_families(gateway, &mut families);
         sink_families(gateway, now, &mut families);
         audit_families(gateway, &mut families);
+        self.cache.families(gateway, &mut families);
+        self.semantic.families(&mut families);
         self.configuration_families(gateway, &mut families);
         self.exporter.families(&mut families);
         families.push(

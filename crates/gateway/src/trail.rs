@@ -17,10 +17,12 @@ use store::ledger::Entry;
 
 use crate::admission::{self, Admitted, BudgetLevels, Downgraded, RateLevels};
 use crate::audit::Recording;
+use crate::cache::Part;
 use crate::estimates::Precedent;
 use crate::gateway::Gateway;
 use crate::identity::Caller;
 use crate::overload::Place;
+use crate::said::Said;
 use crate::telemetry::{TraceContext, UsageSeries};
 
 /// Facts fill in as the pipeline learns them. They are optional because a call may be refused
@@ -36,6 +38,9 @@ pub struct Facts {
     pub verdicts: Vec<Verdict>,
     /// Of a call that goes on the audit record.
     pub recording: Option<Box<Recording>>,
+    /// Of a call that the cache may answer, or be told the answer of.
+    pub cached: Option<Box<Part>>,
+    pub said: Said,
     /// Where the product's dimensions count it.
     pub series: Option<Arc<UsageSeries>>,
     pub ending: Option<Ending>,
@@ -194,6 +199,8 @@ impl Facts {
             held: None,
             verdicts: Vec::new(),
             recording: None,
+            cached: None,
+            said: Said::default(),
             series: None,
             ending: None,
         }
@@ -218,6 +225,8 @@ impl Facts {
             held,
             verdicts,
             recording,
+            cached,
+            said,
             series,
             ending,
         } = self;
@@ -250,6 +259,8 @@ impl Facts {
                 call: None,
                 kept: None,
                 recording: None,
+                cached: None,
+                said: Said::default(),
                 series: None,
             };
         };
@@ -291,24 +302,30 @@ impl Facts {
             }
         };
         // Tokens that the call is charged for are those of the attempt that was last.
-        let (cost, saved) = match (attempts.last(), &kept) {
+        let (cost, mut saved) = match (attempts.last(), &kept) {
             (Some(last), Some(kept)) => {
                 kept.prices.cost(&last.backend, opening.at, metered.usage())
             }
             _ => (Cost::without_price(metered.usage()), Nanos::ZERO),
         };
+        let spared = cached.as_ref().and_then(|part| part.spared());
+        if let (Some(spared), Some(kept)) = (&spared, &kept) {
+            saved = kept.prices.least_cost(opening.at, &spared.usage);
+        }
         let record = CallRecord {
             opening,
             outcome,
             status,
             rule,
             backend,
-            cache: CacheOutcome::Off,
+            cache: cached
+                .as_ref()
+                .map_or(CacheOutcome::Off, |part| part.outcome()),
             metered,
             cost,
             saved,
-            saved_tokens: 0,
-            similarity: None,
+            saved_tokens: spared.as_ref().map_or(0, |spared| spared.usage.total()),
+            similarity: spared.and_then(|spared| spared.similarity),
             latency: now.mono.since(origin.started.mono),
             first_byte,
             attempts,
@@ -320,6 +337,8 @@ impl Facts {
             call,
             kept,
             recording,
+            cached,
+            said,
             series,
         }
     }
@@ -332,6 +351,8 @@ pub struct Settlement {
     pub call: Option<Request>,
     pub kept: Option<Kept>,
     pub recording: Option<Box<Recording>>,
+    pub cached: Option<Box<Part>>,
+    pub said: Said,
     pub series: Option<Arc<UsageSeries>>,
 }
 

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use dialect::Request;
 use domain::record::{AttemptFailure, AttemptRecord};
 
-use super::{Answered, Content};
+use super::{Answered, Content, Source};
 use crate::gateway::Gateway;
 use crate::in_time::in_time;
 use crate::refusal::Refusal;
@@ -25,14 +25,17 @@ impl Answered {
         call: &Request,
         held: &mut Held,
     ) -> Result<(), Refusal> {
-        let Content::Large { head, body } = &mut self.content else {
+        // Only backends send such.
+        let (Content::Large { head, body }, Source::Backend(serving)) =
+            (&mut self.content, &self.source)
+        else {
             return Ok(());
         };
-        let timeouts = self.serving.backend.definition().timeouts;
-        let backend = self.serving.backend.id().clone();
+        let timeouts = serving.backend.definition().timeouts;
+        let backend = serving.backend.id().clone();
         // A client that leaves meanwhile pays for its prompt.
-        held.at_upstream = Some((backend.clone(), self.serving.sent_at));
-        let waited = gateway.clock.mono().since(self.serving.sent_at);
+        held.at_upstream = Some((backend.clone(), serving.sent_at));
+        let waited = gateway.clock.mono().since(serving.sent_at);
         let read = {
             let reading = pin!(read_on(gateway, std::mem::take(head), body, timeouts.idle));
             in_time(timeouts.total.saturating_sub(waited), reading).await
@@ -45,7 +48,7 @@ impl Answered {
             }
             Ok(Read::Whole(bytes)) => {
                 let answer = dialect::answer::read(call.operation, &bytes);
-                if answer.is_whole || !self.serving.status.is_success() {
+                if answer.is_whole || !serving.status.is_success() {
                     self.content = Content::Whole { bytes, answer };
                     return Ok(());
                 }
@@ -53,15 +56,15 @@ impl Answered {
             }
             Err(failure) => failure,
         };
-        self.serving.failed();
+        serving.failed();
         let metered = held.prompt_only(call);
         held.attempts.push(AttemptRecord {
             cost: held.cost(&backend, &metered),
             backend,
-            status: self.serving.status.as_u16(),
+            status: serving.status.as_u16(),
             failure: Some(failure),
             metered,
-            latency: gateway.clock.mono().since(self.serving.sent_at),
+            latency: gateway.clock.mono().since(serving.sent_at),
         });
         held.has_crossed = true;
         Err(Refusal::UpstreamCut)

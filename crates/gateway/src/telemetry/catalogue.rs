@@ -206,6 +206,27 @@ metrics! {
     AUDIT_FAULT = Gauge "tollgate_audit_fault" ("tollgate.audit.fault", "1") ["store", "part"]:
         "1 while the store cannot take records (`records`), or cannot chain those that it took (`chain`). /readyz says why.";
 
+    CACHE_LOOKUPS = Counter "tollgate_cache_lookups" ("tollgate.cache.lookups", "{call}") ["product", "result"]:
+        "Calls of products with a cache. Answered from it: `exact`, `coalesced` (with an answer that another call waited for), `semantic` (with the answer to a question that means the same). `miss`. Left alone: `unwanted` (the client says so), `too_hot` (above `max_temperature`), `unfit` (its answer cannot be given again), `too_large`.";
+    CACHE_ENTRIES = Gauge "tollgate_cache_entries" ("tollgate.cache.entries", "{entry}") []:
+        "Answers that may be given again.";
+    CACHE_BYTES = Gauge "tollgate_cache_memory_bytes" ("tollgate.cache.memory", "By") []:
+        "Memory that they take, with what finds them; `caching.memory` bounds it.";
+    CACHE_STORED = Counter "tollgate_cache_stored" ("tollgate.cache.stored", "{entry}") []:
+        "Answers that were put in.";
+    CACHE_GONE = Counter "tollgate_cache_gone" ("tollgate.cache.gone", "{entry}") ["reason"]:
+        "Answers that went: `replaced` by a newer one, `evicted` for others, `refused` because they are larger than the memory, `expired`, `purged`, `erased` with those who bought them, `lost` on disk.";
+    CACHE_COMPARED = Counter "tollgate_cache_compared" ("tollgate.cache.compared", "{answer}") ["product", "mode", "verdict"]:
+        "Cached answers that were held against the provider's. `mode` is `shadow` for those that would have been given, `explored` for those whose record is not good enough yet; `verdict` is `right`, `wrong`, or `unknown` where nobody can say. `wrong` among `shadow` is the false-hit rate.";
+    CACHE_PASSED_OVER = Counter "tollgate_cache_passed_over" ("tollgate.cache.passed_over", "{answer}") ["difference"]:
+        "Answers to similar questions that were not given because their questions differ in their words, by the first difference.";
+    CACHE_UNEMBEDDED = Counter "tollgate_cache_unembedded" ("tollgate.cache.unembedded", "{question}") ["reason"]:
+        "Questions that were not compared by meaning: `too_long`, `busy` (the queue was full), `late` (past the embedder's `timeout`), `failed`.";
+    CACHE_EMBEDDING = Histogram "tollgate_cache_embedding_seconds" ("tollgate.cache.embedding", "s") []:
+        "From asking for a question's vector to having it.";
+    SAVED_TOKENS = Counter "tollgate_saved_tokens" ("tollgate.saved_tokens", "{token}") ["subscription", "model"]:
+        "Tokens of answers that the cache gave, none of them charged.";
+
     CONFIG_REVISION = Gauge "tollgate_config_revision" ("tollgate.config.revision", "1") []:
         "Revision of the configuration in force, from 1 in each process.";
     RELOADS = Counter "tollgate_config_reloads" ("tollgate.config.reloads", "{reload}") ["result"]:

@@ -186,6 +186,7 @@ impl CallSeries {
         let mut cost = Family::new(&catalogue::COST);
         let mut saved = Family::new(&catalogue::SAVED);
         let mut unpriced = Family::new(&catalogue::UNPRICED);
+        let mut saved_tokens = Family::new(&catalogue::SAVED_TOKENS);
         let mut say = |subscription: &str, model: &str, series: &PairSeries| {
             for (outcome, count) in Outcome::ALL.iter().zip(&series.outcomes) {
                 let count = count.load(Ordering::Relaxed);
@@ -208,6 +209,10 @@ impl CallSeries {
             if calls > 0 {
                 unpriced.add(&[subscription, model], Value::Whole(calls));
             }
+            let tokens_saved = series.saved_tokens.load(Ordering::Relaxed);
+            if tokens_saved > 0 {
+                saved_tokens.add(&[subscription, model], Value::Whole(tokens_saved));
+            }
             let retried = series.retries.load(Ordering::Relaxed);
             if retried > 0 {
                 retries.add(&[subscription, model], Value::Whole(retried));
@@ -218,7 +223,7 @@ impl CallSeries {
         if let Some(series) = self.pairs.other() {
             say(OTHER, OTHER, series);
         }
-        into.extend([calls, tokens, retries, cost, saved, unpriced]);
+        into.extend([calls, tokens, retries, cost, saved, unpriced, saved_tokens]);
 
         let mut refusals = Family::new(&catalogue::REFUSALS);
         let mut say = |rule: &str, count: &AtomicU64| {
@@ -400,6 +405,7 @@ struct PairSeries {
     outcomes: [AtomicU64; Outcome::ALL.len()],
     tokens: Tokens,
     money: Money,
+    saved_tokens: AtomicU64,
     retries: AtomicU64,
 }
 
@@ -410,6 +416,10 @@ impl PairSeries {
         }
         self.tokens.add(&record.metered);
         self.money.add(record);
+        if record.saved_tokens > 0 {
+            self.saved_tokens
+                .fetch_add(record.saved_tokens, Ordering::Relaxed);
+        }
         if let Some(retries @ 1..) = record.attempts.len().checked_sub(1) {
             self.retries.fetch_add(retries as u64, Ordering::Relaxed);
         }

@@ -123,6 +123,7 @@ impl Gate {
                 guards: None,
                 budgets: Vec::new(),
                 audit: None,
+                cache: None,
             });
             self.add_key(key, &format!("{id}/primary"), &subscription, None);
             self.snapshot
@@ -225,6 +226,16 @@ fn snapshot() -> Snapshot {
         keys: HashMap::new(),
         products: HashMap::new(),
         application_audits: HashMap::new(),
+        application_caches: HashMap::new(),
+        caching: config::snapshot::Caching {
+            memory_bytes: 1 << 20,
+            entry_bytes_max: 1 << 20,
+            embedder: config::snapshot::LocalEmbedder {
+                threads: 1,
+                models: None,
+                timeout: Duration::ZERO,
+            },
+        },
         auditing: config::snapshot::Auditing::default(),
         models: HashMap::new(),
         backends: HashMap::new(),

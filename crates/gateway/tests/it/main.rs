@@ -26,6 +26,8 @@ mod budget;
 #[cfg(test)]
 mod budgets;
 #[cfg(test)]
+mod cache;
+#[cfg(test)]
 mod costs;
 #[cfg(test)]
 mod fault_matrix;
@@ -40,6 +42,7 @@ mod operation_clock;
 #[cfg(test)]
 mod retries;
 #[cfg(test)]
+mod semantic;
 mod settle;
 #[cfg(test)]
 mod sockets;

@@ -94,6 +94,10 @@ impl Answer {
         .with("content-type", EVENTS)
     }
 
+    pub fn is_stream(&self) -> bool {
+        self.headers.iter().any(|(_, value)| value == EVENTS)
+    }
+
     /// An error in the provider's own words.
     pub fn error(status: u16) -> Self {
         Self::json(status, provider_error(status))

@@ -1,0 +1,327 @@
+//! The cache: calls that were answered before, or are being answered now, are not forwarded.
+//!
+//! [`asked`] says whether a call may be answered from the cache at all, and by which key: the rule of its
+//! scope, the headers of its client, and what shapes its answer. [`Asked::look_up`] finds an answer, or
+//! others that wait for the same one ([`flight`]). A [`Part`] is what the call has to do with the cache
+//! from then on, until [`Part::settle`] keeps its answer. An answer that is found is given as one that
+//! came: guards look at it, and it leaves in the form that its client asked for ([`Part::given`]).
+//!
+//! A call whose last question means the same as another's may be given that one's answer ([`semantic`]),
+//! which is held against real ones where it is not trusted yet ([`verify`]).
+//!
+//! Where answers are kept is the crate `cache`'s.
+
+mod embedding;
+mod flight;
+mod key;
+mod part;
+mod semantic;
+pub mod shared;
+mod verify;
+mod wishes;
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use ::cache::{Answer, Cache, CacheError, Entry, Key, Settings};
+use bytes::Bytes;
+use config::Snapshot;
+use config::snapshot::{CacheRule, Caching};
+use dialect::answer::Answer as Read;
+use dialect::shape::Unshaped;
+use domain::{Usage, Wall};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
+
+use crate::gateway::Gateway;
+use crate::guards::Guarded;
+use crate::identity::Caller;
+use crate::refusal::Refusal;
+use crate::router::{Answered, Content, Errand, Source};
+use crate::said::Said;
+use crate::trail::Origin;
+
+use self::embedding::Embedder;
+use self::flight::{FlightKey, Flights, Joined, Landed};
+use self::part::{Keeping, Spared};
+use self::semantic::Inquiry;
+use self::shared::Reader;
+use self::wishes::Wishes;
+
+pub use self::embedding::Unembedded;
+pub use self::part::{Part, put_headers};
+pub use self::verify::Verdict;
+
+/// What all calls share of it.
+pub struct ResponseCache {
+    pub entries: Arc<Cache>,
+    flights: Arc<Flights>,
+    /// Made when a call first needs it.
+    embedder: Arc<OnceLock<Option<Embedder>>>,
+}
+
+impl ResponseCache {
+    pub fn open(caching: &Caching, now: Wall) -> Result<Self, CacheError> {
+        let settings = Settings {
+            memory_bytes: caching.memory_bytes,
+            disk: None,
+        };
+        Ok(Self {
+            entries: Arc::new(Cache::open(settings, now)?),
+            flights: Arc::default(),
+            embedder: Arc::default(),
+        })
+    }
+}
+
+/// A call that may be answered from the cache, or whose answer may be kept.
+pub struct Asked {
+    rule: Arc<CacheRule>,
+    wishes: Wishes,
+    key: Key,
+    flight: FlightKey,
+    /// What was masked in its prompt is put back in its own answer only.
+    is_masked: bool,
+    inquiry: Option<Inquiry>,
+    keeping: Keeping,
+}
+
+pub enum Found {
+    Answer(Box<Answered>),
+    /// Another call's stream, from its beginning.
+    Stream(Reader),
+}
+
+/// `None` for calls that the cache has nothing to do with.
+pub fn asked(
+    gateway: &Gateway,
+    snapshot: &Snapshot,
+    (caller, origin): (&Caller, &Origin),
+    errand: &Errand<'_>,
+    guarded: Option<&Guarded>,
+) -> Result<Option<Box<Asked>>, Refusal> {
+    let Some(rule) = rule_of(snapshot, caller) else {
+        return Ok(None);
+    };
+    let product = &caller.subscription.product.id;
+    let left_alone = |why| {
+        gateway.telemetry.cache.count(product, why);
+        Ok(None)
+    };
+    let Some(wishes) = wishes::read(errand.headers).map_err(Refusal::Request)? else {
+        return left_alone(Looked::Unwanted);
+    };
+    let shape = match errand.call.shape(&rule.ignored) {
+        Ok(shape) => shape,
+        Err(Unshaped::TooLarge) => return left_alone(Looked::TooLarge),
+        Err(_) => return left_alone(Looked::Unfit),
+    };
+    if shape.temperature > rule.max_temperature {
+        return left_alone(Looked::TooHot);
+    }
+    let key = key::of(&shape, rule, errand)?;
+    let is_masked = guarded.is_some_and(Guarded::has_masked);
+    let inquiry = if wishes.by_meaning && !is_masked {
+        semantic::inquiry(snapshot, rule, errand)?
+    } else {
+        None
+    };
+    Ok(Some(Box::new(Asked {
+        flight: FlightKey::of(key, errand.call, caller, origin.dialect),
+        keeping: Keeping::of(key, rule, caller, snapshot.caching.entry_bytes_max),
+        rule: rule.clone(),
+        wishes,
+        key,
+        is_masked,
+        inquiry,
+    })))
+}
+
+/// The application's, else the subscription's, which has those of wider scopes in it.
+fn rule_of<'s>(snapshot: &'s Snapshot, caller: &'s Caller) -> Option<&'s Arc<CacheRule>> {
+    let of_application = match &caller.application {
+        Some(name) if !snapshot.application_caches.is_empty() => {
+            snapshot.application_caches.get(name)
+        }
+        _ => None,
+    };
+    let rule = of_application.or(caller.subscription.cache.as_ref())?;
+    rule.is_on().then_some(rule)
+}
+
+/// What came of a look into the cache, or why there was none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Looked {
+    /// The same was answered before.
+    Exact,
+    /// The same was being answered.
+    Coalesced,
+    /// A question that means the same was answered before.
+    Semantic,
+    Miss,
+    /// The client's headers say so.
+    Unwanted,
+    /// Its temperature is above the rule's.
+    TooHot,
+    /// Its answer is none that can be given again.
+    Unfit,
+    TooLarge,
+}
+
+impl Looked {
+    pub const ALL: [Self; 8] = [
+        Self::Exact,
+        Self::Coalesced,
+        Self::Semantic,
+        Self::Miss,
+        Self::Unwanted,
+        Self::TooHot,
+        Self::Unfit,
+        Self::TooLarge,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Coalesced => "coalesced",
+            Self::Semantic => "semantic",
+            Self::Miss => "miss",
+            Self::Unwanted => "unwanted",
+            Self::TooHot => "too_hot",
+            Self::Unfit => "unfit",
+            Self::TooLarge => "too_large",
+        }
+    }
+}
+
+impl Asked {
+    /// An answer that is there or on its way. Else the call goes on, and `cached` says what is to be done
+    /// with its answer.
+    pub async fn look_up(
+        self: Box<Self>,
+        gateway: &Gateway,
+        origin: &Origin,
+        cached: &mut Option<Box<Part>>,
+        said: &mut Said,
+    ) -> Option<Found> {
+        let product = self.keeping.owner.product.clone();
+        let count = |looked| gateway.telemetry.cache.count(&product, looked);
+        if self.wishes.reads {
+            let found = self.entry(gateway, origin.started.wall).await;
+            if let Some((entry, document)) = found {
+                count(Looked::Exact);
+                let age_s = age_s(entry.stored_at, origin);
+                *cached = Some(Box::new(Part::hit(Some(spared(entry.usage)), age_s)));
+                return Some(Found::Answer(Box::new(answer(document))));
+            }
+        }
+        let mut lead = None;
+        if self.may_share() {
+            match gateway.cache.flights.join(self.flight).await {
+                Joined::Lead(leading) => lead = Some(leading),
+                Joined::Landed(Landed::Whole(whole)) => {
+                    count(Looked::Coalesced);
+                    let spared = Some(spared(whole.usage));
+                    *cached = Some(Box::new(Part::hit(spared, 0)));
+                    let document = whole.document.clone();
+                    return Some(Found::Answer(Box::new(answer(document))));
+                }
+                Joined::Landed(Landed::Stream(reader)) => {
+                    count(Looked::Coalesced);
+                    *cached = Some(Box::new(Part::hit(None, 0)));
+                    return Some(Found::Stream(reader));
+                }
+                Joined::Landed(Landed::Alone) => {}
+            }
+        }
+        let mut keeping = self.keeping;
+        if let Some(inquiry) = self.inquiry {
+            let found = inquiry.seek(gateway, self.wishes, origin.started).await;
+            if let Some((near, document)) = found.given {
+                count(Looked::Semantic);
+                // Others may share the same question with fewer than those who may share this answer.
+                if let Some(lead) = &lead {
+                    lead.leave_alone();
+                }
+                let spared = Spared {
+                    usage: near.entry.usage,
+                    similarity: Some(semantic::thousandths(near.similarity)),
+                };
+                let age_s = age_s(near.entry.stored_at, origin);
+                *cached = Some(Box::new(Part::hit(Some(spared), age_s)));
+                return Some(Found::Answer(Box::new(answer(document))));
+            }
+            (keeping.asked, keeping.trial) = (found.asked, found.trial);
+        }
+        count(Looked::Miss);
+        let keeping = self.wishes.stores.then_some(keeping);
+        if let Some(keeping) = &keeping {
+            said.want(keeping.bytes_max);
+        }
+        *cached = Some(Box::new(Part::miss(keeping, lead)));
+        None
+    }
+
+    /// What was kept under the call's key, and is young enough for it.
+    async fn entry(&self, gateway: &Gateway, now: Wall) -> Option<(Arc<Entry>, Bytes)> {
+        let exact = self.rule.exact?;
+        let entry = gateway.cache.entries.get(&self.key, now)?;
+        if !self.wishes.admits(entry.stored_at, now) || !is_fresh(&entry, exact.ttl, now) {
+            return None;
+        }
+        let document = document(gateway, &entry).await?;
+        Some((entry, document))
+    }
+
+    /// Whether it may wait for another's answer, or have others wait for its own.
+    fn may_share(&self) -> bool {
+        self.rule.exact.is_some() && self.wishes.are_none() && !self.is_masked
+    }
+}
+
+/// What is kept for another question too may be over for the same one, and the other way round.
+fn is_fresh(entry: &Entry, ttl: Duration, now: Wall) -> bool {
+    let ttl_ms = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
+    now.0 < entry.stored_at.0.saturating_add(ttl_ms)
+}
+
+/// From memory or from the disk.
+async fn document(gateway: &Gateway, entry: &Arc<Entry>) -> Option<Bytes> {
+    match gateway.cache.entries.answer(entry) {
+        Answer::Ready(document) => Some(document),
+        Answer::OnDisk => {
+            let (entries, entry) = (gateway.cache.entries.clone(), entry.clone());
+            let reading = gateway.tasks.spawn_blocking(move || entries.read(&entry));
+            reading.await.ok()?
+        }
+    }
+}
+
+fn age_s(stored_at: Wall, origin: &Origin) -> u64 {
+    let age_ms = origin.started.wall.0.saturating_sub(stored_at.0);
+    u64::try_from(age_ms).unwrap_or(0) / 1_000
+}
+
+fn spared(usage: Usage) -> Spared {
+    Spared {
+        usage,
+        similarity: None,
+    }
+}
+
+/// As one that came from a backend.
+fn answer(document: Bytes) -> Answered {
+    let mut headers = HeaderMap::with_capacity(16);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Answered {
+        source: Source::Cache,
+        headers,
+        content: Content::Whole {
+            bytes: document,
+            answer: Read {
+                usage: None,
+                is_whole: true,
+            },
+        },
+    }
+}

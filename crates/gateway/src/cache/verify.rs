@@ -1,0 +1,89 @@
+//! Would the cached answer have been right? Compared with the one that the provider gave, and noted.
+//!
+//! Happens after the call: no client waits for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::ProductId;
+use likeness::answers;
+use likeness::verified::Observation;
+use serde_json::Value;
+
+use super::embedding::Embedder;
+use super::semantic::Trial;
+use crate::gateway::Gateway;
+
+/// Longer than a lookup may take: no client waits for it.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What came of a comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Right,
+    Wrong,
+    /// The answers are in other words, and too long for the model, or it failed: nobody can say.
+    Unknown,
+}
+
+/// Compares the trial's answer with the `fresh` one, on a task of its own.
+pub fn start(gateway: &Gateway, trial: Trial, product: ProductId, fresh: Bytes) {
+    let cache = gateway.cache.entries.clone();
+    let embedder = gateway.cache.embedder.clone();
+    let series = gateway.telemetry.semantic.clone();
+    gateway.tasks.spawn(async move {
+        let (entry, entries) = (trial.near.entry.clone(), cache.clone());
+        // It may be on a disk.
+        let cached = tokio::task::spawn_blocking(move || entries.read(&entry)).await;
+        let texts = match cached {
+            Ok(Some(cached)) => text_of(&cached).zip(text_of(&fresh)),
+            _ => None,
+        };
+        let verdict = match (texts, embedder.get()) {
+            (Some((cached, fresh)), Some(Some(embedder))) => {
+                compare(embedder, &cached, &fresh).await
+            }
+            _ => Verdict::Unknown,
+        };
+        series.count_compared(&product, trial.would_give, verdict);
+        let right = match verdict {
+            Verdict::Right => true,
+            Verdict::Wrong => false,
+            Verdict::Unknown => return,
+        };
+        let similarity = f64::from(trial.near.similarity);
+        cache.observe(&trial.near.entry, Observation { similarity, right });
+    });
+}
+
+/// Whether two answers say the same.
+async fn compare(embedder: &Embedder, cached: &str, fresh: &str) -> Verdict {
+    if answers::same_words(cached, fresh) {
+        return Verdict::Right;
+    }
+    let one = embedder.embed(Arc::from(cached), TIMEOUT).await;
+    let other = embedder.embed(Arc::from(fresh), TIMEOUT).await;
+    let (Ok(one), Ok(other)) = (one, other) else {
+        return Verdict::Unknown;
+    };
+    // Both are of unit length.
+    let cosine: f32 = one.iter().zip(&other).map(|(a, b)| a * b).sum();
+    if answers::agree(cached, fresh, f64::from(cosine)) {
+        Verdict::Right
+    } else {
+        Verdict::Wrong
+    }
+}
+
+/// What an answer says, all of its choices one after the other.
+fn text_of(document: &[u8]) -> Option<String> {
+    let document: Value = serde_json::from_slice(document).ok()?;
+    let choices = document.get("choices")?.as_array()?;
+    let mut text = String::new();
+    for choice in choices {
+        text.push_str(choice.get("message")?.get("content")?.as_str()?);
+        text.push('\n');
+    }
+    Some(text)
+}
