@@ -48,7 +48,7 @@ impl Selection {
 }
 
 impl Purged {
-    pub(crate) fn add(&mut self, entry: &Entry) {
+    pub fn add(&mut self, entry: &Entry) {
         self.entries += 1;
         self.answer_bytes += entry.answer_bytes as u64;
     }

@@ -127,6 +127,12 @@ pub(crate) fn compile(
         .filter_map(|(scope, audit)| audits.of_application(&scope, audit?, limits.problems))
         .collect();
 
+    let mut bound = cache::Bound::default();
+    for (name, cache) in &application_caches {
+        for region in audits.regions() {
+            bound.add(Some(cache), &Scope::Application(name.clone()), Some(region));
+        }
+    }
     let mut written = Vec::new();
     let mut compiled: HashMap<SubscriptionId, Arc<Subscription>> = HashMap::new();
     for section in subscriptions.items {
@@ -146,6 +152,14 @@ pub(crate) fn compile(
         } = section;
         // A product that is none is reported where it is named.
         if let Some(granted) = products.get(&product.id) {
+            let scope = Scope::Subscription(id.id.clone());
+            let audit = audits.rule(&scope, audit, granted.audit.as_ref(), limits.problems);
+            let cache = cache::rule(&scope, cache, granted.cache.as_ref(), limits.problems);
+            bound.add(
+                cache.as_ref(),
+                &scope,
+                audit.as_ref().and_then(|of| of.region()),
+            );
             let subscription = Subscription {
                 id: id.id.clone(),
                 name: name.map_or_else(|| id.id.to_string(), |name| name.text),
@@ -158,20 +172,8 @@ pub(crate) fn compile(
                     &granted.unbounded,
                 ),
                 budgets: budget::of_tenant(&budgets, &id.id, &product.id),
-                audit: audits
-                    .rule(
-                        &Scope::Subscription(id.id.clone()),
-                        audit,
-                        granted.audit.as_ref(),
-                        limits.problems,
-                    )
-                    .and_then(audit::Ruled::recording),
-                cache: cache::rule(
-                    &Scope::Subscription(id.id.clone()),
-                    cache,
-                    granted.cache.as_ref(),
-                    limits.problems,
-                ),
+                audit: audit.and_then(audit::Ruled::recording),
+                cache,
                 guards: guard::guards(
                     &Scope::Subscription(id.id.clone()),
                     own_guards,
@@ -186,6 +188,7 @@ pub(crate) fn compile(
     }
     budget::check_downgrades(&budgets, &models, &compiled, problems);
     let keys = key::keys(&written, registry, &compiled, problems);
+    let caching = cache::caching(caching, &mut audits, &bound, problems);
     let auditing = Auditing {
         stores: audits.into_stores(),
         access: access::access(access.items, problems),
@@ -217,7 +220,7 @@ pub(crate) fn compile(
         application_limits,
         application_audits,
         application_caches,
-        caching: cache::caching(&caching),
+        caching,
         auditing,
         alerting,
         prices,

@@ -32,7 +32,7 @@ pub use alerting::{
     PaceSubject, PrivateUrl, SigningKey, Smtp,
 };
 pub use audit::{Access, Audit, AuditStore, Auditing, AzureKey, Kek, VaultKey};
-pub use cache::{CacheRule, Caching, ExactRule};
+pub use cache::{CacheRule, Caching, CachingDisk, ExactRule};
 pub use guard::{Guard, GuardKind, Guarded, Guards, OnError, Pii};
 pub use prices::{Prices, Provisioned};
 pub use semantic::{LocalEmbedder, SemanticRule};

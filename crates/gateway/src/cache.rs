@@ -20,10 +20,12 @@ pub mod shared;
 mod verify;
 mod wishes;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use ::cache::{Answer, Cache, CacheError, Entry, Key, Settings};
+use ::cache::{Answer, Cache, CacheError, DiskSettings, Entry, Key, Settings};
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use config::Snapshot;
 use config::snapshot::{CacheRule, Caching};
@@ -33,6 +35,7 @@ use domain::{Usage, Wall};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 
+use crate::audit::stores::Stores;
 use crate::gateway::Gateway;
 use crate::guards::Guarded;
 use crate::identity::Caller;
@@ -54,7 +57,8 @@ pub use self::verify::Verdict;
 
 /// What all calls share of it.
 pub struct ResponseCache {
-    pub entries: Arc<Cache>,
+    entries: ArcSwap<Cache>,
+    is_on_disk: AtomicBool,
     flights: Arc<Flights>,
     /// Made when a call first needs it.
     embedder: Arc<OnceLock<Option<Embedder>>>,
@@ -67,10 +71,42 @@ impl ResponseCache {
             disk: None,
         };
         Ok(Self {
-            entries: Arc::new(Cache::open(settings, now)?),
+            entries: ArcSwap::from_pointee(Cache::open(settings, now)?),
+            is_on_disk: AtomicBool::new(false),
             flights: Arc::default(),
             embedder: Arc::default(),
         })
+    }
+
+    pub fn entries(&self) -> Arc<Cache> {
+        self.entries.load_full()
+    }
+
+    /// Keeps answers on disk from now on, if that is wanted and the store whose keys seal them is open; else
+    /// it is to be tried again. What was put in before stays with the calls that have it. Blocks for
+    /// some milliseconds.
+    pub fn use_disk(&self, snapshot: &Snapshot, stores: &Stores, now: Wall) {
+        let caching = &snapshot.caching;
+        let Some(disk) = &caching.disk else { return };
+        let store = stores.get(&disk.store);
+        let Some(log) = store.as_ref().and_then(|store| store.log()) else {
+            return;
+        };
+        if self.is_on_disk.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let settings = Settings {
+            memory_bytes: caching.memory_bytes,
+            disk: Some(DiskSettings {
+                dir: snapshot.settings.data_dir.clone(),
+                bytes_max: disk.bytes_max,
+                sealer: log.sealer(),
+            }),
+        };
+        match Cache::open(settings, now) {
+            Ok(cache) => self.entries.store(Arc::new(cache)),
+            Err(error) => tracing::error!(%error, "answers are kept in memory only"),
+        }
     }
 }
 
@@ -265,7 +301,7 @@ impl Asked {
     /// What was kept under the call's key, and is young enough for it.
     async fn entry(&self, gateway: &Gateway, now: Wall) -> Option<(Arc<Entry>, Bytes)> {
         let exact = self.rule.exact?;
-        let entry = gateway.cache.entries.get(&self.key, now)?;
+        let entry = gateway.cache.entries().get(&self.key, now)?;
         if !self.wishes.admits(entry.stored_at, now) || !is_fresh(&entry, exact.ttl, now) {
             return None;
         }
@@ -287,10 +323,10 @@ fn is_fresh(entry: &Entry, ttl: Duration, now: Wall) -> bool {
 
 /// From memory or from the disk.
 async fn document(gateway: &Gateway, entry: &Arc<Entry>) -> Option<Bytes> {
-    match gateway.cache.entries.answer(entry) {
+    match gateway.cache.entries().answer(entry) {
         Answer::Ready(document) => Some(document),
         Answer::OnDisk => {
-            let (entries, entry) = (gateway.cache.entries.clone(), entry.clone());
+            let (entries, entry) = (gateway.cache.entries(), entry.clone());
             let reading = gateway.tasks.spawn_blocking(move || entries.read(&entry));
             reading.await.ok()?
         }

@@ -125,11 +125,18 @@ impl Gateway {
             snapshot: ArcSwap::from_pointee(snapshot),
         });
         gateway.prepare(&gateway.snapshot.load())?;
+        gateway.use_disk();
         gateway.sweep_now_and_then();
         Telemetry::start(&gateway, gateway.stop.clone());
         gateway.watch_for_overload();
         audit::start(&gateway, &gateway.stop);
         Ok(gateway)
+    }
+
+    /// For answers that may be given again. Nothing if it is used, or cannot be yet.
+    pub fn use_disk(&self) {
+        let now = self.clock.now().wall;
+        self.cache.use_disk(&self.snapshot.load(), &self.audit, now);
     }
 
     pub(crate) fn credentials(&self) -> &Credentials {
@@ -218,7 +225,9 @@ impl Gateway {
                 gateway.counters.sweep(gateway.clock.now());
                 gateway.router.backends().sweep();
                 gateway.services.sweep();
-                gateway.cache.entries.tick(gateway.clock.now().wall);
+                gateway.cache.entries().tick(gateway.clock.now().wall);
+                let late = gateway.clone();
+                gateway.tasks.spawn_blocking(move || late.use_disk());
             }
         };
         self.tasks
@@ -256,9 +265,12 @@ impl Gateway {
             ledger,
             sinks,
             audit,
+            cache,
             ..
         } = gateway;
         let closed = tokio::task::spawn_blocking(move || {
+            // Writes what waits, under the store's keys.
+            drop(cache);
             audit.close(now);
             ledger.close();
         });

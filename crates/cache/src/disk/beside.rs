@@ -7,8 +7,8 @@ use domain::Wall;
 use rusqlite::params;
 
 use super::database::{Database, Row, number};
-use super::{PURGE_AAD, answer_aad, codec, head_aad};
-use crate::{CacheError, Entry, EntryId, Purged, Selection};
+use super::{PURGE_AAD, codec, head_aad};
+use crate::{CacheError, Entry, EntryId, Purged, Selection, Vector};
 
 const AT_ONCE: usize = 256;
 
@@ -36,8 +36,8 @@ pub struct Stats {
 /// An entry on disk.
 #[derive(Debug)]
 pub enum Listed {
-    /// All but its answer: see [`Beside::answer`]. Boxed, because it is large.
-    Readable(Box<Entry>),
+    /// All but its answer, and its vector. Boxed, because it is large.
+    Readable(Box<(Entry, Option<Vector>)>),
     /// Its key is destroyed, or a byte of it was changed.
     Unreadable(EntryId),
 }
@@ -95,17 +95,6 @@ impl Beside {
         }
     }
 
-    /// What the entry answers with. `None` if it has gone.
-    pub fn answer(&self, sealer: &Sealer, id: EntryId) -> Result<Option<Vec<u8>>, CacheError> {
-        let found =
-            Database::answer(&self.database.connection, id).map_err(|error| self.faulty(&error))?;
-        let Some((key, mut sealed)) = found else {
-            return Ok(None);
-        };
-        let plain = sealer.open(key, &mut sealed, &answer_aad(id))?;
-        Ok(plain.map(<[u8]>::to_vec))
-    }
-
     /// Removes what is selected, and what nobody can read any more. A gateway that is running forgets it
     /// within a second or two, whatever of it is not written yet too. Stored later than `now` stays.
     pub fn purge(
@@ -123,11 +112,13 @@ impl Beside {
         let mut ids = Vec::new();
         self.each(sealer, |listed| {
             match listed {
-                Listed::Readable(entry) if what.holds(&entry) => {
-                    purged.add(&entry);
-                    ids.push(entry.id);
+                Listed::Readable(readable) => {
+                    let (entry, _) = &*readable;
+                    if what.holds(entry) {
+                        purged.add(entry);
+                        ids.push(entry.id);
+                    }
                 }
-                Listed::Readable(_) => {}
                 Listed::Unreadable(id) => ids.push(id),
             }
             Ok(())
@@ -171,7 +162,7 @@ fn listed(mut row: Row, sealer: &Sealer) -> Result<Listed, CacheError> {
     let plain = sealer.open(row.sealed_by, &mut row.head, &head_aad(id))?;
     let head = plain.and_then(|plain| codec::read_head(plain, |name| name.into()).ok());
     Ok(match head {
-        Some(head) => Listed::Readable(Box::new(Entry::from_head(id, head).0)),
+        Some(head) => Listed::Readable(Box::new(Entry::from_head(id, head))),
         None => Listed::Unreadable(id),
     })
 }

@@ -280,7 +280,7 @@ fn an_erased_person_is_forgotten_by_a_running_cache_and_unreadable_in_every_copy
     let (mut readable, mut unreadable) = (Vec::new(), 0);
     old.each(&place.log.sealer(), |listed| {
         match listed {
-            Listed::Readable(entry) => readable.push(entry.key),
+            Listed::Readable(one) => readable.push(one.0.key),
             Listed::Unreadable(_) => unreadable += 1,
         }
         Ok(())

@@ -24,6 +24,10 @@ pub(super) struct Ruled {
 }
 
 impl Ruled {
+    pub fn region(&self) -> Option<&str> {
+        self.region.as_deref()
+    }
+
     /// `None` where it says that nothing is recorded.
     pub fn recording(self) -> Option<Arc<Audit>> {
         (self.audit.level != Level::None).then_some(self.audit)
@@ -214,7 +218,7 @@ impl Audits {
     }
 
     /// What a rule without a store means.
-    fn only_store(
+    pub fn only_store(
         &mut self,
         place: Place,
         field: &str,
@@ -257,6 +261,16 @@ impl Audits {
         {
             self.regions.push((region.clone(), audit.rule.clone()));
         }
+    }
+
+    pub fn named(&self, id: &AuditStoreId) -> Option<&AuditStore> {
+        let store = self.stores.iter().find(|store| store.id == *id);
+        store.map(|store| &**store)
+    }
+
+    /// Those that products are bound to.
+    pub fn regions(&self) -> impl Iterator<Item = &str> {
+        self.regions.iter().map(|(region, _)| region.as_str())
     }
 
     pub fn into_stores(self) -> Vec<Arc<AuditStore>> {

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use domain::Scope;
 
+use super::audit::Audits;
 use crate::expression::Expression;
 use crate::file::cache as file;
-use crate::problem::Problems;
+use crate::problem::{Place, Problems};
 use crate::read::{Cel, List, Placed};
-use crate::snapshot::{CacheRule, Caching, ExactRule};
+use crate::snapshot::{AuditStore, CacheRule, Caching, CachingDisk, ExactRule};
 
 /// Each is evaluated for each call.
 const VARY_BY_MAX: usize = 8;
@@ -103,14 +104,61 @@ pub(super) fn expressions(
     expressions.map(|cel| cel.expression).collect()
 }
 
-pub(super) fn caching(section: &file::Caching) -> Caching {
+/// Who caches, and has to stay in a region.
+#[derive(Default)]
+pub(super) struct Bound {
+    /// Each with the scope that is bound to it.
+    regions: Vec<(String, String)>,
+}
+
+impl Bound {
+    pub fn add(&mut self, cache: Option<&Arc<CacheRule>>, scope: &Scope, region: Option<&str>) {
+        if let (Some(true), Some(region)) = (cache.map(|rule| rule.is_on()), region) {
+            self.regions.push((region.to_owned(), scope.to_string()));
+        }
+    }
+
+    fn check(&self, store: &AuditStore, place: Place, problems: &mut Problems) {
+        let outside = |(region, _): &&(String, String)| *region != store.region;
+        if let Some((region, scope)) = self.regions.iter().find(outside) {
+            let problem = format!(
+                "the store `{}` is in region `{}`, and `{scope}`, whose answers are cached, requires `{region}`",
+                store.id, store.region
+            );
+            let fix = format!("name a store in `{region}`, or write `cache: {{}}` for {scope}");
+            problems.error(place, "caching.disk.store", problem, fix);
+        }
+    }
+}
+
+pub(super) fn caching(
+    section: file::Caching,
+    audits: &mut Audits,
+    bound: &Bound,
+    problems: &mut Problems,
+) -> Caching {
     let file::Caching {
         memory,
+        disk,
         max_entry,
         embedder,
     } = section;
+    let disk = disk.and_then(|Placed { value, place }| {
+        let place = value.store.as_ref().map_or(place, |store| store.place);
+        let id = match value.store {
+            Some(store) => store.id,
+            None => audits.only_store(place, "caching.disk", problems)?,
+        };
+        // One that is none is reported where it is named.
+        bound.check(audits.named(&id)?, place, problems);
+        Some(CachingDisk {
+            bytes_max: value.bytes.0,
+            store: id,
+        })
+    });
     Caching {
-        embedder: super::semantic::embedder(embedder),
+        disk,
+        embedder: super::semantic::embedder(&embedder),
         memory_bytes: memory.0,
         entry_bytes_max: usize::try_from(max_entry.0).unwrap_or(usize::MAX),
     }

@@ -1,9 +1,10 @@
 //! `cache`: which answers may be given again. `caching`: what that may take of the machine.
 
 use dialect::shape::Ignored;
+use domain::AuditStoreId;
 
 use super::semantic::{Embedder, SemanticCache};
-use crate::read::{Cel, List, Placed, Size, Span, Temperature, section, words};
+use crate::read::{Cel, List, Placed, Reference, Size, Span, Temperature, section, words};
 
 section! {
     /// Which answers may be given again, and to whom. The narrowest scope that says something wins as a
@@ -40,10 +41,25 @@ section! {
         /// Of everything that is kept in memory. Past it, what is least used goes. Needs a restart to
         /// change.
         pub memory: Size<1_048_576, 1_099_511_627_776> = "256MiB",
+        /// Where answers are kept beside memory, sealed. Without it, they are gone after a restart. Needs
+        /// a restart to change.
+        pub disk: Option<Placed<CachingDisk>>,
         /// Larger answers are not kept.
         pub max_entry: Size<1_024, 1_048_576> = "1MiB",
         /// What compares questions by their meaning, for `semantic`.
         pub embedder: Embedder = "{}",
+    }
+}
+
+section! {
+    /// A database, `cache.db` in `data_dir`.
+    pub struct CachingDisk {
+        /// Of it all. Past it, what was not used for longest goes.
+        pub bytes: Size<1_048_576, 1_125_899_906_842_624> = "4GiB",
+        /// The audit store whose keys seal what is kept: what an erasure there makes unreadable is gone
+        /// here too. Its region is where answers live: calls of a product that requires another cannot be
+        /// cached. Without it, the only store there is.
+        pub store: Option<Reference<AuditStoreId>>,
     }
 }
 

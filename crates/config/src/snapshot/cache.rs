@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dialect::shape::Ignored;
+use domain::AuditStoreId;
 
 use super::{LocalEmbedder, SemanticRule};
 use crate::expression::Expression;
@@ -33,8 +34,18 @@ pub struct ExactRule {
 pub struct Caching {
     /// Restart.
     pub memory_bytes: u64,
+    /// Restart.
+    pub disk: Option<CachingDisk>,
     pub entry_bytes_max: usize,
     pub embedder: LocalEmbedder,
+}
+
+/// Where answers are kept beside memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CachingDisk {
+    pub bytes_max: u64,
+    /// Whose keys seal them.
+    pub store: AuditStoreId,
 }
 
 impl CacheRule {

@@ -93,3 +93,37 @@ fn mistakes_are_told_together_each_with_its_fix() {
     );
     assert!(told.contains("write `[subscription.id]`"), "{told}");
 }
+
+#[test]
+fn what_is_kept_on_disk_stays_in_the_region_that_callers_require() {
+    let stores = "\naudit_stores: [ { id: eu, region: eu } ]\ncaching: { disk: { bytes: 1GiB } }\n";
+    let snapshot = loaded(&with("{ exact: {} }", "", stores));
+    let disk = snapshot.caching.disk.as_ref().unwrap();
+    assert_eq!((disk.bytes_max, disk.store.as_str()), (1 << 30, "eu"));
+
+    let bound = with(
+        "{ exact: {} }, audit: { content: none, region: us }",
+        "",
+        stores,
+    );
+    let problems = problems(&bound);
+    assert!(
+        problems
+            .iter()
+            .any(|problem| problem.contains("caching.disk.store")),
+        "{problems:?}"
+    );
+    // Who caches nothing is not meant.
+    let uncached = with("{}, audit: { content: none, region: us }", "", stores);
+    loaded(&uncached);
+}
+
+#[test]
+fn without_audit_stores_the_default_one_seals_what_is_cached() {
+    let snapshot = loaded(&with("{ exact: {} }", "", "\ncaching: { disk: {} }\n"));
+    assert_eq!(
+        snapshot.caching.disk.as_ref().unwrap().store.as_str(),
+        "default"
+    );
+    assert_eq!(snapshot.auditing.stores.len(), 1);
+}

@@ -1,6 +1,8 @@
 //! Where people come for audit records: who they are, what their roles allow, and the entry that each
 //! visit leaves on the log, refused ones too. Blocks: use it on a thread that may.
 
+mod cached;
+
 use std::collections::BTreeSet;
 
 use ::audit::{

@@ -219,7 +219,7 @@ impl Part {
             verify::start(gateway, trial.clone(), product, document.clone());
         }
         let ttl_ms = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
-        gateway.cache.entries.put(NewEntry {
+        gateway.cache.entries().put(NewEntry {
             key: keeping.key,
             question: keeping.asked.clone().map(Asked::into_question),
             owner: keeping.owner.clone(),

@@ -119,7 +119,7 @@ impl Inquiry {
                     && is_fresh(entry, semantic.ttl, started.wall)
             };
             let roll = uniform(gateway.chance.roll());
-            let cache = &gateway.cache.entries;
+            let cache = &gateway.cache.entries();
             let looked = look(cache, semantic, &asked, may_be_given, roll, started.wall);
             for kind in looked.passed_over {
                 series.count_passed_over(kind);

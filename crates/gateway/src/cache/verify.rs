@@ -29,7 +29,7 @@ pub enum Verdict {
 
 /// Compares the trial's answer with the `fresh` one, on a task of its own.
 pub fn start(gateway: &Gateway, trial: Trial, product: ProductId, fresh: Bytes) {
-    let cache = gateway.cache.entries.clone();
+    let cache = gateway.cache.entries();
     let embedder = gateway.cache.embedder.clone();
     let series = gateway.telemetry.semantic.clone();
     gateway.tasks.spawn(async move {

@@ -63,7 +63,7 @@ impl CacheSeries {
             say(OTHER, series);
         }
         into.push(lookups);
-        let levels = gateway.cache.entries.levels();
+        let levels = gateway.cache.entries().levels();
         for (metric, level) in [
             (&catalogue::CACHE_ENTRIES, levels.entries),
             (&catalogue::CACHE_BYTES, levels.memory_bytes),

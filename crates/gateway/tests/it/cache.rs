@@ -376,7 +376,7 @@ async fn past_its_memory_the_cache_lets_old_answers_go() {
     for index in 0..3_000 {
         stage.call(call(&asking(&format!("{index}")))).await;
     }
-    let levels = stage.gateway.cache.entries.levels();
+    let levels = stage.gateway.cache.entries().levels();
     assert!(levels.evicted > 0, "{levels:?}");
     assert!(levels.memory_bytes <= 1024 * 1024, "{levels:?}");
 }

@@ -229,6 +229,7 @@ fn snapshot() -> Snapshot {
         application_caches: HashMap::new(),
         caching: config::snapshot::Caching {
             memory_bytes: 1 << 20,
+            disk: None,
             entry_bytes_max: 1 << 20,
             embedder: config::snapshot::LocalEmbedder {
                 threads: 1,
