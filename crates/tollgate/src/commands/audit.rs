@@ -71,7 +71,7 @@ enum Task {
 
 /// Who comes, and to which store.
 #[derive(Debug, Args)]
-struct At {
+pub(super) struct At {
     /// The gateway's configuration
     #[arg(long, value_name = "FILE|DIR", default_value = "tollgate.yaml")]
     config: PathBuf,
@@ -90,35 +90,39 @@ const TOKEN: &str = "TOLLGATE_ACCESS_TOKEN";
 
 impl Audit {
     pub fn run(self) -> Result<ExitCode> {
-        // A key service is asked over HTTPS, by a thread that may block.
-        block_on(async move {
-            let worked = tokio::task::spawn_blocking(move || match self.task {
-                Task::Search(search) => search.run(),
-                Task::Show(show) => show.run(),
-                Task::Export(export) => export.run(),
-                Task::Verify(verify) => verify.run(),
-                Task::Hold(hold) => hold.run(),
-                Task::Release(release) => release.run(),
-                Task::Erase(erase) => erase.run(),
-                Task::Purge(purge) => purge.run(),
-                Task::Keys(keys) => keys.run(),
-                Task::Stats(stats) => stats.run(),
-            });
-            worked.await.context("the command broke off")?
+        beside(move || match self.task {
+            Task::Search(search) => search.run(),
+            Task::Show(show) => show.run(),
+            Task::Export(export) => export.run(),
+            Task::Verify(verify) => verify.run(),
+            Task::Hold(hold) => hold.run(),
+            Task::Release(release) => release.run(),
+            Task::Erase(erase) => erase.run(),
+            Task::Purge(purge) => purge.run(),
+            Task::Keys(keys) => keys.run(),
+            Task::Stats(stats) => stats.run(),
         })
     }
 }
 
+/// A key service is asked over HTTPS, by a thread that may block.
+pub(super) fn beside(work: impl FnOnce() -> Result<ExitCode> + Send + 'static) -> Result<ExitCode> {
+    block_on(async move {
+        let worked = tokio::task::spawn_blocking(work);
+        worked.await.context("the command broke off")?
+    })
+}
+
 /// A store with one who may do something there.
-struct Opened {
-    desk: Desk,
-    snapshot: Snapshot,
-    store: String,
-    now: Wall,
+pub(super) struct Opened {
+    pub(super) desk: Desk,
+    pub(super) snapshot: Snapshot,
+    pub(super) store: String,
+    pub(super) now: Wall,
 }
 
 impl At {
-    fn open(&self) -> Result<Opened> {
+    pub(super) fn open(&self) -> Result<Opened> {
         let token = std::env::var(TOKEN)
             .ok()
             .filter(|token| !token.is_empty())
@@ -178,6 +182,6 @@ impl At {
     }
 }
 
-fn shown(at: Wall) -> String {
+pub(super) fn shown(at: Wall) -> String {
     jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| String::new(), |at| at.to_string())
 }

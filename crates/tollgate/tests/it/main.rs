@@ -12,6 +12,7 @@ mod audit;
 mod bad_input;
 mod bad_transport;
 mod budgets;
+mod cache;
 mod calls;
 mod crash;
 mod credentials;

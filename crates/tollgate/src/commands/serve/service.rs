@@ -78,6 +78,7 @@ impl Service {
             .start_alerts(&settings.data_dir)
             .context("cannot look for alerts")?;
         gateway.audit.opened(KEY_SERVICE_PATIENCE).await;
+        gateway.use_disk();
         let (listeners, shutdown) = (TaskTracker::new(), CancellationToken::new());
         listeners.spawn(server::serve(
             gateway.clone(),

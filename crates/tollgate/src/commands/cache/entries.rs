@@ -1,0 +1,273 @@
+//! `cache stats` and `cache purge`, and which entries are meant.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, anyhow, bail};
+use cache::{Beside, Entry, Listed, Purged, Selection, Vector};
+use clap::{Args, ValueEnum};
+use config::Snapshot;
+use domain::{SubscriptionId, Wall};
+use gateway::Clock;
+use serde_json::json;
+
+use crate::commands::audit::{At, shown};
+use crate::configuration;
+use crate::moment;
+use crate::print;
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(super) enum Format {
+    #[default]
+    Table,
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Stats {
+    /// The gateway's configuration
+    #[arg(long, value_name = "FILE|DIR", default_value = "tollgate.yaml")]
+    config: PathBuf,
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Without --yes nothing is removed: it says what would go. A gateway that runs meanwhile forgets what was
+removed within two seconds.")]
+pub(super) struct Purge {
+    #[command(flatten)]
+    at: At,
+    #[command(flatten)]
+    which: Which,
+    /// Everything
+    #[arg(long)]
+    all: bool,
+    /// Remove it
+    #[arg(long)]
+    yes: bool,
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+}
+
+/// Entries for which all that is given holds.
+#[derive(Debug, Args)]
+pub(super) struct Which {
+    /// Bought by calls of this subscription
+    #[arg(long, value_name = "ID")]
+    subscription: Option<String>,
+    /// Answered by this model
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
+    /// Stored longer ago than this: 30m, 24h, 7d
+    #[arg(long, value_name = "TIME", value_parser = moment::duration)]
+    older_than: Option<std::time::Duration>,
+    /// Whose question is like this one, by the local model
+    #[arg(long, value_name = "TEXT")]
+    like: Option<String>,
+    /// How like: 1 is the same
+    #[arg(long, value_name = "SHARE", default_value_t = 0.8, requires = "like")]
+    min_similarity: f32,
+}
+
+impl Stats {
+    pub(super) fn run(self) -> Result<ExitCode> {
+        let snapshot = configuration::load_without_secrets(&self.config)?;
+        let now = Clock::system().now().wall;
+        let stats = open(&snapshot)?.stats(now)?;
+        let at = |at: Option<Wall>| at.map(shown);
+        let text = match self.format {
+            Format::Json => {
+                let told = json!({
+                    "entries": stats.entries,
+                    "answer_bytes": stats.answer_bytes,
+                    "file_bytes": stats.file_bytes,
+                    "oldest": at(stats.oldest),
+                    "newest": at(stats.newest),
+                    "expired": stats.expired,
+                    "purges_waiting": stats.purges_waiting,
+                });
+                format!("{}\n", serde_json::to_string_pretty(&told)?)
+            }
+            Format::Table => format!(
+                "entries         {}\nanswer_bytes    {}\nfile_bytes      {}\noldest          {}\nnewest          {}\nexpired         {}\npurges_waiting  {}\n",
+                stats.entries,
+                stats.answer_bytes,
+                stats.file_bytes,
+                at(stats.oldest).unwrap_or_default(),
+                at(stats.newest).unwrap_or_default(),
+                stats.expired,
+                stats.purges_waiting,
+            ),
+        };
+        print::out(&text)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Purge {
+    pub(super) fn run(self) -> Result<ExitCode> {
+        if !self.all && self.which.is_everything() {
+            bail!(
+                "say what to purge: --subscription, --model, --older-than or --like, or --all for everything"
+            );
+        }
+        let mut opened = self.at.open()?;
+        let chosen = self.which.choose(&opened.snapshot, opened.now)?;
+        let mut cache = open(&opened.snapshot)?;
+        let deed = if self.yes {
+            "purge"
+        } else {
+            "what a purge would remove"
+        };
+        let about = format!("{deed} {}", self.which.told());
+        let subscription = self.which.subscription.as_deref().map(SubscriptionId::from);
+        let sealer = opened.desk.purge_cache(subscription.as_ref(), &about)?;
+        let mut purged = Purged::default();
+        let mut keys = Vec::new();
+        cache.each(&sealer, |listed| {
+            if let Listed::Readable(one) = listed
+                && chosen.holds(&one.0, one.1.as_ref())
+            {
+                purged.add(&one.0);
+                keys.push(one.0.key);
+            }
+            Ok(())
+        })?;
+        if self.yes {
+            let what = Selection {
+                // What is like a text only its vector tells, and that is not in memory's reach of a command.
+                keys: chosen.like.is_some().then_some(keys),
+                ..chosen.selection
+            };
+            purged = cache.purge(&sealer, &what, opened.now)?;
+        }
+        print::out(&self.says(purged)?)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn says(&self, purged: Purged) -> Result<String> {
+        let Purged {
+            entries,
+            answer_bytes,
+        } = purged;
+        Ok(match self.format {
+            Format::Json => {
+                let told =
+                    json!({ "purged": self.yes, "entries": entries, "answer_bytes": answer_bytes });
+                format!("{}\n", serde_json::to_string_pretty(&told)?)
+            }
+            Format::Table if self.yes => {
+                format!("{entries} entries with {answer_bytes} bytes of answers are purged\n")
+            }
+            Format::Table => format!(
+                "{entries} entries with {answer_bytes} bytes of answers would be purged; add --yes to do it\n"
+            ),
+        })
+    }
+}
+
+/// `Which`, resolved.
+pub(super) struct Chosen {
+    pub(super) selection: Selection,
+    like: Option<(Vector, f32)>,
+}
+
+impl Chosen {
+    pub(super) fn holds(&self, entry: &Entry, vector: Option<&Vector>) -> bool {
+        let is_like = match &self.like {
+            None => true,
+            Some((_, min)) => self.similarity(vector).is_some_and(|like| like >= *min),
+        };
+        is_like && self.selection.holds(entry)
+    }
+
+    /// To the text that was given.
+    pub(super) fn similarity(&self, vector: Option<&Vector>) -> Option<f32> {
+        let (like, _) = self.like.as_ref()?;
+        like.similarity(vector?)
+    }
+}
+
+impl Which {
+    fn is_everything(&self) -> bool {
+        self.subscription.is_none()
+            && self.model.is_none()
+            && self.older_than.is_none()
+            && self.like.is_none()
+    }
+
+    pub(super) fn is_by_text(&self) -> bool {
+        self.like.is_some()
+    }
+
+    pub(super) fn choose(&self, snapshot: &Snapshot, now: Wall) -> Result<Chosen> {
+        let like = match &self.like {
+            Some(text) => Some((vector_of(text, snapshot)?, self.min_similarity)),
+            None => None,
+        };
+        let older = |age: std::time::Duration| {
+            Wall(
+                now.0
+                    .saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX)),
+            )
+        };
+        Ok(Chosen {
+            selection: Selection {
+                subscription: self.subscription.as_deref().map(Into::into),
+                model: self.model.as_deref().map(Into::into),
+                stored_before: self.older_than.map(older),
+                ..Selection::default()
+            },
+            like,
+        })
+    }
+
+    /// For the audit log. What was looked for by likeness is content, and does not stand there.
+    pub(super) fn told(&self) -> String {
+        let mut told = Vec::new();
+        if let Some(id) = &self.subscription {
+            told.push(format!("subscription={id}"));
+        }
+        if let Some(model) = &self.model {
+            told.push(format!("model={model}"));
+        }
+        if let Some(age) = self.older_than {
+            told.push(format!("older_than_s={}", age.as_secs()));
+        }
+        if self.like.is_some() {
+            told.push("like a text".to_owned());
+        }
+        if told.is_empty() {
+            told.push("everything".to_owned());
+        }
+        told.join(" ")
+    }
+}
+
+pub(super) fn open(snapshot: &Snapshot) -> Result<Beside> {
+    let dir = &snapshot.settings.data_dir;
+    Beside::open(dir)?.ok_or_else(|| {
+        anyhow!(
+            "there is no cache in {}: no gateway has kept one on disk there yet",
+            dir.display()
+        )
+    })
+}
+
+fn vector_of(text: &str, snapshot: &Snapshot) -> Result<Vector> {
+    let mut folders = vec![snapshot.settings.data_dir.join("models")];
+    folders.extend(embed::user_cache(
+        std::env::var_os("XDG_CACHE_HOME"),
+        std::env::var_os("HOME"),
+    ));
+    let files = embed::find(&folders)
+        .context("--like needs the local model; get it with `tollgate cache install-model`")?;
+    let model = embed::Model::open(&files)?;
+    let embedded = model.embed(&[text], &embed::Lane::default())?;
+    embedded
+        .first()
+        .and_then(|embedding| Vector::of(embedding))
+        .ok_or_else(|| anyhow!("--like: write a question"))
+}
