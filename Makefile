@@ -25,8 +25,6 @@ demo:
 	$(call need,$(CARGO),install Rust from https://rustup.rs)
 	$(call need,cc,install a C compiler: gcc or clang)
 	$(CARGO) build --release --locked --package tollgate
-	@# Without the model the demo's cache answers what is asked in the same words.
-	-@$(CARGO) run --quiet --release --locked --package tollgate -- cache install-model
 	@$(CARGO) run --quiet --release --locked --package tollgate -- demo $(ARGS)
 
 model:
