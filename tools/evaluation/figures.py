@@ -8,10 +8,10 @@ from seeds import LABELS
 from words import STOP, alike, fold, tokens
 
 WHATS = {"paraphrase": ["reworded", "rearranged", "spelling", "wrapped"], "near_miss": list(LABELS.values())}
-PAIRS_MIN = 800  # of a kind, in a half
+PAIRS_MIN = 1000  # of a kind, in a half
 REWORDED_SHARE_MIN = 0.40
 # Runs of four words that both halves have, of those that the smaller one has.
-COMMON_RUNS_MAX = 0.02
+COMMON_RUNS_MAX = 0.05
 WORDS_MAX = 75
 
 
@@ -121,10 +121,10 @@ def common_runs(one, other):
     return one & other, min(len(one), len(other))
 
 
-def faults(made):
+def faults(halves):
     """What is wrong with the halves; empty when nothing is."""
     problems, texts = [], {}
-    for half, (pairs, _) in made.items():
+    for half, pairs in halves.items():
         for kind in ("paraphrase", "near_miss"):
             count = sum(row[2] == kind for row in pairs)
             if count < PAIRS_MIN:
@@ -136,7 +136,7 @@ def faults(made):
         texts[half] = {fold(text) for row in pairs for text in row[4:]}
     one, other = texts.values()
     problems += [f"in both halves: {text}" for text in sorted(one & other)]
-    common, smaller = common_runs(*(pairs for pairs, _ in made.values()))
+    common, smaller = common_runs(*halves.values())
     if smaller and len(common) / smaller > COMMON_RUNS_MAX:
         problems.append(f"{len(common) / smaller:.1%} of runs of four words are in both halves")
     return problems

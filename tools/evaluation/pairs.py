@@ -32,9 +32,9 @@ def pick(choices, *key):
     return min(choices, key=lambda choice: roll(choice, *key))
 
 
-def pairs_of(half, language, seeds):
-    """Rows (id, language, kind, what, a, b) for all families of a language."""
-    rows, seen = [], set()
+def pairs_of(half, language, seeds, seen):
+    """Rows (id, language, kind, what, a, b) for all families of a file; none that was seen."""
+    rows = []
     for family in seeds.families:
         made = paraphrases(family, seeds.wraps, language) + near_misses(family, seeds.wraps, language)
         number = 0

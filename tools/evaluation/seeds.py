@@ -144,10 +144,11 @@ class Seeds:
         self.families = families
 
 
-def read_seeds(path):
+def read_seeds(path, before=0):
+    """The families of a file, numbered after those before."""
     wraps, families, current = [], [], None
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        place = f"{path.parent.name}/{path.name}:{number}"
+        place = f"{path.parent.parent.name}/{path.name}:{number}"
         if line.startswith("#"):
             continue
         if not line.strip():
@@ -159,7 +160,7 @@ def read_seeds(path):
             wraps.append(line[6:])
             continue
         if current is None:
-            current = Family(len(families) + 1, place)
+            current = Family(before + len(families) + 1, place)
             families.append(current)
         if line.startswith("- "):
             current.general.append(parse(line[2:], place))
