@@ -3,7 +3,7 @@
 //! The nearest come first. One that asks for something else in its words is passed over for the next.
 
 use crate::verified::{self, Decision, Observations};
-use crate::{Kind, compare};
+use crate::{Kind, compare_similar};
 
 /// What an operator allows.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,7 +62,7 @@ pub fn choose(rule: &Rule, asked: &str, candidates: &[Candidate<'_>], roll: f64)
             break;
         }
         if rule.guard
-            && let Some(difference) = compare(candidate.text, asked)
+            && let Some(difference) = compare_similar(candidate.text, asked, candidate.similarity)
         {
             passed_over.push(difference.kind);
             continue;

@@ -1,13 +1,16 @@
 //! The rules in their order: what is sure before what is likely. The first difference found is told.
 
 mod alignment;
+mod evidence;
 mod facts;
 mod focus;
 mod frame;
 mod negation;
 mod oppositions;
 mod order;
+mod participants;
 mod roles;
+mod score;
 mod tense;
 mod verbatim;
 
@@ -20,6 +23,7 @@ use crate::lexicon;
 use crate::passages::{self, Passage};
 use crate::read::{self, Is, Item};
 use alignment::Alignment;
+pub use evidence::{Evidence, Feature, Tells};
 
 /// Past this, two questions are the same only to the letter: the alignment of long texts says little, and
 /// a bound keeps it cheap.
@@ -28,20 +32,47 @@ const BYTES_MAX: usize = 2 * 1024;
 /// A longer sentence asks something, whatever else it says.
 const SENTENCE_ABOUT_ASKING_MAX: usize = 14;
 
-/// What makes the answer to `cached` a wrong one to `asked`; `None` if nothing was found.
+/// What makes the answer to `cached` a wrong one to `asked`, whatever else they have in common; `None` if
+/// nothing was found.
 ///
 /// Symmetric but for the sides a difference names. It takes a vector's word for it that the two are near:
 /// of two questions about different things it finds no difference unless these rules meet one.
 pub fn compare(cached: &str, asked: &str) -> Option<Difference> {
-    match cached.cmp(asked) {
-        Ordering::Equal => None,
-        Ordering::Less => in_order(cached, asked),
-        // Where several alignments are as good, one side leads: always the same, whichever was asked.
-        Ordering::Greater => in_order(asked, cached).map(Difference::turned),
-    }
+    in_order(cached, asked, veto)
 }
 
-fn in_order(cached: &str, asked: &str) -> Option<Difference> {
+/// The same of two questions of this similarity, and whether much of a little speaks against the answer: the
+/// less similar they are, the more must speak for it.
+pub fn compare_similar(cached: &str, asked: &str, similarity: f64) -> Option<Difference> {
+    in_order(cached, asked, |pair, alignment| {
+        veto(pair, alignment).or_else(|| score::difference(pair, alignment, similarity))
+    })
+}
+
+/// What the score weighs, for whoever fits its weights; `None` where there is nothing to weigh.
+pub fn evidence(cached: &str, asked: &str, similarity: f64) -> Option<Evidence> {
+    let mut found = None;
+    let differs = in_order(cached, asked, |pair, alignment| {
+        let difference = veto(pair, alignment);
+        if difference.is_none() {
+            found = Some(Evidence::of(pair, alignment, similarity));
+        }
+        difference
+    });
+    found.filter(|_| differs.is_none())
+}
+
+/// Where several alignments are as good, one side leads: always the same, whichever was asked.
+fn in_order(
+    cached: &str,
+    asked: &str,
+    find: impl FnOnce(&Pair<'_>, &Alignment) -> Option<Difference>,
+) -> Option<Difference> {
+    let turned = match cached.cmp(asked) {
+        Ordering::Equal => return None,
+        Ordering::Less => false,
+        Ordering::Greater => true,
+    };
     if cached.len().max(asked.len()) > BYTES_MAX {
         return Some(Difference {
             kind: Kind::Length,
@@ -49,23 +80,29 @@ fn in_order(cached: &str, asked: &str) -> Option<Difference> {
             asked: String::new(),
         });
     }
-    let mut pair = Pair {
-        cached: Question::read(cached),
-        asked: Question::read(asked),
+    let (first, second) = if turned {
+        (asked, cached)
+    } else {
+        (cached, asked)
     };
-    pair.unwrap_both();
-    pair.date_both();
+    let pair = Pair::read(first, second);
     let alignment = Alignment::of(&pair);
-    verbatim::difference(&pair)
-        .or_else(|| facts::difference(&pair))
-        .or_else(|| oppositions::difference(&pair, &alignment))
-        .or_else(|| negation::difference(&pair, &alignment))
-        .or_else(|| focus::difference(&pair, &alignment))
-        .or_else(|| tense::difference(&pair, &alignment))
-        .or_else(|| alignment.difference(&pair))
-        .or_else(|| alignment.frame().difference(&pair))
-        .or_else(|| order::difference(&pair))
-        .or_else(|| roles::difference(&pair, &alignment))
+    let found = find(&pair, &alignment)?;
+    Some(if turned { found.turned() } else { found })
+}
+
+/// What makes two questions different whatever else they have in common.
+fn veto(pair: &Pair<'_>, alignment: &Alignment) -> Option<Difference> {
+    verbatim::difference(pair)
+        .or_else(|| facts::difference(pair, alignment))
+        .or_else(|| oppositions::difference(pair, alignment))
+        .or_else(|| negation::difference(pair, alignment))
+        .or_else(|| focus::difference(pair, alignment))
+        .or_else(|| tense::difference(pair, alignment))
+        .or_else(|| alignment.difference(pair))
+        .or_else(|| alignment.frame().difference(pair))
+        .or_else(|| order::difference(pair))
+        .or_else(|| roles::difference(pair, alignment))
 }
 
 struct Pair<'a> {
@@ -73,7 +110,17 @@ struct Pair<'a> {
     asked: Question<'a>,
 }
 
-impl Pair<'_> {
+impl<'a> Pair<'a> {
+    fn read(cached: &'a str, asked: &'a str) -> Self {
+        let mut pair = Pair {
+            cached: Question::read(cached),
+            asked: Question::read(asked),
+        };
+        pair.unwrap_both();
+        pair.date_both();
+        pair
+    }
+
     fn date_both(&mut self) {
         self.cached.date_beside(&self.asked.items);
         self.asked.date_beside(&self.cached.items);

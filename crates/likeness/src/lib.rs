@@ -15,5 +15,5 @@ mod read;
 pub mod verified;
 mod words;
 
-pub use compare::compare;
+pub use compare::{Evidence, Feature, Tells, compare, compare_similar, evidence};
 pub use difference::{Difference, Kind};

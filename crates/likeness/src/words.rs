@@ -58,6 +58,13 @@ pub fn split(text: &str, hidden: &[Range<usize>]) -> Vec<Word> {
             {
                 number.text.push_str("te");
             }
+        } else if sign == '>' && text[..at].ends_with(['-', '=']) || sign == '→' {
+            words.push(Word {
+                text: "->".to_owned(),
+                span: at..next,
+                named: false,
+                sentence,
+            });
         } else if matches!(sign, '€' | '$' | '£' | '%' | '°' | '<' | '>' | '¥') {
             words.push(Word {
                 text: sign.to_string(),

@@ -64,7 +64,7 @@ fn on_the_held_out_half_the_figures_hold() {
 #[test]
 fn the_order_of_a_pair_does_not_matter() {
     for pair in DEVELOPMENT.iter().step_by(7) {
-        let back = likeness::compare(&pair.b, &pair.a).is_some();
+        let back = likeness::compare_similar(&pair.b, &pair.a, pair.cosine).is_some();
         assert_eq!(pair.told_apart, back, "{} / {}", pair.a, pair.b);
     }
 }

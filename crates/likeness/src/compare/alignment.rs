@@ -7,7 +7,7 @@ use crate::difference::{Difference, Kind};
 use crate::language::Language;
 use crate::lexicon;
 use crate::read::{Is, Item};
-use crate::words::is_typo;
+use crate::words::{is_typo, stem};
 
 /// Past this many words left over the questions are not alike, and matching them by likeness is dear.
 const LEFT_MAX: usize = 48;
@@ -16,6 +16,8 @@ const LEFT_MAX: usize = 48;
 const FRAMED_MIN: f64 = 0.45;
 /// From this share of words in common, two words left over stand for each other.
 const WORD_SHARE_MIN: f64 = 0.55;
+/// From this share of a common frame it is no longer weighed.
+const FIRM_MIN: f64 = 0.7;
 
 /// The content words of both sides, matched one to one.
 pub struct Alignment {
@@ -36,7 +38,7 @@ impl Alignment {
         for at in content(cached) {
             match left_asked
                 .iter()
-                .position(|other| cached[at].is == asked[*other].is)
+                .position(|other| one_word(&cached[at], &asked[*other]))
             {
                 Some(found) => {
                     left_asked.remove(found);
@@ -163,6 +165,18 @@ impl Alignment {
         ))
     }
 
+    /// A word stands for another, where much is the same.
+    pub fn exchanges(&self, pair: &Pair<'_>) -> bool {
+        let telling = |item: &&Item| self.is_framed() || !lexicon::asks(&item.text);
+        let (left, other) = (
+            self.left_cached(pair).find(telling),
+            self.left_asked(pair).find(telling),
+        );
+        let tells = |item: Option<&Item>| item.is_some_and(|item| !lexicon::asks(&item.text));
+        left.is_some() && other.is_some() && (self.is_framed() || self.share() >= WORD_SHARE_MIN)
+            || self.is_framed() && (tells(left) || tells(other))
+    }
+
     /// A word on either side without its like, where the rest is much the same: one stands for the other.
     pub fn difference(&self, pair: &Pair<'_>) -> Option<Difference> {
         let telling = |item: &&Item| self.is_framed() || !lexicon::asks(&item.text);
@@ -186,7 +200,7 @@ impl Alignment {
         if let Some(names) = self.names(pair) {
             return Some(names);
         }
-        if !(both && close || framed_by_one) {
+        if !(both && close || framed_by_one) || self.frame.share() < FIRM_MIN {
             return None;
         }
         let kind = if named(left) && named(other) {
@@ -279,9 +293,14 @@ fn is_fact(item: &Item) -> bool {
 pub fn same(a: &Item, b: &Item) -> bool {
     match (&a.is, &b.is) {
         (Is::Function, Is::Function) => a.text == b.text,
-        (Is::Content(_), Is::Content(_)) => a.is == b.is || akin(a, b),
+        (Is::Content(_), Is::Content(_)) => one_word(a, b) || akin(a, b),
         (a, b) => a == b,
     }
+}
+
+/// The same word, whatever its ending, unless the ending turns it about.
+fn one_word(a: &Item, b: &Item) -> bool {
+    a.is == b.is && (a.text == b.text || !is_giver_and_taker(&a.text, &b.text))
 }
 
 /// One word in two forms: mistyped, inflected, or part of a compound.
@@ -293,12 +312,55 @@ fn akin(a: &Item, b: &Item) -> bool {
     if is_typo(a, b) || lexicon::stand_together(a, b) {
         return true;
     }
-    let (short, long) = if a.len() <= b.len() { (a, b) } else { (b, a) };
-    // Compounds: `Budget` in `Jirabudget`. A number within makes it another thing.
-    if short.len() >= 5 && long.ends_with(short) && long.len() >= short.len() + 4 {
+    if ends(a, b) || ends(b, a) {
         return true;
     }
-    begins_alike(a, b)
+    if is_giver_and_taker(a, b) {
+        return false;
+    }
+    begins_alike(a, b) || root(a).len() >= ROOT_MIN && root(a) == root(b)
+}
+
+/// The shortest root by which two forms are known for one word.
+const ROOT_MIN: usize = 4;
+
+/// Compounds: `Budget` in `Jirabudget`. A number within makes it another thing.
+fn ends(short: &str, long: &str) -> bool {
+    short.len() >= 5 && long.ends_with(short) && long.len() >= short.len() + 4
+}
+
+/// Whether the second is a compound of the first.
+pub fn is_compound(short: &Item, long: &Item) -> bool {
+    matches!(short.is, Is::Content(_)) && ends(&short.text, &long.text)
+}
+
+/// What is left without the endings that make nouns of verbs and the beginnings that make participles.
+fn root(word: &str) -> &str {
+    let participle = word
+        .strip_prefix("ge")
+        .filter(|rest| rest.len() >= 5 && (rest.ends_with('t') || rest.ends_with("en")));
+    let word = participle.unwrap_or(word);
+    let noun = [
+        "ungen", "ung", "ations", "ation", "ements", "ement", "ments", "ment", "als", "al",
+    ]
+    .iter()
+    .find_map(|ending| word.strip_suffix(ending));
+    stem(noun.filter(|rest| rest.len() >= ROOT_MIN).unwrap_or(word))
+}
+
+/// `Employer` and `employee`, `employeur` and `employé`: one of them acts on the other.
+pub fn is_giver_and_taker(a: &str, b: &str) -> bool {
+    let one_way = |a: &str, b: &str| {
+        let giver = ["eurs", "euse", "eur", "ers", "ors", "er", "or"]
+            .iter()
+            .find_map(|ending| a.strip_suffix(ending));
+        let taker = ["ees", "ee", "es", "e"]
+            .iter()
+            .find_map(|ending| b.strip_suffix(ending));
+        matches!((giver, taker), (Some(giver), Some(taker)) if giver == taker && giver.len() >= 4)
+            && (b.ends_with("ee") || b.ends_with("ees") || a.contains("eur"))
+    };
+    one_way(a, b) || one_way(b, a)
 }
 
 fn is_contrary(a: &str, b: &str) -> bool {

@@ -1,14 +1,58 @@
 //! Numbers, quantities, units and dates: each must have its like on the other side.
 
-use super::{Pair, Question};
+use super::alignment::same;
+use super::{Alignment, Pair, Question};
 use crate::difference::{Difference, Kind};
 use crate::read::{Is, Item};
 
-pub fn difference(pair: &Pair<'_>) -> Option<Difference> {
+pub fn difference(pair: &Pair<'_>, alignment: &Alignment) -> Option<Difference> {
     dates(pair)
-        .or_else(|| quantities(pair))
+        .or_else(|| quantities(pair, alignment))
         .or_else(|| units(pair))
+        .or_else(|| counted(pair))
 }
+
+/// The same number of another thing that both sides name: `32 psi in bar`, `32 bar in psi`.
+fn counted(pair: &Pair<'_>) -> Option<Difference> {
+    for (at, item) in pair.cached.items.iter().enumerate() {
+        let mut likes = pair
+            .asked
+            .items
+            .iter()
+            .enumerate()
+            .filter(|(_, o)| o.is == item.is);
+        let (Is::Quantity { .. }, Some((other, _)), None) = (&item.is, likes.next(), likes.next())
+        else {
+            continue;
+        };
+        let things = thing(&pair.cached, at).zip(thing(&pair.asked, other));
+        let Some((one, two)) = things.filter(|(one, two)| !same(one, two)) else {
+            continue;
+        };
+        let stands =
+            |item: &Item, question: &Question<'_>| question.items.iter().any(|o| o.is == item.is);
+        if stands(one, &pair.asked) && stands(two, &pair.cached) {
+            return Some(pair.differ(
+                Kind::Direction,
+                Some(one.span.clone()),
+                Some(two.span.clone()),
+            ));
+        }
+    }
+    None
+}
+
+/// What stands behind a number.
+fn thing<'a>(question: &'a Question<'_>, at: usize) -> Option<&'a Item> {
+    let number = &question.items[at];
+    let behind = question.items.iter().skip(at + 1).take(THING_WITHIN);
+    behind
+        .take_while(|item| item.sentence == number.sentence)
+        .find(|item| matches!(item.is, Is::Content(_) | Is::Unit(_) | Is::Date(_)))
+}
+
+/// How far behind a number its thing is looked for.
+const THING_WITHIN: usize = 3;
 
 fn dates(pair: &Pair<'_>) -> Option<Difference> {
     let cached = dates_of(&pair.cached);
@@ -59,7 +103,7 @@ fn stands(part: &str, question: &Question<'_>) -> bool {
         .any(|item| matches!(item.is, Is::Quantity { value, unit: None } if value == day * 1000))
 }
 
-fn quantities(pair: &Pair<'_>) -> Option<Difference> {
+fn quantities(pair: &Pair<'_>, alignment: &Alignment) -> Option<Difference> {
     let mut asked: Vec<&Item> = quantities_of(&pair.asked).collect();
     let mut cached = Vec::new();
     for item in quantities_of(&pair.cached) {
@@ -70,8 +114,10 @@ fn quantities(pair: &Pair<'_>) -> Option<Difference> {
     }
     // A number said twice on one side, and one (`one of them`, `the first`), need no like.
     if cached.is_empty() || asked.is_empty() {
-        cached.retain(|item| !needless(item, &pair.asked));
-        asked.retain(|item| !needless(item, &pair.cached));
+        // Where all else is the same, the number is what differs.
+        let few = |item: &Item| is_few(item) && !alignment.is_framed();
+        cached.retain(|item| !needless(item, &pair.asked) && !few(item));
+        asked.retain(|item| !needless(item, &pair.cached) && !few(item));
     }
     let same_value = |a: &Item, b: &Item| matches!((&a.is, &b.is), (Is::Quantity { value: a, .. }, Is::Quantity { value: b, .. }) if a == b);
     let (first, other) = (cached.first(), asked.first());
@@ -114,12 +160,8 @@ fn needless(item: &Item, other: &Question<'_>) -> bool {
         return false;
     };
     // `a kilometre` for `per km`, `seven days` for `the week`.
-    let a_unit = unit.is_some_and(|unit| {
-        matches!(
-            item.text.as_str(),
-            "a" | "an" | "one" | "une" | "un" | "ein" | "eine" | "1"
-        ) && other.items.iter().any(|item| names(item, unit))
-    });
+    let a_unit =
+        unit.is_some_and(|unit| is_one(item) && other.items.iter().any(|item| names(item, unit)));
     let a_week = unit == Some("s")
         && value == 604_800_000
         && other
@@ -132,6 +174,38 @@ fn needless(item: &Item, other: &Question<'_>) -> bool {
             .iter()
             .any(|(part, _)| part.split(' ').next_back() == Some(&(value / 1000).to_string()));
     repeated || a_unit || a_week || unit.is_none() && (value == 1000 || in_date)
+}
+
+/// So few may be counted in the wording of one side: a score weighs them (see [`one_sided`]).
+const FEW_MAX: i64 = 10;
+
+/// `Two-factor` and `2FA`, `both sides`, `a month`: what is only counted on one side.
+fn is_few(item: &Item) -> bool {
+    match item.is {
+        Is::Quantity { value, unit: None } => (0..=FEW_MAX * 1000).contains(&value),
+        Is::Quantity { unit: Some(_), .. } => is_one(item),
+        _ => false,
+    }
+}
+
+fn is_one(item: &Item) -> bool {
+    matches!(
+        item.text.as_str(),
+        "a" | "an" | "one" | "une" | "un" | "ein" | "eine" | "einen" | "einem" | "1"
+    )
+}
+
+/// How many quantities and dates of either side have no like on the other.
+pub fn one_sided(pair: &Pair<'_>) -> usize {
+    let alone = |of: &Question<'_>, other: &Question<'_>| {
+        let lacks = |item: &&Item| match &item.is {
+            Is::Quantity { .. } => !quantities_of(other).any(|other| alike(&item.is, &other.is)),
+            Is::Date(_) => !other.items.iter().any(|other| other.is == item.is),
+            _ => false,
+        };
+        of.items.iter().filter(lacks).count()
+    };
+    alone(&pair.cached, &pair.asked) + alone(&pair.asked, &pair.cached)
 }
 
 fn alike(a: &Is, b: &Is) -> bool {
@@ -148,19 +222,24 @@ fn alike(a: &Is, b: &Is) -> bool {
     else {
         return false;
     };
-    let is_hour = |time: &Option<&str>, a: i64, bare: &Option<&str>, b: i64| {
-        *time == Some("s") && bare.is_none() && a == b * 3600 && (1000..=24_000).contains(&b)
+    // `Ibuprofen 400` and `400 mg`, `at 9` and `9 o'clock`, `8 Urlaubstage` and `8 Tage`.
+    let is_counted = |unit: &Option<&str>, a: i64, bare: &Option<&str>, b: i64| {
+        let times = |factor: i64| a == b.saturating_mul(factor) || a.saturating_mul(factor) == b;
+        unit.is_some() && bare.is_none() && b > 0 && FACTORS.into_iter().any(times)
     };
     // `a half` and `50%`.
     let is_part = |percent: &Option<&str>, a: i64, bare: &Option<&str>, b: i64| {
         *percent == Some("percent") && bare.is_none() && b < 1000 && a == b * 100
     };
     a == b && units_agree(*of_a, *of_b)
-        || is_hour(of_a, *a, of_b, *b)
-        || is_hour(of_b, *b, of_a, *a)
+        || is_counted(of_a, *a, of_b, *b)
+        || is_counted(of_b, *b, of_a, *a)
         || is_part(of_a, *a, of_b, *b)
         || is_part(of_b, *b, of_a, *a)
 }
+
+/// How many of its smallest the units are that people leave out.
+const FACTORS: [i64; 6] = [12, 60, 1000, 3600, 86_400, 604_800];
 
 /// A unit left out, degrees without a scale, and cents without a currency agree with what names more.
 fn units_agree(a: Option<&str>, b: Option<&str>) -> bool {

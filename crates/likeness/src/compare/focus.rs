@@ -6,13 +6,14 @@ use std::ops::Range;
 use super::{Alignment, Pair, Question};
 use crate::difference::{Difference, Kind};
 use crate::language::Language;
+use crate::lexicon;
 use crate::read::{Is, Item};
 
 /// Below this share of words in common a question word is part of another wording.
 const SHARE_MIN: f64 = 0.3;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Focus {
+pub enum Focus {
     Person,
     Time,
     Place,
@@ -32,8 +33,136 @@ pub fn difference(pair: &Pair<'_>, alignment: &Alignment) -> Option<Difference> 
     if alignment.share() < SHARE_MIN && !alignment.is_framed() {
         return None;
     }
-    let (cached, asked) = (focus(&pair.cached)?, focus(&pair.asked)?);
+    let (cached, asked) = match (focus(&pair.cached), focus(&pair.asked)) {
+        (Some(cached), Some(asked)) => (cached, asked),
+        (Some(cached), None) => {
+            let whether = whether(&pair.asked, cached.0)?;
+            return alignment
+                .is_close()
+                .then(|| pair.differ(Kind::Question, Some(cached.1), Some(whether)));
+        }
+        (None, Some(asked)) => {
+            let whether = whether(&pair.cached, asked.0)?;
+            return alignment
+                .is_close()
+                .then(|| pair.differ(Kind::Question, Some(whether), Some(asked.1)));
+        }
+        (None, None) => return None,
+    };
     differ(cached.0, asked.0).then(|| pair.differ(Kind::Question, Some(cached.1), Some(asked.1)))
+}
+
+/// The verb of a question that is answered by yes or no, where the other side asks for more than that. A
+/// question about a way is answered by `yes` too: `Can I`, `How can I`.
+fn whether(question: &Question<'_>, other: Focus) -> Option<Range<usize>> {
+    let items = &question.items;
+    if matches!(other, Focus::Open | Focus::Choice)
+        || items.iter().any(|item| lexicon::asks_by_word(&item.text))
+    {
+        return None;
+    }
+    let last = items.last()?.sentence;
+    let mut of_last = items.iter().filter(|item| item.sentence == last);
+    let first = of_last.next()?;
+    // French asks `La banque est-elle`: by the verb before its pronoun.
+    let inverted = || {
+        let two = items.windows(2).find(|two| {
+            let pronoun = matches!(
+                two[1].text.as_str(),
+                "il" | "elle" | "ils" | "elles" | "on" | "je" | "nous" | "vous" | "ce" | "t"
+            );
+            pronoun
+                && two[0].sentence == last
+                && matches!(
+                    two[0].text.as_str(),
+                    "est"
+                        | "sont"
+                        | "peut"
+                        | "puis"
+                        | "doit"
+                        | "dois"
+                        | "faut"
+                        | "a"
+                        | "ont"
+                        | "ai"
+                        | "avez"
+                        | "pouvons"
+                        | "devons"
+                        | "sera"
+                        | "seront"
+                        | "peuvent"
+                        | "doivent"
+                )
+        });
+        two.map(|two| &two[0])
+    };
+    let french = question.language == Language::French;
+    let verb = if french {
+        inverted().unwrap_or(first)
+    } else {
+        first
+    };
+    let needs = matches!(
+        verb.text.as_str(),
+        "do" | "does"
+            | "did"
+            | "may"
+            | "darf"
+            | "duerfen"
+            | "must"
+            | "need"
+            | "should"
+            | "brauche"
+            | "brauchen"
+            | "muss"
+            | "muessen"
+            | "soll"
+            | "sollte"
+            | "dois"
+            | "doit"
+            | "devons"
+            | "faut"
+            | "ai"
+    );
+    let ok = |item: &Item| matches!(item.text.as_str(), "ok" | "okay" | "possible" | "moeglich");
+    let can = items.iter().any(ok)
+        || matches!(
+            verb.text.as_str(),
+            "can"
+                | "could"
+                | "is"
+                | "are"
+                | "was"
+                | "were"
+                | "will"
+                | "has"
+                | "have"
+                | "kann"
+                | "koennen"
+                | "ist"
+                | "sind"
+                | "war"
+                | "wird"
+                | "werden"
+                | "hat"
+                | "haben"
+                | "gibt"
+                | "gilt"
+                | "puis"
+                | "peut"
+                | "pouvons"
+                | "est"
+                | "sont"
+        );
+    (needs || can && other != Focus::Manner).then(|| verb.span.clone())
+}
+
+/// Both ask for the same, in whichever words: `at what time`, `when`.
+pub fn is_one(pair: &Pair<'_>) -> bool {
+    match (focus(&pair.cached), focus(&pair.asked)) {
+        (Some(one), Some(other)) => one.0 == other.0 && one.0 != Focus::Open,
+        _ => false,
+    }
 }
 
 fn differ(a: Focus, b: Focus) -> bool {
@@ -51,7 +180,7 @@ fn differ(a: Focus, b: Focus) -> bool {
 }
 
 /// What the last sentence that asks by a word asks for, and that word.
-fn focus(question: &Question<'_>) -> Option<(Focus, Range<usize>)> {
+pub fn focus(question: &Question<'_>) -> Option<(Focus, Range<usize>)> {
     let items = &question.items;
     let language = question.language;
     let mut found = None;
@@ -81,8 +210,32 @@ fn focus(question: &Question<'_>) -> Option<(Focus, Range<usize>)> {
             found = Some((focus, item.span.clone(), item.sentence));
         }
     }
-    found.map(|(focus, span, _)| (focus, span))
+    found
+        .map(|(focus, span, _)| (focus, span))
+        .or_else(|| named(items))
 }
+
+/// `Überweisung nach Polen Dauer`: keywords without a word of asking name what is asked for.
+fn named(items: &[Item]) -> Option<(Focus, Range<usize>)> {
+    if items.len() > KEYWORDS_MAX || items.iter().any(|item| lexicon::asks_by_word(&item.text)) {
+        return None;
+    }
+    items.iter().find_map(|item| {
+        let focus = match item.text.as_str() {
+            "dauer" | "duration" | "duree" => Focus::Duration,
+            "grund" | "reason" | "raison" => Focus::Reason,
+            "kosten" | "preis" | "cost" | "costs" | "price" | "prix" | "cout" | "tarif" => {
+                Focus::Amount
+            }
+            "frist" | "deadline" => Focus::Time,
+            _ => return None,
+        };
+        Some((focus, item.span.clone()))
+    })
+}
+
+/// More words are a sentence.
+const KEYWORDS_MAX: usize = 8;
 
 /// A question word stands within so many words of a sentence's beginning.
 const OPENING_MAX: usize = 3;
@@ -104,12 +257,21 @@ fn asked_by(items: &[Item], at: usize, language: Language) -> Option<Focus> {
             Focus::Place
         }
         (_, "why" | "warum" | "wieso" | "weshalb" | "pourquoi") => Focus::Reason,
-        (
+        (Language::German, "was")
+        | (
             _,
             "what" | "which" | "welche" | "welcher" | "welches" | "welchen" | "welchem" | "quel"
             | "quelle" | "quels" | "quelles",
         ) => {
-            let chooses = !matches!(text(0), "what" | "quel" | "quelle")
+            // `What does it cost?`
+            let costs = items[at..]
+                .iter()
+                .take_while(|item| item.sentence == items[at].sentence)
+                .any(|item| matches!(item.text.as_str(), "cost" | "costs" | "kostet" | "kosten"));
+            if costs && matches!(text(0), "what" | "was") {
+                return Some(Focus::Amount);
+            }
+            let chooses = !matches!(text(0), "what" | "was" | "quel" | "quelle")
                 && items
                     .get(at + 1)
                     .is_some_and(|next| matches!(next.is, Is::Content(_)));
@@ -118,7 +280,15 @@ fn asked_by(items: &[Item], at: usize, language: Language) -> Option<Focus> {
                 .unwrap_or(if chooses { Focus::Choice } else { Focus::Open })
         }
         (Language::English, "how") => match text(1) {
-            "many" | "much" => Focus::Amount,
+            "high" => Focus::Amount,
+            "many" | "much" => match text(2) {
+                "minutes" | "hours" | "days" | "weeks" | "months" | "years" | "time" => {
+                    Focus::Duration
+                }
+                "times" => Focus::Frequency,
+                "kilometres" | "kilometers" | "miles" => Focus::Distance,
+                _ => Focus::Amount,
+            },
             "long" | "soon" => Focus::Duration,
             "far" => Focus::Distance,
             "often" | "frequently" => Focus::Frequency,
@@ -129,17 +299,25 @@ fn asked_by(items: &[Item], at: usize, language: Language) -> Option<Focus> {
         },
         (Language::German, "wie") => match text(1) {
             "viel" if text(2) == "uhr" => Focus::Time,
-            "viel" | "viele" | "vielen" => Focus::Amount,
+            "viel" | "viele" | "vielen" => match text(2) {
+                "minuten" | "stunden" | "tage" | "wochen" | "monate" | "jahre" | "zeit" => {
+                    Focus::Duration
+                }
+                "kilometer" => Focus::Distance,
+                _ => Focus::Amount,
+            },
             "lange" => Focus::Duration,
             "weit" => Focus::Distance,
             "oft" | "haeufig" => Focus::Frequency,
-            "kommt" | "hoch" | "gross" | "alt" | "heisst" | "lautet" => Focus::Open,
+            "hoch" => Focus::Amount,
+            "kommt" | "gross" | "alt" | "heisst" | "lautet" => Focus::Open,
             _ => Focus::Manner,
         },
         (Language::French, "combien") => match (text(1), text(2)) {
-            ("de" | "d", "temps" | "jours" | "mois" | "annees" | "heures" | "semaines") => {
-                Focus::Duration
-            }
+            (
+                "de" | "d",
+                "temps" | "minutes" | "jours" | "mois" | "annees" | "heures" | "semaines",
+            ) => Focus::Duration,
             ("de" | "d", "fois") => Focus::Frequency,
             _ => Focus::Amount,
         },
@@ -153,7 +331,8 @@ fn asked_by(items: &[Item], at: usize, language: Language) -> Option<Focus> {
 fn noun(word: &str) -> Option<Focus> {
     Some(match word {
         "time" | "day" | "date" | "month" | "year" | "week" | "tag" | "datum" | "uhrzeit"
-        | "zeitpunkt" | "monat" | "heure" | "jour" | "mois" | "annee" | "moment" => Focus::Time,
+        | "zeitpunkt" | "monat" | "deadline" | "frist" | "heure" | "jour" | "mois" | "annee"
+        | "moment" => Focus::Time,
         "place" | "location" | "address" | "counter" | "ort" | "stelle" | "adresse"
         | "schalter" | "endroit" | "lieu" | "guichet" => Focus::Place,
         "reason" | "reasons" | "grund" | "gruende" | "gruenden" | "raison" | "raisons"

@@ -3,6 +3,7 @@
 
 use super::Pair;
 use super::alignment::same;
+use super::focus;
 use crate::difference::{Difference, Kind};
 use crate::lexicon;
 use crate::read::{Is, Item};
@@ -85,6 +86,11 @@ impl Frame {
             .copied()
             .filter(|item| tells(item) && !moved(item, &cached))
             .collect();
+        // `At what time` and `when`: what is asked for is known better than by a word.
+        let one_focus = focus::is_one(pair);
+        let asked_alike = |item: &&Item| !(one_focus && lexicon::asks_by_word(&item.text));
+        let only_cached: Vec<&Item> = only_cached.into_iter().filter(asked_alike).collect();
+        let only_asked: Vec<&Item> = only_asked.into_iter().filter(asked_alike).collect();
         // `Which customers` and `a list of the customers`: only another word of asking stands against `which`.
         let asks = |items: &[&'_ Item]| items.iter().any(|item| lexicon::asks_by_word(&item.text));
         let (open_cached, open_asked) = (asks(&asked), asks(&cached));
@@ -120,11 +126,11 @@ impl Frame {
 /// Below this share a little word more or less is the wording.
 const SHARE_MIN: f64 = 0.45;
 
-fn tells(item: &Item) -> bool {
+pub fn tells(item: &Item) -> bool {
     matches!(item.is, Is::Function) && !lexicon::is_soft(&item.text) && item.text.len() > 1
 }
 
-fn alike(a: &Item, b: &Item) -> bool {
+pub fn alike(a: &Item, b: &Item) -> bool {
     a.text == b.text || lexicon::little_alike(&a.text, &b.text)
 }
 

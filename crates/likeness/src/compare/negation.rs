@@ -16,15 +16,17 @@ pub fn difference(pair: &Pair<'_>, alignment: &Alignment) -> Option<Difference> 
         return None;
     }
     let (cached, asked) = (denials(&pair.cached), denials(&pair.asked));
-    let fewer = if cached.len() < asked.len() {
-        &pair.cached
+    let (fewer, more) = if cached.len() < asked.len() {
+        (&pair.cached, &pair.asked)
     } else {
-        &pair.asked
+        (&pair.asked, &pair.cached)
     };
+    // What both sides say takes no denial away: the `left` of a left join.
+    let said = |item: &Item| more.items.iter().any(|other| other.text == item.text);
     if fewer
         .items
         .iter()
-        .any(|item| lexicon::denies_implicitly(&item.text))
+        .any(|item| lexicon::denies_implicitly(&item.text) && !said(item))
     {
         return None;
     }
@@ -35,6 +37,14 @@ pub fn difference(pair: &Pair<'_>, alignment: &Alignment) -> Option<Difference> 
 /// Whether one side denies once more than the other, modulo double denial.
 pub fn differs(pair: &Pair<'_>) -> bool {
     denials(&pair.cached).len() % 2 != denials(&pair.asked).len() % 2
+}
+
+/// `bill no. 10243`, `relance n° 2`.
+fn numbers(items: &[Item], at: usize) -> bool {
+    let next = |ahead: usize| items.get(at + ahead);
+    let number =
+        |item: Option<&Item>| item.is_some_and(|item| matches!(item.is, Is::Quantity { .. }));
+    number(next(1)) || next(1).is_some_and(|item| item.text == "°") && number(next(2))
 }
 
 /// `Isn't there a bus?` and `Wasn't it moved?` ask whether there is and it was.
@@ -98,7 +108,7 @@ fn only(items: &[Item], at: usize) -> bool {
         ])
 }
 
-fn denials<'a>(question: &'a Question<'_>) -> Vec<&'a Item> {
+pub fn denials<'a>(question: &'a Question<'_>) -> Vec<&'a Item> {
     let items = &question.items;
     let text = |at: usize| items.get(at).map_or("", |item| item.text.as_str());
     let mut found = Vec::new();
@@ -108,11 +118,14 @@ fn denials<'a>(question: &'a Question<'_>) -> Vec<&'a Item> {
                 .iter()
                 .any(|item| matches!(item.text.as_str(), "ne" | "n"))
         };
+        let before_ne = || {
+            items[at + 1..items.len().min(at + 5)]
+                .iter()
+                .any(|item| matches!(item.text.as_str(), "ne" | "n"))
+        };
         let denies = match item.text.as_str() {
             // `bill no. 10243`
-            "no" => !items
-                .get(at + 1)
-                .is_some_and(|next| matches!(next.is, Is::Quantity { .. })),
+            "no" => !(numbers(items, at) || or_not(items, at)),
             // `Isn't there a bus?` asks whether there is one.
             "not" => {
                 !(opens(items, at)
@@ -122,12 +135,14 @@ fn denials<'a>(question: &'a Question<'_>) -> Vec<&'a Item> {
             }
             // `OK or not?`
             "nicht" | "pas" if or_not(items, at) => false,
+            "n" if numbers(items, at) => false,
             // `Ne … que` is only.
             "ne" | "n" => at > 0 && !only(items, at),
             "never" | "none" | "nobody" | "nothing" | "without" | "neither" | "except"
             | "nicht" | "nie" | "niemals" | "niemand" | "nichts" | "ohne" | "ausser" | "sans"
             | "sauf" | "cannot" | "nowhere" => true,
-            "pas" | "jamais" | "rien" | "aucun" | "aucune" => !behind_ne(),
+            "pas" | "jamais" | "rien" => !behind_ne(),
+            "aucun" | "aucune" => !behind_ne() && !before_ne(),
             word => word.starts_with("kein"),
         };
         if denies {

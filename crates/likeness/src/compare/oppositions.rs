@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::{Alignment, Pair, Question, negation};
+use super::alignment::is_giver_and_taker;
+use super::{Alignment, Pair, Question, focus, negation};
 use crate::difference::{Difference, Kind};
 use crate::lexicon::{self, Pole};
 use crate::read::{Is, Item};
@@ -14,7 +15,7 @@ pub fn difference(pair: &Pair<'_>, alignment: &Alignment) -> Option<Difference> 
         .or_else(|| one_sided(pair, alignment))
 }
 
-fn opposed(pair: &Pair<'_>, alignment: &Alignment) -> Option<Difference> {
+pub fn opposed(pair: &Pair<'_>, alignment: &Alignment) -> Option<Difference> {
     let cached = poles_of(&pair.cached);
     let asked = poles_of(&pair.asked);
     let mut found: Vec<(&Pole, &Item, &Item)> = Vec::new();
@@ -34,7 +35,8 @@ fn opposed(pair: &Pair<'_>, alignment: &Alignment) -> Option<Difference> {
         // `not covered` is `excluded`.
         let denied =
             matches!(pole.kind, Kind::Direction | Kind::Negation) && negation::differs(pair);
-        if !denied && (!pole.weak || alignment.is_close()) {
+        let asks_alike = pole.kind == Kind::Question && focus::is_one(pair);
+        if !denied && !asks_alike && (!pole.weak || alignment.is_close()) {
             found.push((*pole, *item, *other));
         }
     }
@@ -43,7 +45,7 @@ fn opposed(pair: &Pair<'_>, alignment: &Alignment) -> Option<Difference> {
 }
 
 /// Extremes and parties, which narrow a question where only one side has them.
-fn one_sided(pair: &Pair<'_>, alignment: &Alignment) -> Option<Difference> {
+pub fn one_sided(pair: &Pair<'_>, alignment: &Alignment) -> Option<Difference> {
     if !alignment.is_close() {
         return None;
     }
@@ -124,7 +126,7 @@ fn is_one(item: &Item) -> bool {
 
 type Poles<'a> = HashMap<u16, Vec<(&'static Pole, &'a Item)>>;
 
-fn poles_of<'a>(question: &'a Question<'_>) -> Poles<'a> {
+pub fn poles_of<'a>(question: &'a Question<'_>) -> Poles<'a> {
     let mut found = Poles::new();
     for (at, item) in question.items.iter().enumerate() {
         // German `vor 14 Tagen` is a time ago, not before something.
@@ -171,7 +173,7 @@ const TURNING: [&str; 24] = [
 ];
 
 /// `unassigned` and `assigned`, `einbauen` and `ausbauen`: the same word behind another prefix.
-fn prefixes(pair: &Pair<'_>, alignment: &Alignment) -> Option<Difference> {
+pub fn prefixes(pair: &Pair<'_>, alignment: &Alignment) -> Option<Difference> {
     if !alignment.is_small() || negation::differs(pair) {
         return None;
     }
@@ -190,6 +192,9 @@ fn prefixes(pair: &Pair<'_>, alignment: &Alignment) -> Option<Difference> {
 }
 
 pub fn turned(a: &str, b: &str) -> bool {
+    if is_giver_and_taker(a, b) {
+        return true;
+    }
     let denied = |a: &str, b: &str| {
         DENYING
             .iter()

@@ -1,14 +1,15 @@
 //! From where to where and who to whom: the place of each word in its sentence, and words that changed places.
 
 mod place;
-mod voice;
+pub mod voice;
 
 use super::alignment::same;
+use super::participants::relations;
 use super::{Alignment, Pair};
 use crate::difference::{Difference, Kind};
 use crate::language::Language;
 use crate::read::{Is, Item};
-use place::{Place, binds, place, preposition};
+pub use place::{Place, binds, place, preposition};
 use voice::{around_verb, suffered, voiced};
 
 /// Past this many items a question is not searched for roles: each word is held against each.
@@ -19,8 +20,12 @@ pub fn difference(pair: &Pair<'_>, alignment: &Alignment) -> Option<Difference> 
     if cached.len().max(asked.len()) > ITEMS_MAX {
         return None;
     }
+    if compares(cached) && compares(asked) {
+        return None;
+    }
     let shared = shared(pair);
-    let found = replaced(pair, alignment)
+    let found = turned(pair, alignment)
+        .or_else(|| replaced(pair, alignment))
         .or_else(|| exchanged(&shared, alignment))
         .or_else(|| turned_about(cached, asked, &shared))
         .or_else(|| voiced(pair, &shared))
@@ -36,6 +41,26 @@ pub fn difference(pair: &Pair<'_>, alignment: &Alignment) -> Option<Difference> 
         Some(cached[found.0].span.clone()),
         Some(asked[found.1].span.clone()),
     ))
+}
+
+/// `The difference between A and B` is that between B and A.
+pub fn compares(items: &[Item]) -> bool {
+    let compares = |item: &Item| {
+        let text = item.text.as_str();
+        matches!(
+            text,
+            "vs" | "versus" | "differ" | "compare" | "vergleich" | "comparer" | "comparaison"
+        ) || [
+            "differen",
+            "unterschied",
+            "unterscheid",
+            "distingu",
+            "vergleich",
+        ]
+        .iter()
+        .any(|root| text.starts_with(root))
+    };
+    items.iter().any(compares)
 }
 
 /// A word that both sides have once, and its place in each.
@@ -94,6 +119,16 @@ fn exchanged(shared: &[Shared], alignment: &Alignment) -> Option<(usize, usize)>
 
 const BARE_SHARE_MIN: f64 = 0.65;
 
+/// Nearly the same words, and somebody acts on whom the other side lets act.
+fn turned(pair: &Pair<'_>, alignment: &Alignment) -> Option<(usize, usize)> {
+    let relations = relations(&pair.cached, &pair.asked);
+    let turned = relations.turned > relations.kept && alignment.share() >= TURNED_SHARE_MIN;
+    relations.first_turned.filter(|_| turned)
+}
+
+/// With fewer words in common another verb may turn it back.
+const TURNED_SHARE_MIN: f64 = 0.7;
+
 /// A preposition of another place before the same words: `mails from`, `mails to`.
 fn replaced(pair: &Pair<'_>, alignment: &Alignment) -> Option<(usize, usize)> {
     if alignment.frame().share() < REPLACED_MIN || pair.cached.language != pair.asked.language {
@@ -126,7 +161,7 @@ fn replaced(pair: &Pair<'_>, alignment: &Alignment) -> Option<(usize, usize)> {
 const REPLACED_MIN: f64 = 0.65;
 
 /// The prepositions directly before a word or a passage, but for `of` and its likes that only join.
-fn turning(items: &[Item], language: Language) -> Vec<(usize, Place)> {
+pub fn turning(items: &[Item], language: Language) -> Vec<(usize, Place)> {
     let place = |at: usize| {
         let place = preposition(&items[at].text, language)?;
         let turns = matches!(place, Place::From | Place::To | Place::At | Place::For)
@@ -170,10 +205,13 @@ fn turned_about(cached: &[Item], asked: &[Item], shared: &[Shared]) -> Option<(u
 
 /// From or to, where the preposition says nothing else: `of`, `de` and `zu` say too much by themselves.
 fn sure(items: &[Item], at: usize) -> Option<Place> {
+    if items.get(at + 1).is_some_and(|next| next.text == "->") {
+        return Some(Place::From);
+    }
     for item in items[at.saturating_sub(2)..at].iter().rev() {
         match item.text.as_str() {
             "from" | "von" | "vom" | "aus" | "depuis" | "leaving" => return Some(Place::From),
-            "to" | "into" | "nach" | "vers" | "towards" => return Some(Place::To),
+            "to" | "into" | "nach" | "vers" | "towards" | "->" => return Some(Place::To),
             "dem" | "den" | "einem" | "einen" => {}
             word if binds(word) => {}
             _ => return None,

@@ -40,13 +40,13 @@ pub fn difference(pair: &Pair<'_>, alignment: &Alignment) -> Option<Difference> 
     ))
 }
 
-struct Tense<'a> {
-    future: Option<&'a Item>,
-    past: Option<&'a Item>,
+pub struct Tense<'a> {
+    pub future: Option<&'a Item>,
+    pub past: Option<&'a Item>,
 }
 
 impl<'a> Tense<'a> {
-    fn of(question: &'a Question<'_>) -> Self {
+    pub fn of(question: &'a Question<'_>) -> Self {
         let (future, past): (&[&str], &[&str]) = match question.language {
             Language::English => (
                 &[
@@ -68,14 +68,21 @@ impl<'a> Tense<'a> {
             // `werden` makes the passive as well: see `copula`.
             Language::German => (
                 &["kuenftig", "voraussichtlich", "erwartet", "geplant"],
-                &["wurde", "wurden", "war", "waren", "hatte", "hatten", "gab"],
+                &[
+                    "wurde", "wurden", "war", "waren", "hatte", "hatten", "gab", "kam", "kamen",
+                    "ging", "gingen", "fand", "nahm", "sah", "stand", "blieb", "hielt", "liess",
+                    "schrieb", "fuhr", "begann", "musste", "mussten", "konnte", "durfte", "wollte",
+                ],
             ),
             Language::French => (
                 &[
                     "sera", "seront", "aura", "auront", "prevu", "prevue", "prevus", "attendu",
                     "attendus",
                 ],
-                &["etait", "etaient", "fut", "avait", "avaient", "eu"],
+                &[
+                    "etait", "etaient", "fut", "avait", "avaient", "eu", "ete", "fallait",
+                    "devait", "pouvait", "allait",
+                ],
             ),
         };
         let find = |words: &[&str]| {

@@ -2,6 +2,7 @@
 
 /// Articles, pronouns, prepositions, auxiliaries, particles, and the verbs every question may have.
 pub const FUNCTION: &str = "
+->
 a an the this that these those it its is are am be been being was were do does did done has have had having
 i me my mine we us our you your he she they them him her his their there here to of in on at by for from with into
 onto and or but if then so as than too also just only very can could will would shall may might must should
@@ -49,7 +50,7 @@ hope well new bother bear pointer quick question questions wondering advance app
 looked searched search googled found faq docs documentation manual wiki intranet forum urgent hurry beginner newbie
 silly dumb maybe asking asked curious morning afternoon day know following sec second seconds minute moment rush request enquiry inquiry
 everyone everybody folks team colleagues hopefully idea stuck lost understand sure help helped advise advice enquiry
-excuse trouble time first busy short brief favour favor thankful asap soon reply answer answers stupid silly dumb
+apologies apologise apologize evening helpdesk wishes circles wave excuse trouble time first busy short brief favour favor thankful asap soon reply answer answers stupid silly dumb
 eilt eilig dringlich folgendes folgende sekunde sekunden minute minuten moment anliegen wissen anfrage
 hoffe neu hilfe hilfeseite hilfeseiten gesucht gefunden handbuch forum eilig dringend frage fragen geduld dankbar
 anfaenger anfaengerin kenne stoere voraus gruessen schoenen schoene freundlichen lieben leute team weiter ratlos weiss ahnung helfen hilft antwort rueckmeldung bescheid eile kurz bloede dumme verstehe runde tag morgen kollegen
@@ -61,6 +62,7 @@ deranger indulgents indulgent journee equipe renseignement
 
 /// Words of asking: one of them in the place of another changes nothing, unless all the rest is the same.
 pub const ASKING: &str = "
+ok okay possible possibility grund reason raison moeglich moeglichkeit options option
 tell know wonder wondering ask asking like love help wish sagen wissen weiss weisst wuesste fragen frage hilf helfen
 savoir sais savez dire dites aider pouvez pourriez pourrais voudrais aimerais souhaite souhaiterais koenntest koennten wuerde
 write draft compose name list show give need want tell explain describe mean means reason formula calculate compute

@@ -57,7 +57,6 @@ notre nos
 votre vos
 ton ta tes
 son sa ses
-ueber von
 ";
 
 /// Ask for whatever it is.

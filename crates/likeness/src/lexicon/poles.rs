@@ -82,14 +82,14 @@ direction: hire hired einstellen eingestellt embaucher | fire fired dismiss dism
 direction: tenant renter mieter mieterin locataire | landlord landlady lessor vermieter vermieterin proprietaire bailleur
 direction: buyer kaeufer kaeuferin acheteur | seller verkaeufer verkaeuferin vendeur
 direction: lender creditor glaeubiger creancier | debtor borrower schuldner debiteur
-direction: employer arbeitgeber arbeitgeberin employeur | =employee =employees arbeitnehmer arbeitnehmerin salarie
+direction: employer arbeitgeber arbeitgeberin employeur | =employee =employees arbeitnehmer arbeitnehmerin salarie =employe =employes
 direction: sender absender expediteur | recipient receiver empfaenger destinataire
-direction: high higher hoch hoher hohen hohe haut haute eleve elevee | low lower niedrig niedrigen niedriger bas basse
+direction: high higher hoch hoher hohen hohe haut haute eleve elevee => | low lower niedrig niedrigen niedriger bas basse =<
 direction: recht raison favour favor | unrecht tort
 direction: quit resign demissionne demissionner demission | dismiss dismisses fire fires licencie licencier
 direction: mount einbauen monter | unmount ausbauen demonter
 direction: encourage foerdern encourager | discourage decourager
-direction: add hinzufuegen fuege ajouter ajoute | remove entfernen entferne supprimer enlever subtract
+direction: add hinzufuegen fuege ajouter ajoute addieren addiere addierst | remove entfernen entferne supprimer enlever subtract subtract subtrahieren abziehen =minus retirer
 direction: =up hinauf hoch monter | =down hinunter runter descendre
 direction: =into | =out
 ?direction: =on =an =ein | =off =aus =ab
@@ -141,13 +141,13 @@ negation: including include included inklusive einschliesslich compris incluant 
 negation: =with =mit =avec | =without =ohne =sans
 negation: legal legale erlaubt | illegal illegale verboten interdit
 negation: allowed permitted =can =may =darf =duerfen =peut =peux erlaubt gestattet permis autorise | forbidden prohibited verboten untersagt interdit defendu
-negation: valid gueltig valable valide | invalid ungueltig invalide expired abgelaufen
+negation: valid gueltig valable valide | invalid ungueltig invalide =expired =abgelaufen
 ?negation: =for =fuer =pour | =against =gegen =contre
 negation: always immer toujours | never nie niemals jamais
 negation: everybody everyone jeder tout | nobody niemand personne
-quantifier: =over above exceeding =ueber oberhalb =dessus upwards =mehr =plus =more davantage | =under below =unter unterhalb =dessous =weniger =moins =less fewer
+quantifier: =over above exceeding =ueber oberhalb =dessus upwards =mehr =plus =more davantage => | =under below =unter unterhalb =dessous =weniger =moins =less fewer =<
 ?quantifier: =a =an =one =eine =einen =un =une | =all =every =alle =tous =toutes
-quantifier: minimum minimal least mindestens mindest wenigstens minimale mindestbetrag =moins | maximum maximal most hoechstens maximal maximale hoechstbetrag plafond =plus
+quantifier: minimum minimal least mindestens mindest wenigstens minimale mindestbetrag =moins | maximum maximal most hoechstens maximal maximale hoechstbetrag plafond =plus =limit =limite =obergrenze =hoechstzahl
 quantifier: most meisten hoechste hoechsten highest biggest largest groesste groessten plus grosse forte | least wenigsten niedrigste niedrigsten lowest smallest kleinste kleinsten petite faible
 quantifier: lighter leichter legere leger | heavier schwerer lourde lourd
 quantifier: oldest aelteste ancienne vieille | newest latest neueste neuesten recente
@@ -173,7 +173,7 @@ modality: =must obliged obligatory mandatory compulsory required =muss =muessen 
 ?direction: =will =moechte | =soll
 ?question: =how =wie =comment | =why =when =where =who =warum =wann =wer =wo =pourquoi =quand =qui
 ?question: =combien =many | =which =quels =quelles
-scope: private personal privat private privates privater privaten privat perso personnel personnels personnelle prive privee | business dienstlich dienstliche dienstlichen dienstliches professionnel professionnels professionnelle work-related beruflich geschaeftlich job
+scope: private personal privat private privates privater privaten privat =perso personnel personnels personnelle prive privee | business dienstlich dienstliche dienstlichen dienstliches professionnel professionnels professionnelle work-related beruflich geschaeftlich job
 scope: adult adults erwachsene erwachsenen adulte | child children kind kinder kinds enfant enfants
 scope: employee employees staff mitarbeiter mitarbeiterin angestellte salarie salaries | contractor contractors freelancer freelancers freie freien freiberufler independants independant prestataire prestataires | trainee trainees apprentice intern azubi azubis auszubildende auszubildenden apprenti apprentis stagiaire stagiaires
 scope: individual individuals privatperson privatpersonen privatleute particulier particuliers | company companies kleinunternehmen kleinbetrieb societe

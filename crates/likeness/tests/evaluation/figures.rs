@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::pairs::Pair;
 
 /// In hundredths: whole numbers, so that no threshold is missed by a rounding error.
-const THRESHOLDS: std::ops::RangeInclusive<u32> = 75..=99;
+const THRESHOLDS: std::ops::RangeInclusive<u32> = 70..=99;
 
 /// The share of false hits that is thought bearable, of near misses.
 pub const FALSE_HITS_MAX: f64 = 0.01;

@@ -23,6 +23,9 @@ pub enum Place {
 
 /// The preposition before a word, past articles and what else belongs to it; `A and B` stand at one place.
 pub fn place(items: &[Item], at: usize, language: Language) -> Place {
+    if items.get(at + 1).is_some_and(|next| next.text == "->") {
+        return Place::From;
+    }
     let mut steps = 0;
     for back in (0..at).rev() {
         if items[back].sentence != items[at].sentence || steps >= STEPS_MAX {
@@ -50,6 +53,7 @@ pub fn place(items: &[Item], at: usize, language: Language) -> Place {
                     .and_then(|b| preposition(&items[b].text, language));
                 return before.unwrap_or(Place::Accusative);
             }
+            (Is::Date(_), _) if steps > 1 || back + 1 == at => return Place::Bare,
             (Is::Function, word) if binds(word) => {}
             (Is::Function, _) => return Place::Bare,
             // What stands directly before, as part of a name or behind `and`.
@@ -63,6 +67,9 @@ pub fn place(items: &[Item], at: usize, language: Language) -> Place {
 const STEPS_MAX: usize = 3;
 
 pub fn preposition(word: &str, language: Language) -> Option<Place> {
+    if word == "->" {
+        return Some(Place::To);
+    }
     match language {
         Language::English => english(word),
         Language::German => german(word),
@@ -73,9 +80,8 @@ pub fn preposition(word: &str, language: Language) -> Option<Place> {
 /// What is had and what is wanted instead is an exchange as from and to are.
 fn english(word: &str) -> Option<Place> {
     Some(match word {
-        "from" | "of" | "off" | "leaving" | "departing" | "have" | "has" | "got" | "ve" => {
-            Place::From
-        }
+        "from" | "of" | "off" | "leaving" | "leaves" | "leave" | "left" | "departing" | "have"
+        | "has" | "got" | "ve" => Place::From,
         "to" | "into" | "onto" | "towards" | "toward" | "want" | "need" | "like" => Place::To,
         "by" | "with" | "via" | "through" | "using" => Place::By,
         "in" | "at" | "on" | "inside" | "within" => Place::At,
@@ -90,7 +96,8 @@ fn english(word: &str) -> Option<Place> {
 
 fn german(word: &str) -> Option<Place> {
     Some(match word {
-        "von" | "vom" | "ab" | "aus" | "des" | "habe" | "hab" | "haben" => Place::From,
+        "von" | "vom" | "ab" | "aus" | "verlaesst" | "verlassen" | "des" | "habe" | "hab"
+        | "haben" => Place::From,
         "nach" | "zu" | "zum" | "zur" | "ins" | "brauche" | "will" | "moechte" => Place::To,
         "durch" | "mit" | "per" => Place::By,
         "in" | "im" | "bei" | "beim" | "am" | "an" | "auf" => Place::At,
@@ -105,7 +112,7 @@ fn german(word: &str) -> Option<Place> {
 
 fn french(word: &str) -> Option<Place> {
     Some(match word {
-        "de" | "d" | "du" | "des" | "depuis" | "ai" => Place::From,
+        "de" | "d" | "du" | "des" | "depuis" | "quitte" | "quitter" | "ai" => Place::From,
         "a" | "au" | "aux" | "vers" | "veux" | "voudrais" => Place::To,
         "par" | "avec" | "via" => Place::By,
         "dans" | "en" | "sur" | "chez" => Place::At,

@@ -101,7 +101,7 @@ fn is_passive(items: &[Item], verb: usize) -> bool {
     participle && (items[before].iter().any(is_be) || items.get(verb + 1).is_some_and(is_be))
 }
 
-fn is_be(item: &Item) -> bool {
+pub fn is_be(item: &Item) -> bool {
     matches!(
         item.text.as_str(),
         "is" | "are"

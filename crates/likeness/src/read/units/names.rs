@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 /// Words, the unit they are counted in, and how many of it they are.
 #[rustfmt::skip] // A table to be read across.
-const UNITS: [(&str, &str, f64); 45] = [
+const UNITS: [(&str, &str, f64); 46] = [
     ("s sec secs second seconds seconde secondes sekunde sekunden", "s", 1.),
     ("ms millisecond milliseconds milliseconde millisecondes millisekunde millisekunden", "s", 0.001),
     ("min mins minute minutes minuten", "s", 60.),
@@ -13,7 +13,7 @@ const UNITS: [(&str, &str, f64); 45] = [
     ("d day days tag tage tagen jour jours", "s", 86400.),
     ("week weeks woche wochen semaine semaines", "s", 604_800.),
     ("month months monat monate monaten mois", "month", 1.),
-    ("year years jahr jahre jahren an ans annee annees", "year", 1.),
+    ("year years jahr jahre jahren an ans annee annees", "month", 12.),
     ("€ eur euro euros", "euro", 1.),
     ("$ usd dollar dollars", "dollar", 1.),
     ("£ gbp pound pounds lb lbs pfund livre livres sterling", "pound", 1.),
@@ -48,6 +48,7 @@ const UNITS: [(&str, &str, f64); 45] = [
     ("tbsp tablespoon tablespoons essloeffel el", "tablespoon", 1.),
     ("krone kronen kroner krona kronor crown crowns couronne couronnes sek nok dkk", "krone", 1.),
     ("zloty zlotys pln", "zloty", 1.),
+    ("digit digits ziffer ziffern chiffre chiffres", "digit", 1.),
     ("celsius", "celsius", 1.),
     ("fahrenheit", "fahrenheit", 1.),
     ("° degree degrees grad degre degres", "degree", 1.),
@@ -76,11 +77,12 @@ pub fn unit(word: &str) -> Option<(&'static str, f64)> {
 }
 
 /// How German ends a word for so many of a time: `dreitägig`.
-pub const SPANS: [(&str, &str, f64); 6] = [
-    ("jaehrig", "year", 1.),
+pub const SPANS: [(&str, &str, f64); 7] = [
+    ("jaehrig", "month", 12.),
     ("monatig", "month", 1.),
     ("woechig", "s", 604_800.),
     ("taegig", "s", 86400.),
     ("stuendig", "s", 3600.),
     ("minuetig", "s", 60.),
+    ("stellig", "digit", 1.),
 ];

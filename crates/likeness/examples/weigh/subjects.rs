@@ -1,0 +1,106 @@
+//! The development pairs, parted into folds by subject: what is asked in another language stays in its fold.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use likeness::Feature;
+
+use crate::SIMILARITY_MIN;
+use crate::regression::Sample;
+
+pub const FOLDS: usize = 5;
+
+/// So many times as much as a pair from before them: those have steered the vetoes, so that what is left of
+/// them is not what is left of questions that nobody has seen.
+const SUBJECTS_COUNT: f64 = 4.0;
+
+pub struct Pair {
+    pub id: String,
+    pub language: String,
+    pub near_miss: bool,
+    pub what: String,
+    pub similarity: f64,
+    pub fold: usize,
+    values: Option<[f64; Feature::ALL.len()]>,
+}
+
+impl Pair {
+    /// A language, `subjects` for those that were written by subject, or nothing for all.
+    pub fn is_of(&self, part: &str) -> bool {
+        match part {
+            "subjects" => number(&self.id) >= SUBJECTS_FROM,
+            language => self.language.starts_with(language),
+        }
+    }
+
+    /// `None` if a veto tells them apart or they are too far.
+    pub fn sample(&self) -> Option<Sample> {
+        let values = self.values?;
+        Some(Sample {
+            values,
+            same: !self.near_miss,
+            counts: if self.is_of("subjects") {
+                SUBJECTS_COUNT
+            } else {
+                1.0
+            },
+        })
+    }
+}
+
+pub fn read(folder: &Path) -> Result<Vec<Pair>, String> {
+    let open = |name: &str| {
+        std::fs::read_to_string(folder.join(name)).map_err(|error| format!("{name}: {error}"))
+    };
+    let cosines = open("cosines.tsv")?;
+    let cosines: HashMap<&str, f64> = cosines
+        .lines()
+        .skip(1)
+        .filter_map(|line| {
+            let (id, cosine) = line.split_once('\t')?;
+            Some((id, cosine.parse().ok()?))
+        })
+        .collect();
+    let mut pairs = Vec::new();
+    for line in open("development.tsv")?.lines().skip(1) {
+        let [id, language, kind, what, a, b] = line.split('\t').collect::<Vec<_>>()[..] else {
+            return Err(format!("six columns are wanted: {line}"));
+        };
+        let similarity = *cosines
+            .get(id)
+            .ok_or_else(|| format!("no cosine of {id}"))?;
+        let evidence =
+            likeness::evidence(a, b, similarity).filter(|_| similarity >= SIMILARITY_MIN);
+        pairs.push(Pair {
+            id: id.into(),
+            language: language.into(),
+            near_miss: kind == "near_miss",
+            what: what.into(),
+            similarity,
+            fold: fold(id),
+            values: evidence.map(|evidence| Feature::ALL.map(|feature| evidence.get(feature))),
+        });
+    }
+    Ok(pairs)
+}
+
+/// Subjects have one number in all languages. Before them stand families in the order they were written: those
+/// that follow each other are of one field, which has about the same numbers in each language.
+fn fold(id: &str) -> usize {
+    let number = number(id);
+    let group = if number < SUBJECTS_FROM {
+        number / FAMILIES_OF_FIELD
+    } else {
+        number
+    };
+    group % FOLDS
+}
+
+fn number(id: &str) -> usize {
+    let number = id.split('-').nth(2).and_then(|number| number.parse().ok());
+    number.unwrap_or(0)
+}
+
+/// As `tools/evaluation/subjects.py` numbers them.
+const SUBJECTS_FROM: usize = 601;
+const FAMILIES_OF_FIELD: usize = 10;
