@@ -32,6 +32,8 @@ mod writer;
 
 mod log;
 
+mod rotation;
+
 mod sealer;
 
 // What people do with it.
