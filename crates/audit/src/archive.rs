@@ -18,6 +18,7 @@ use crate::vault::Contents;
 use crate::witness::{heads_path, tell};
 use crate::{AuditError, index, rotation, segment};
 
+pub(crate) mod cursors;
 pub(crate) mod erase;
 pub(crate) mod follow;
 mod hold;

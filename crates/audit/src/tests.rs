@@ -13,6 +13,7 @@ mod bounds;
 mod crashes;
 mod documented;
 mod erasure;
+mod following;
 mod formats;
 mod governance;
 mod indexing;
