@@ -5,14 +5,16 @@ from collections import Counter
 
 from pairs import REWORDED_MAX
 from seeds import LABELS
-from words import STOP, alike, fold, tokens
+from words import STOP, alike, content_words, fold, tokens
 
 WHATS = {"paraphrase": ["reworded", "rearranged", "spelling", "wrapped"], "near_miss": list(LABELS.values())}
 PAIRS_MIN = 1000  # of a kind, in a half
 REWORDED_SHARE_MIN = 0.40
 # Runs of four words that both halves have, of those that the smaller one has.
-COMMON_RUNS_MAX = 0.05
+COMMON_RUNS_MAX = 0.03
 WORDS_MAX = 75
+# Fewer content words in common say little.
+CONTENT_MIN = 3
 
 
 def describe(halves):
@@ -136,10 +138,26 @@ def faults(halves):
         texts[half] = {fold(text) for row in pairs for text in row[4:]}
     one, other = texts.values()
     problems += [f"in both halves: {text}" for text in sorted(one & other)]
+    problems += twins(*halves.values())
     common, smaller = common_runs(*halves.values())
     if smaller and len(common) / smaller > COMMON_RUNS_MAX:
         problems.append(f"{len(common) / smaller:.1%} of runs of four words are in both halves")
     return problems
+
+
+def twins(development, held_out):
+    """Questions of both halves that have the same words, or the same content words, whatever their order."""
+    def bags(pairs):
+        found = {}
+        for _, language, _, _, a, b in pairs:
+            for text in (a, b):
+                found[language, frozenset(tokens(text))] = text
+                if len(content := content_words(text, language)) >= CONTENT_MIN:
+                    found[language, frozenset(content), "content"] = text
+        return found
+
+    one, other = bags(development), bags(held_out)
+    return [f"alike in both halves: {other[bag]} / {one[bag]}" for bag in other if bag in one]
 
 
 def faults_of_pairs(half, pairs):
