@@ -12,6 +12,7 @@ mod subjects;
 
 use std::error::Error;
 use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use likeness::Feature;
@@ -51,13 +52,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     at_cut(&mut report, &pairs, &unseen, cut, "")?;
     by_what(&mut report, &pairs, &unseen, cut)?;
-    eprint!("{report}");
+    let mut out = io::stdout().lock();
+    out.write_all(report.as_bytes())?;
     let table = table(&model, cut, &samples)?;
     if write {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/compare/score/weights.rs");
         std::fs::write(path, table)?;
     } else {
-        eprint!("{table}");
+        out.write_all(table.as_bytes())?;
     }
     Ok(())
 }

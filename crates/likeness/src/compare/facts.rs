@@ -278,3 +278,35 @@ fn names(item: &Item, wanted: &str) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::compare::compare;
+    use crate::difference::Kind;
+
+    #[test]
+    fn the_same_number_of_another_thing_is_another_question() {
+        let kind = |a: &str, b: &str| compare(a, b).map(|found| found.kind);
+        assert_eq!(
+            kind("How much are 32 psi in bar?", "How much are 32 bar in psi?"),
+            Some(Kind::Direction)
+        );
+    }
+
+    #[test]
+    fn a_unit_that_is_understood_may_be_left_out() {
+        let same = |a: &str, b: &str| assert_eq!(compare(a, b), None, "{a} / {b}");
+        same(
+            "Kann ich 8 Tage Urlaub mitnehmen?",
+            "Kann ich 8 Urlaubstage mitnehmen?",
+        );
+        same(
+            "Wie lange gilt ein 6-stelliger Code?",
+            "Wie lange gilt ein sechsstelliger Code?",
+        );
+        same(
+            "Is the lease 36 months long?",
+            "Is the lease three years long?",
+        );
+    }
+}

@@ -352,6 +352,24 @@ mod tests {
     use crate::difference::Kind;
 
     #[test]
+    fn what_is_answered_by_yes_is_not_answered_by_a_time() {
+        let differ = |a: &str, b: &str| {
+            let found = compare(a, b).map(|found| found.kind);
+            assert_eq!(found, Some(Kind::Question), "{a} / {b}");
+        };
+        differ("Can I change my plan?", "When can I change my plan?");
+        differ(
+            "Brauche ich eine Überweisung?",
+            "Wie bekomme ich eine Überweisung?",
+        );
+        // A way is asked for by both.
+        assert_eq!(
+            compare("Can I change my plan?", "How can I change my plan?"),
+            None
+        );
+    }
+
+    #[test]
     fn a_person_a_time_a_place_a_reason_and_an_amount_are_different_answers() {
         let differ = |a: &str, b: &str| {
             let found = compare(a, b).map(|found| found.kind);

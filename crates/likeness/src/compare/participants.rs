@@ -283,3 +283,62 @@ fn is_case(word: &str) -> bool {
             | "aux"
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(cached: &str, asked: &str) -> Relations {
+        relations(&Question::read(cached), &Question::read(asked))
+    }
+
+    #[test]
+    fn who_acts_is_known_through_voice_case_and_possession() {
+        let turned = |a: &str, b: &str| {
+            let found = of(a, b);
+            assert!(found.turned > 0 && found.kept == 0, "{a} / {b}: {found:?}");
+        };
+        turned(
+            "Does the carrier pay the shipper?",
+            "Is the carrier paid by the shipper?",
+        );
+        turned(
+            "Begleitet die Orgel den Chor?",
+            "Wird die Orgel vom Chor begleitet?",
+        );
+        turned(
+            "Est-ce le garage qui paie l'assureur ?",
+            "Le garage est-il payé par l'assureur ?",
+        );
+        turned(
+            "Does Priya review Tomasz?",
+            "Is Priya's code reviewed by Tomasz?",
+        );
+    }
+
+    #[test]
+    fn the_same_act_in_another_voice_keeps_its_relations() {
+        let kept = |a: &str, b: &str| {
+            let found = of(a, b);
+            assert!(found.turned == 0 && found.kept > 0, "{a} / {b}: {found:?}");
+        };
+        kept(
+            "Does the carrier pay the shipper?",
+            "Is the shipper paid by the carrier?",
+        );
+        kept(
+            "Begleitet die Orgel den Chor?",
+            "Wird der Chor von der Orgel begleitet?",
+        );
+        kept(
+            "transfer the money Poland -> Germany",
+            "transfer the money from Poland to Germany",
+        );
+    }
+
+    #[test]
+    fn long_questions_are_not_searched() {
+        let long = "the carrier pays the shipper ".repeat(40);
+        assert_eq!(of(&long, &long), Relations::default());
+    }
+}

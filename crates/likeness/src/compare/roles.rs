@@ -1,7 +1,7 @@
 //! From where to where and who to whom: the place of each word in its sentence, and words that changed places.
 
 mod place;
-pub mod voice;
+mod voice;
 
 use super::alignment::same;
 use super::participants::relations;
@@ -10,6 +10,7 @@ use crate::difference::{Difference, Kind};
 use crate::language::Language;
 use crate::read::{Is, Item};
 pub use place::{Place, binds, place, preposition};
+pub use voice::is_be;
 use voice::{around_verb, suffered, voiced};
 
 /// Past this many items a question is not searched for roles: each word is held against each.
@@ -247,6 +248,10 @@ mod tests {
         turned(
             "How do I turn a list into a tuple?",
             "How do I turn a tuple into a list?",
+        );
+        turned(
+            "transfer Poland -> Germany",
+            "Transfer from Germany to Poland",
         );
         turned("Show the mails to Ines", "Show the mails from Ines");
     }

@@ -34,3 +34,66 @@ pub fn difference(pair: &Pair<'_>, alignment: &Alignment, similarity: f64) -> Op
     let span = |item: Option<&crate::read::Item>| item.map(|item| item.span.clone());
     Some(pair.differ(kind, span(cached), span(asked)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::evidence::Tells;
+    use crate::{compare, compare_similar};
+
+    #[test]
+    fn no_difference_speaks_for_a_likeness() {
+        for (feature, weight) in WEIGHTS {
+            let fair = match feature.tells() {
+                Tells::For => *weight > 0.0,
+                Tells::Against => *weight < 0.0,
+                Tells::Either => true,
+            };
+            assert!(fair, "{}: {weight}", feature.name());
+        }
+    }
+
+    #[test]
+    fn each_feature_is_weighed_once() {
+        for (at, (feature, _)) in WEIGHTS.iter().enumerate() {
+            let again = WEIGHTS[..at].iter().any(|(other, _)| other == feature);
+            assert!(!again, "{}", feature.name());
+        }
+    }
+
+    #[test]
+    fn much_of_a_little_is_a_difference_that_no_veto_sees() {
+        let (cached, asked) = (
+            "Who reads the feedback that I give about my manager?",
+            "Who reads the feedback that my manager gives about me?",
+        );
+        assert_eq!(compare(cached, asked), None);
+        let found = compare_similar(cached, asked, 0.9).map(|difference| difference.kind);
+        assert!(found.is_some());
+    }
+
+    #[test]
+    fn the_same_in_other_words_passes() {
+        let same = |a: &str, b: &str| assert_eq!(compare_similar(a, b, 0.85), None, "{a} / {b}");
+        same(
+            "How long does a refund to PayPal take?",
+            "paypal refund duration",
+        );
+        same(
+            "Wie lange gilt ein sechsstelliger Code?",
+            "Wie lange gilt ein 6-stelliger Code?",
+        );
+        same("Which fees are due?", "Hello, which fees are due? Thanks!");
+    }
+
+    #[test]
+    fn what_is_no_number_is_no_similarity() {
+        // A similarity that is no number must not make a hit of whatever it stands beside.
+        let (cached, asked) = (
+            "Which fees are due?",
+            "Which fees are due today, and where?",
+        );
+        let found = compare_similar(cached, asked, f64::NAN);
+        assert!(found.is_some());
+    }
+}

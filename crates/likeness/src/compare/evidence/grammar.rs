@@ -2,7 +2,7 @@
 
 use super::{Evidence, Feature};
 use crate::compare::participants::relations;
-use crate::compare::roles::{Place, turning, voice};
+use crate::compare::roles::{Place, is_be, turning};
 use crate::compare::tense::Tense;
 use crate::compare::{Alignment, Pair, Question, negation};
 use crate::lexicon;
@@ -71,7 +71,7 @@ fn roles(pair: &Pair<'_>, alignment: &Alignment, evidence: &mut Evidence) {
     evidence.count(Feature::ToMore, more(Place::To));
     let passive = |question: &Question<'_>| {
         let by = |word: &str| matches!(word, "by" | "von" | "vom" | "par");
-        question.items.iter().any(voice::is_be) && question.items.iter().any(|item| by(&item.text))
+        question.items.iter().any(is_be) && question.items.iter().any(|item| by(&item.text))
     };
     evidence.flag(
         Feature::VoiceDiffers,
