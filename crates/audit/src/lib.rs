@@ -22,6 +22,8 @@ mod keys;
 // Where it is.
 mod segment;
 
+mod handover;
+
 mod vault;
 
 mod database;

@@ -9,8 +9,11 @@ use std::time::Duration;
 
 use domain::Wall;
 
+use crate::chain::content_hash;
 use crate::database::{Database, State, Tip, unusable};
 use crate::files::Lock;
+use crate::filter::with_filter;
+use crate::handover::Handing;
 use crate::keys::{Keyring, Keys};
 use crate::record::{Draft, put_content, put_skeleton};
 use crate::segment::Frame;
@@ -70,6 +73,10 @@ impl Settings {
             || unsigned > 0 && now.since(state.head_at) >= self.head_interval
     }
 }
+
+/// Of prompt and answer. What hashing and indexing longer ones takes, no call waits for: the writer reads
+/// them back.
+const HANDED_BYTES_MAX: usize = 64 * 1024;
 
 /// Of a record beside its contents: ten texts of a kilobyte, numbers, and what seals them.
 const HEADER_BYTES_MAX: u64 = 16 * 1024;
@@ -196,7 +203,19 @@ impl AuditLog {
             Unwritable
         })?;
         shared.note_now(now);
-        shared.vault.append(&mut frame)?;
+        let texts = draft.texts(max);
+        if texts.iter().map(|text| text.len()).sum::<usize>() <= HANDED_BYTES_MAX {
+            let content_hash = content_hash(frame.sealed());
+            with_filter(&texts, |filter| {
+                let handing = Handing {
+                    content_hash,
+                    filter,
+                };
+                shared.vault.append(&mut frame, Some(&handing))
+            })?;
+        } else {
+            shared.vault.append(&mut frame, None)?;
+        }
         shared.wake();
         Ok(())
     }

@@ -126,15 +126,15 @@ impl Segment {
         self.end() > self.bytes / 2
     }
 
-    /// Writes at the end. One writer at a time: the vault's lock sees to it.
-    pub(crate) fn append(&self, frame: &mut Frame) -> io::Result<()> {
+    /// Writes at the end, and says where that was. One writer at a time: the vault's lock sees to it.
+    pub(crate) fn append(&self, frame: &mut Frame) -> io::Result<u64> {
         let offset = self.end.load(Ordering::Relaxed);
         let sum = checksum(self.number, offset, &frame.bytes, frame.payload_sum);
         frame.bytes[8..12].copy_from_slice(&sum.to_be_bytes());
         self.file.write_all_at(&frame.bytes, offset)?;
         self.end
             .store(offset + frame.bytes.len() as u64, Ordering::Release);
-        Ok(())
+        Ok(offset)
     }
 
     pub(crate) fn read(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
@@ -148,6 +148,14 @@ impl Segment {
     /// Gives back the room that no frame took. Nothing is appended afterwards.
     pub(crate) fn trim(&self, end: u64) -> io::Result<()> {
         self.file.set_len(end)
+    }
+
+    /// Gives back its memory once all of it is on the platter: the next segment takes it, so that a busy
+    /// log goes round in as little as two segments take.
+    pub(crate) fn cool(&self) {
+        // Where that cannot be said, the system takes it when it wants the room.
+        #[cfg(target_os = "linux")]
+        let _ = rustix::fs::fadvise(&self.file, 0, None, rustix::fs::Advice::DontNeed);
     }
 
     pub(crate) fn delete(&self) -> io::Result<()> {
@@ -180,6 +188,9 @@ pub(crate) fn zero(file: &File, from: u64, length: u64) -> io::Result<()> {
 #[derive(Debug)]
 pub(crate) struct Frame {
     bytes: Vec<u8>,
+    header_end: usize,
+    /// Zeros follow, up to a multiple of `ALIGN`.
+    sealed_end: usize,
     payload_sum: u32,
 }
 
@@ -209,8 +220,31 @@ impl Frame {
         bytes[4..8].copy_from_slice(&payload_len);
         bytes[12..16].copy_from_slice(&header_len);
         let payload_sum = crc32fast::hash(&bytes[FRAME_BYTES..]);
-        bytes.resize(bytes.len().next_multiple_of(ALIGN), 0);
-        Ok(Self { bytes, payload_sum })
+        let sealed_end = bytes.len();
+        bytes.resize(sealed_end.next_multiple_of(ALIGN), 0);
+        Ok(Self {
+            bytes,
+            header_end,
+            sealed_end,
+            payload_sum,
+        })
+    }
+
+    pub(crate) fn header(&self) -> &[u8] {
+        &self.bytes[FRAME_BYTES..self.header_end]
+    }
+
+    pub(crate) fn sealed(&self) -> &[u8] {
+        &self.bytes[self.header_end..self.sealed_end]
+    }
+
+    /// Of its content, if the frame stands at `start`.
+    pub(crate) fn place(&self, segment: u64, start: u64) -> Place {
+        Place {
+            segment,
+            offset: start + self.header_end as u64,
+            length: (self.sealed_end - self.header_end) as u64,
+        }
     }
 
     pub(crate) fn len(&self) -> u64 {

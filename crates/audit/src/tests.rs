@@ -15,6 +15,7 @@ mod documented;
 mod erasure;
 mod formats;
 mod governance;
+mod handing;
 mod indexing;
 mod reading;
 mod sealing;
