@@ -20,9 +20,9 @@ use crate::keys::{DataKey, Keyring};
 
 const FILE: &str = "audit.sqlite";
 const CHECKPOINT_PAGES: i64 = 4_000;
-const VERSION: i64 = 2;
-/// Filters of the first version told words by another hash: they are built anew from the contents.
-const TO_SECOND: &str = "DELETE FROM filters; UPDATE state SET indexed = 0;";
+const VERSION: i64 = 3;
+/// Filters of earlier versions told words by other hashes: they are built anew from the contents.
+const TO_THIRD: &str = "DELETE FROM filters; UPDATE state SET indexed = 0;";
 const SCHEMA: &str = "
     -- `at` never goes back. `sealed`: the details of an event; a record's content is at its place in a
     -- segment, until the entry `gone_by` says that it is gone.
@@ -146,7 +146,7 @@ impl Database {
                 transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
             match version {
                 0 => transaction.execute_batch(SCHEMA)?,
-                1 => transaction.execute_batch(TO_SECOND)?,
+                1 | 2 => transaction.execute_batch(TO_THIRD)?,
                 _ => {}
             }
             if version < VERSION {
