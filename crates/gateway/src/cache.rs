@@ -82,6 +82,11 @@ impl ResponseCache {
         self.entries.load_full()
     }
 
+    /// Whether [`Self::use_disk`] has anything to do.
+    pub fn wants_disk(&self, snapshot: &Snapshot) -> bool {
+        snapshot.caching.disk.is_some() && !self.is_on_disk.load(Ordering::Relaxed)
+    }
+
     /// Keeps answers on disk from now on, if that is wanted and the store whose keys seal them is open; else
     /// it is to be tried again. What was put in before stays with the calls that have it. Blocks for
     /// some milliseconds.
@@ -118,6 +123,8 @@ pub struct Asked {
     flight: FlightKey,
     /// What was masked in its prompt is put back in its own answer only.
     is_masked: bool,
+    is_stream: bool,
+    offers_tools: bool,
     inquiry: Option<Inquiry>,
     keeping: Keeping,
 }
@@ -169,6 +176,8 @@ pub fn asked(
         wishes,
         key,
         is_masked,
+        is_stream: errand.call.stream,
+        offers_tools: shape.offers_tools,
         inquiry,
     })))
 }
@@ -242,19 +251,24 @@ impl Asked {
     ) -> Option<Found> {
         let product = self.keeping.owner.product.clone();
         let count = |looked| gateway.telemetry.cache.count(&product, looked);
-        if self.wishes.reads {
-            let found = self.entry(gateway, origin.started.wall).await;
-            if let Some((entry, document)) = found {
-                count(Looked::Exact);
-                let age_s = age_s(entry.stored_at, origin);
-                *cached = Some(Box::new(Part::hit(Some(spared(entry.usage)), age_s)));
-                return Some(Found::Answer(Box::new(answer(document))));
-            }
+        if self.wishes.reads
+            && let Some(found) = self.exact(gateway, origin, cached).await
+        {
+            count(Looked::Exact);
+            return Some(found);
         }
         let mut lead = None;
         if self.may_share() {
             match gateway.cache.flights.join(self.flight).await {
-                Joined::Lead(leading) => lead = Some(leading),
+                // Another leader may have left its answer since this call looked. Whoever waits for this
+                // one finds it in the same way.
+                Joined::Lead(leading) => match self.exact(gateway, origin, cached).await {
+                    Some(found) => {
+                        count(Looked::Exact);
+                        return Some(found);
+                    }
+                    None => lead = Some(leading),
+                },
                 Joined::Landed(Landed::Whole(whole)) => {
                     count(Looked::Coalesced);
                     let spared = Some(spared(whole.usage));
@@ -298,6 +312,19 @@ impl Asked {
         None
     }
 
+    /// The answer to just the same call, if there is one.
+    async fn exact(
+        &self,
+        gateway: &Gateway,
+        origin: &Origin,
+        cached: &mut Option<Box<Part>>,
+    ) -> Option<Found> {
+        let (entry, document) = self.entry(gateway, origin.started.wall).await?;
+        let age_s = age_s(entry.stored_at, origin);
+        *cached = Some(Box::new(Part::hit(Some(spared(entry.usage)), age_s)));
+        Some(Found::Answer(Box::new(answer(document))))
+    }
+
     /// What was kept under the call's key, and is young enough for it.
     async fn entry(&self, gateway: &Gateway, now: Wall) -> Option<(Arc<Entry>, Bytes)> {
         let exact = self.rule.exact?;
@@ -309,9 +336,13 @@ impl Asked {
         Some((entry, document))
     }
 
-    /// Whether it may wait for another's answer, or have others wait for its own.
+    /// Whether it may wait for another's answer, or have others wait for its own. Of a stream nobody knows
+    /// in time whether it will call a tool.
     fn may_share(&self) -> bool {
-        self.rule.exact.is_some() && self.wishes.are_none() && !self.is_masked
+        self.rule.exact.is_some()
+            && self.wishes.are_none()
+            && !self.is_masked
+            && !(self.is_stream && self.offers_tools)
     }
 }
 

@@ -226,8 +226,10 @@ impl Gateway {
                 gateway.router.backends().sweep();
                 gateway.services.sweep();
                 gateway.cache.entries().tick(gateway.clock.now().wall);
-                let late = gateway.clone();
-                gateway.tasks.spawn_blocking(move || late.use_disk());
+                if gateway.cache.wants_disk(&gateway.snapshot.load()) {
+                    let late = gateway.clone();
+                    gateway.tasks.spawn_blocking(move || late.use_disk());
+                }
             }
         };
         self.tasks

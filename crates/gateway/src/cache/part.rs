@@ -143,6 +143,10 @@ impl Part {
         };
         match answered {
             Some(answered) if answered.status() == StatusCode::OK => match &answered.content {
+                // What may not be given again may not be given twice either.
+                Content::Whole { bytes, .. } if replay::fitness(call.operation, bytes).is_err() => {
+                    lead.leave_alone();
+                }
                 Content::Whole { bytes, .. } => {
                     let metered = reply::meter(call, held, answered, origin);
                     lead.tell(Whole {
