@@ -126,8 +126,13 @@ pub(crate) fn put_filters(plain: &mut Vec<u8>, filters: &[(u64, &[u64])]) {
         bytes::put_u64(plain, *sequence);
         bytes::put_u32(plain, filter.len() as u32);
     }
-    for word in filters.iter().flat_map(|(_, filter)| *filter) {
-        plain.extend_from_slice(&word.to_le_bytes());
+    for (_, filter) in filters {
+        let start = plain.len();
+        plain.resize(start + size_of_val(*filter), 0);
+        let (room, _) = plain[start..].as_chunks_mut::<8>();
+        for (room, word) in room.iter_mut().zip(*filter) {
+            *room = word.to_le_bytes();
+        }
     }
 }
 

@@ -6,7 +6,8 @@
 use std::ops::Range;
 
 use crate::chain::Hash;
-use crate::segment::{Frame, Place};
+use crate::frame::Frame;
+use crate::segment::Place;
 
 /// Of headers and filters. Past it, records are read back from their segment.
 const BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -119,7 +120,14 @@ mod tests {
 
     fn frame(header: &[u8]) -> Frame {
         let key = SealingKey::new(&[7; 32]).unwrap();
-        Frame::seal(&key, 8, |bytes| bytes.extend_from_slice(header), |_| {}).unwrap()
+        Frame::seal(
+            Vec::new(),
+            &key,
+            8,
+            |bytes| bytes.extend_from_slice(header),
+            |_| {},
+        )
+        .unwrap()
     }
 
     /// Pushes one for each that is to be, and returns where they stand.

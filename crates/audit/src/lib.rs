@@ -20,6 +20,8 @@ mod seal;
 mod keys;
 
 // Where it is.
+mod frame;
+
 mod segment;
 
 mod handover;

@@ -12,8 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::Settings;
 use crate::files::sync_directory;
+use crate::frame::Frame;
 use crate::handover::{Handing, Handover};
-use crate::segment::{self, Frame, Place, Segment};
+use crate::segment::{self, Place, Segment};
 
 #[derive(Debug)]
 pub(crate) struct Vault {

@@ -10,10 +10,11 @@ use crate::bytes::Reader;
 use crate::chain::content_hash;
 use crate::database::{Database, Failed, State, Tip};
 use crate::event::{Event, is_record};
+use crate::frame::Scan;
 use crate::handover::Handover;
 use crate::index::{Building, Chaining};
 use crate::record::Numbers;
-use crate::segment::{Scan, Segment};
+use crate::segment::Segment;
 use crate::{AuditError, Settings};
 
 /// No frame is shorter.
