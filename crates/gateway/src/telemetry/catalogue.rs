@@ -175,7 +175,7 @@ metrics! {
     ALERTS_FAULT = Gauge "tollgate_alerts_fault" ("tollgate.alerts.fault", "1") []:
         "1 while alerts cannot be looked for or kept. /readyz says why.";
     SINK_LAG = Gauge "tollgate_sink_lag_records" ("tollgate.sink.lag", "{record}") ["sink"]:
-        "Calls on the ledger that the sink has not taken yet.";
+        "Calls on the ledger, or records of its audit store, that the sink has not taken yet.";
     SINK_LAG_TIME = Gauge "tollgate_sink_lag_seconds" ("tollgate.sink.lag.time", "s") ["sink"]:
         "How long the oldest of them has been waiting.";
     SINK_EVENTS = Counter "tollgate_sink_events" ("tollgate.sink.events", "{event}") ["sink", "result"]:
@@ -186,6 +186,8 @@ metrics! {
         "When the sink last took an event, in seconds since 1970; 0 if it has not since the start.";
     SINK_FAILING = Gauge "tollgate_sink_failing" ("tollgate.sink.failing", "1") ["sink", "kind"]:
         "1 while the sink's latest delivery failed. /readyz says why.";
+    SINK_MISSED = Counter "tollgate_sink_missed_records" ("tollgate.sink.missed", "{record}") ["sink"]:
+        "Audit records whose content went by their retention before the sink, which wants it, had taken them. Counted over restarts.";
 
     AUDIT_RECORDS = Counter "tollgate_audit_records" ("tollgate.audit.records", "{record}") ["store", "result"]:
         "Audit records of this process: `written`, or `failed` because the store could not take them.";
