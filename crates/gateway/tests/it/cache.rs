@@ -4,8 +4,8 @@ mod coalescing;
 mod isolation;
 
 use bytes::Bytes;
-use domain::{Metered, Nanos};
 use domain::record::{CacheOutcome, Cost, Outcome};
+use domain::{Metered, Nanos};
 use http::Request;
 use http_body_util::Full;
 use serde_json::{Value, json};
