@@ -16,8 +16,9 @@ use crate::keys::{DataKey, Keyring, Keys};
 use crate::log::{AuditLog, Settings};
 use crate::vault::Contents;
 use crate::witness::{heads_path, tell};
-use crate::{AuditError, index, segment};
+use crate::{AuditError, index, rotation, segment};
 
+pub(crate) mod cursors;
 pub(crate) mod erase;
 pub(crate) mod follow;
 mod hold;
@@ -51,6 +52,7 @@ impl Archive {
             )));
         };
         let mut archive = Self::with(settings, database, Arc::new(keyring))?;
+        archive.finish_rotation(now)?;
         archive.catch_up(now)?;
         Ok(archive)
     }
@@ -59,7 +61,9 @@ impl Archive {
     pub fn of(log: &AuditLog) -> Result<Self, AuditError> {
         let settings = log.settings().clone();
         let database = Database::open_existing(&settings.dir)?;
-        Self::with(settings, database, log.keyring())
+        let mut archive = Self::with(settings, database, log.keyring())?;
+        archive.finish_rotation(log.now())?;
+        Ok(archive)
     }
 
     fn with(
@@ -74,6 +78,11 @@ impl Archive {
             database,
             keyring,
         })
+    }
+
+    fn finish_rotation(&mut self, now: Wall) -> Result<(), AuditError> {
+        rotation::finish(&mut self.database, &self.keyring, now)
+            .map_err(|failed| failed.in_dir(&self.settings.dir))
     }
 
     /// Chains what a gateway that was killed left, unless one is running.
@@ -177,10 +186,13 @@ impl Archive {
     /// Wraps the data keys anew, under a new root that the current key-encryption key wraps. Records
     /// stay as they are. A gateway that runs meanwhile must know that key too.
     pub fn rotate(&mut self, actor: &Actor, now: Wall) -> Result<(), AuditError> {
-        let (from, to) = self.keyring.kek_ids();
-        self.keyring.rotate()?;
-        self.record_event(&Event::Rotated { from, to }, "", actor, now)?;
-        Ok(())
+        let details = Details {
+            actor: actor.clone(),
+            about: String::new(),
+        };
+        let sealed_by = Some((&*self.log_key, &details));
+        rotation::rotate(&mut self.database, &self.keyring, sealed_by, now)
+            .map_err(|failed| failed.in_dir(&self.settings.dir))
     }
 
     /// Builds the search index anew. The gateway does it piece by piece; without one, searches read
@@ -258,14 +270,27 @@ impl Archive {
         now: Wall,
         act: impl FnOnce(&Transaction<'_>, u64) -> Result<(), Failed>,
     ) -> Result<u64, AuditError> {
-        let details = Details {
-            actor: actor.clone(),
-            about: about.to_owned(),
-        };
+        let about = |_: &Transaction<'_>| Ok(about.to_owned());
+        self.commit_about(event, about, actor, now, act)
+    }
+
+    /// As `commit_untold`; what the entry is about is found out once no other process can write.
+    fn commit_about(
+        &mut self,
+        event: &Event,
+        about: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<String>,
+        actor: &Actor,
+        now: Wall,
+        act: impl FnOnce(&Transaction<'_>, u64) -> Result<(), Failed>,
+    ) -> Result<u64, AuditError> {
         let committed = (|| -> Result<_, Failed> {
             self.database.wait_for_platter(true)?;
             let transaction = self.database.begin()?;
             let mut tip = Tip::read(&transaction, &self.keyring.store())?;
+            let details = Details {
+                actor: actor.clone(),
+                about: about(&transaction)?,
+            };
             tip.append_event(&transaction, now, event, Some((&self.log_key, &details)))?;
             let sequence = tip.sequence;
             act(&transaction, sequence)?;

@@ -20,9 +20,19 @@ use crate::keys::{DataKey, Keyring};
 
 const FILE: &str = "audit.sqlite";
 const CHECKPOINT_PAGES: i64 = 4_000;
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 /// Filters of the first version told words by another hash: they are built anew from the contents.
 const TO_SECOND: &str = "DELETE FROM filters; UPDATE state SET indexed = 0;";
+/// What sinks missed, and rotations that a kill could cut short.
+const TO_THIRD: &str = "
+    -- `generation` grows when somebody else moves a cursor. `missed`: records whose content went before
+    -- a follower that wants `content` had taken it.
+    ALTER TABLE cursors ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE cursors ADD COLUMN content INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE cursors ADD COLUMN missed INTEGER NOT NULL DEFAULT 0;
+    -- Entries of rotations that are under way: on the chain once the key file has the same id.
+    CREATE TABLE rotations (id INTEGER PRIMARY KEY, header BLOB NOT NULL, sealed BLOB);
+";
 const SCHEMA: &str = "
     -- `at` never goes back. `sealed`: the details of an event; a record's content is at its place in a
     -- segment, until the entry `gone_by` says that it is gone.
@@ -148,6 +158,9 @@ impl Database {
                 0 => transaction.execute_batch(SCHEMA)?,
                 1 => transaction.execute_batch(TO_SECOND)?,
                 _ => {}
+            }
+            if version < 3 {
+                transaction.execute_batch(TO_THIRD)?;
             }
             if version < VERSION {
                 transaction.pragma_update(None, "user_version", VERSION)?;
@@ -307,15 +320,23 @@ impl Tip {
         details: Option<(&DataKey, &Details)>,
     ) -> Result<(), Failed> {
         let header = event.to_header();
-        match details {
-            Some((key, details)) => {
-                let mut sealed = details.to_bytes();
-                key.key.seal(&mut sealed, 0, &header)?;
-                self.append(transaction, at, &header, &Body::Sealed(&sealed))?;
-            }
-            None => self.append(transaction, at, &header, &Body::Nothing)?,
-        }
+        let sealed = details
+            .map(|(key, details)| details.sealed(key, &header))
+            .transpose()?;
+        self.append_sealed(transaction, at, &header, sealed.as_deref())?;
         Ok(())
+    }
+
+    /// As `append_event`, of what was put into bytes before.
+    pub(crate) fn append_sealed(
+        &mut self,
+        transaction: &Transaction<'_>,
+        at: Wall,
+        header: &[u8],
+        sealed: Option<&[u8]>,
+    ) -> rusqlite::Result<()> {
+        let body = sealed.map_or(Body::Nothing, Body::Sealed);
+        self.append(transaction, at, header, &body)
     }
 
     /// Signs what the chain has come to. The caller tells the witnesses once it is committed.

@@ -7,9 +7,10 @@ use std::ops::RangeInclusive;
 
 use domain::{CallId, SubscriptionId, Wall};
 
+use crate::AuditError;
 use crate::bytes::{self, Malformed, Reader};
 use crate::head::Head;
-use crate::keys::KeyId;
+use crate::keys::{DataKey, KeyId};
 use crate::record::Skeleton;
 
 const VERSION: u8 = 1;
@@ -349,7 +350,7 @@ impl Hold {
 }
 
 impl Details {
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+    fn to_bytes(&self) -> Vec<u8> {
         let Self {
             actor: Actor { by, role, reason },
             about,
@@ -359,6 +360,13 @@ impl Details {
             bytes::put_text(&mut plain, text);
         }
         plain
+    }
+
+    /// Under the log's own key, for the entry with that header.
+    pub(crate) fn sealed(&self, key: &DataKey, header: &[u8]) -> Result<Vec<u8>, AuditError> {
+        let mut sealed = self.to_bytes();
+        key.key.seal(&mut sealed, 0, header)?;
+        Ok(sealed)
     }
 
     pub(crate) fn read(plain: &[u8]) -> Result<Self, Malformed> {

@@ -32,6 +32,8 @@ mod writer;
 
 mod log;
 
+mod rotation;
+
 mod sealer;
 
 // What people do with it.
@@ -56,7 +58,8 @@ mod bytes;
 mod files;
 mod signal;
 
-pub use archive::follow::{Follower, Lag};
+pub use archive::cursors::{Cursor, Lag, cursors, forget, rewind};
+pub use archive::follow::Follower;
 pub use archive::{Archive, Erased, Placed, Purged};
 pub use event::{Actor, Details, Entry, Event, Hold, Read, Subject};
 pub use head::Head;

@@ -240,6 +240,11 @@ impl AuditLog {
         &self.settings
     }
 
+    /// When the last record came, or the last tick.
+    pub(crate) fn now(&self) -> Wall {
+        Wall(self.shared.now.load(Ordering::Relaxed))
+    }
+
     pub(crate) fn keyring(&self) -> Arc<Keyring> {
         Arc::clone(&self.shared.keyring)
     }

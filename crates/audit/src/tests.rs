@@ -13,10 +13,12 @@ mod bounds;
 mod crashes;
 mod documented;
 mod erasure;
+mod following;
 mod formats;
 mod governance;
 mod indexing;
 mod reading;
+mod rotation;
 mod sealing;
 mod secrecy;
 mod tampering;
@@ -24,6 +26,14 @@ mod tampering;
 /// 2026-11-22 12:00 UTC.
 const NOON: Wall = Wall(1_795_348_800_000);
 const DAY: Duration = Duration::from_secs(86_400);
+
+/// What the third version of the database added, undone.
+const BEFORE_THIRD: &str = "
+    DROP TABLE rotations;
+    ALTER TABLE cursors DROP COLUMN generation;
+    ALTER TABLE cursors DROP COLUMN content;
+    ALTER TABLE cursors DROP COLUMN missed;
+";
 
 /// A store and its keys, side by side in a directory that goes with it.
 struct Place {

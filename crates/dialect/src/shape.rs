@@ -45,6 +45,8 @@ pub struct Shape {
     pub digest: Digest,
     /// 1 where the call says nothing of it, as providers take it.
     pub temperature: f64,
+    /// The answer may call a tool.
+    pub offers_tools: bool,
 }
 
 /// The text of a chat's last user turn, and all that stands around it.
@@ -98,11 +100,13 @@ impl Request {
         let mut members = canon::sorted(Json::whole(self.body()));
         members.retain(|(name, _)| !is_left_out(name, ignored));
         let mut temperature = 1.0;
+        let mut offers_tools = false;
         for (name, value) in &members {
             match &**name {
                 "logprobs" if !is_off(*value) => return Err(Unshaped::Logprobs),
                 "web_search_options" if !value.is_null() => return Err(Unshaped::WebSearch),
                 "store" if !is_off(*value) => return Err(Unshaped::Stored),
+                "tools" | "functions" => offers_tools |= value.elements().next().is_some(),
                 "temperature" if !value.is_null() => {
                     temperature = number(*value).ok_or(Unshaped::Temperature)?;
                 }
@@ -113,6 +117,7 @@ impl Request {
         Ok(Shape {
             digest: canon.digest(),
             temperature,
+            offers_tools,
         })
     }
 

@@ -101,6 +101,11 @@ impl Transcript {
         self.is_cut = !is_whole;
     }
 
+    /// Something is left out. What ends the answer may be there all the same.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
     /// What the provider called the model that answered.
     pub fn model(&self) -> Option<&str> {
         self.model.as_deref()
@@ -335,6 +340,7 @@ mod tests {
         for _ in 0..1_000 {
             transcript.push(format!("data: {event}\n\n").as_bytes());
         }
+        assert!(transcript.is_cut());
         let told = transcript.into_document().unwrap();
         assert!(told.len() < 1_200, "{}", told.len());
         let told: Value = serde_json::from_slice(&told).unwrap();

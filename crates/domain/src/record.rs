@@ -347,16 +347,27 @@ pub enum CacheOutcome {
     Off,
     Hit,
     Miss,
+    /// No call of a client: the cache had a deployment make a vector of a question, at its asker's cost.
+    Embedding,
 }
 
 impl CacheOutcome {
-    pub const ALL: [Self; 3] = [Self::Off, Self::Hit, Self::Miss];
+    pub const ALL: [Self; 4] = [Self::Off, Self::Hit, Self::Miss, Self::Embedding];
+
+    /// A client made it. What the cache does for one has records too, and is none of its calls.
+    pub fn is_call(self) -> bool {
+        match self {
+            Self::Off | Self::Hit | Self::Miss => true,
+            Self::Embedding => false,
+        }
+    }
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Off => "off",
             Self::Hit => "hit",
             Self::Miss => "miss",
+            Self::Embedding => "embedding",
         }
     }
 }

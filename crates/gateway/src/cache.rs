@@ -20,6 +20,7 @@ pub mod shared;
 mod verify;
 mod wishes;
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -28,7 +29,7 @@ use ::cache::{Answer, Cache, CacheError, DiskSettings, Entry, Key, Settings};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use config::Snapshot;
-use config::snapshot::{CacheRule, Caching};
+use config::snapshot::{CacheRule, Caching, LocalEmbedder};
 use dialect::answer::Answer as Read;
 use dialect::shape::Unshaped;
 use domain::{Usage, Wall};
@@ -36,6 +37,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 
 use crate::audit::stores::Stores;
+use crate::clock::Clock;
 use crate::gateway::Gateway;
 use crate::guards::Guarded;
 use crate::identity::Caller;
@@ -44,7 +46,9 @@ use crate::router::{Answered, Content, Errand, Source};
 use crate::said::Said;
 use crate::trail::Origin;
 
-use self::embedding::Embedder;
+use self::embedding::Embedding;
+use self::embedding::backend::Vectors;
+use self::embedding::local::Local;
 use self::flight::{FlightKey, Flights, Joined, Landed};
 use self::part::{Keeping, Spared};
 use self::semantic::Inquiry;
@@ -52,6 +56,7 @@ use self::shared::Reader;
 use self::wishes::Wishes;
 
 pub use self::embedding::Unembedded;
+pub use self::embedding::local::folders as model_folders;
 pub use self::part::{Part, put_headers};
 pub use self::verify::Verdict;
 
@@ -60,8 +65,10 @@ pub struct ResponseCache {
     entries: ArcSwap<Cache>,
     is_on_disk: AtomicBool,
     flights: Arc<Flights>,
-    /// Made when a call first needs it.
-    embedder: Arc<OnceLock<Option<Embedder>>>,
+    /// The model within the gateway: made when a call first needs it.
+    local: OnceLock<Option<Local>>,
+    /// A deployment's.
+    pub(crate) vectors: Arc<Vectors>,
 }
 
 impl ResponseCache {
@@ -74,12 +81,36 @@ impl ResponseCache {
             entries: ArcSwap::from_pointee(Cache::open(settings, now)?),
             is_on_disk: AtomicBool::new(false),
             flights: Arc::default(),
-            embedder: Arc::default(),
+            local: OnceLock::new(),
+            vectors: Arc::default(),
         })
+    }
+
+    /// The local model, started by the first call that needs it. `None` where the machine gives no threads.
+    pub(crate) fn local(
+        &self,
+        rule: &LocalEmbedder,
+        data_dir: &Path,
+        clock: &Clock,
+    ) -> Option<&Local> {
+        let start = || {
+            let started = Local::start(rule, data_dir, clock.clone());
+            started
+                .inspect_err(|error| {
+                    tracing::error!(%error, "no question is compared by meaning: no threads for it");
+                })
+                .ok()
+        };
+        self.local.get_or_init(start).as_ref()
     }
 
     pub fn entries(&self) -> Arc<Cache> {
         self.entries.load_full()
+    }
+
+    /// Whether [`Self::use_disk`] has anything to do.
+    pub fn wants_disk(&self, snapshot: &Snapshot) -> bool {
+        snapshot.caching.disk.is_some() && !self.is_on_disk.load(Ordering::Relaxed)
     }
 
     /// Keeps answers on disk from now on, if that is wanted and the store whose keys seal them is open; else
@@ -118,6 +149,8 @@ pub struct Asked {
     flight: FlightKey,
     /// What was masked in its prompt is put back in its own answer only.
     is_masked: bool,
+    is_stream: bool,
+    offers_tools: bool,
     inquiry: Option<Inquiry>,
     keeping: Keeping,
 }
@@ -131,7 +164,7 @@ pub enum Found {
 /// `None` for calls that the cache has nothing to do with.
 pub fn asked(
     gateway: &Gateway,
-    snapshot: &Snapshot,
+    snapshot: &Arc<Snapshot>,
     (caller, origin): (&Caller, &Origin),
     errand: &Errand<'_>,
     guarded: Option<&Guarded>,
@@ -158,7 +191,8 @@ pub fn asked(
     let key = key::of(&shape, rule, errand)?;
     let is_masked = guarded.is_some_and(Guarded::has_masked);
     let inquiry = if wishes.by_meaning && !is_masked {
-        semantic::inquiry(snapshot, rule, errand)?
+        let embedding = || Embedding::of(snapshot, caller, errand);
+        semantic::inquiry(rule, (snapshot, errand), embedding)?
     } else {
         None
     };
@@ -169,6 +203,8 @@ pub fn asked(
         wishes,
         key,
         is_masked,
+        is_stream: errand.call.stream,
+        offers_tools: shape.offers_tools,
         inquiry,
     })))
 }
@@ -235,26 +271,31 @@ impl Asked {
     /// with its answer.
     pub async fn look_up(
         self: Box<Self>,
-        gateway: &Gateway,
+        gateway: &Arc<Gateway>,
         origin: &Origin,
         cached: &mut Option<Box<Part>>,
         said: &mut Said,
     ) -> Option<Found> {
         let product = self.keeping.owner.product.clone();
         let count = |looked| gateway.telemetry.cache.count(&product, looked);
-        if self.wishes.reads {
-            let found = self.entry(gateway, origin.started.wall).await;
-            if let Some((entry, document)) = found {
-                count(Looked::Exact);
-                let age_s = age_s(entry.stored_at, origin);
-                *cached = Some(Box::new(Part::hit(Some(spared(entry.usage)), age_s)));
-                return Some(Found::Answer(Box::new(answer(document))));
-            }
+        if self.wishes.reads
+            && let Some(found) = self.exact(gateway, origin, cached).await
+        {
+            count(Looked::Exact);
+            return Some(found);
         }
         let mut lead = None;
         if self.may_share() {
             match gateway.cache.flights.join(self.flight).await {
-                Joined::Lead(leading) => lead = Some(leading),
+                // Another leader may have left its answer since this call looked. Whoever waits for this
+                // one finds it in the same way.
+                Joined::Lead(leading) => match self.exact(gateway, origin, cached).await {
+                    Some(found) => {
+                        count(Looked::Exact);
+                        return Some(found);
+                    }
+                    None => lead = Some(leading),
+                },
                 Joined::Landed(Landed::Whole(whole)) => {
                     count(Looked::Coalesced);
                     let spared = Some(spared(whole.usage));
@@ -298,6 +339,19 @@ impl Asked {
         None
     }
 
+    /// The answer to just the same call, if there is one.
+    async fn exact(
+        &self,
+        gateway: &Gateway,
+        origin: &Origin,
+        cached: &mut Option<Box<Part>>,
+    ) -> Option<Found> {
+        let (entry, document) = self.entry(gateway, origin.started.wall).await?;
+        let age_s = age_s(entry.stored_at, origin);
+        *cached = Some(Box::new(Part::hit(Some(spared(entry.usage)), age_s)));
+        Some(Found::Answer(Box::new(answer(document))))
+    }
+
     /// What was kept under the call's key, and is young enough for it.
     async fn entry(&self, gateway: &Gateway, now: Wall) -> Option<(Arc<Entry>, Bytes)> {
         let exact = self.rule.exact?;
@@ -309,9 +363,13 @@ impl Asked {
         Some((entry, document))
     }
 
-    /// Whether it may wait for another's answer, or have others wait for its own.
+    /// Whether it may wait for another's answer, or have others wait for its own. Of a stream nobody knows
+    /// in time whether it will call a tool.
     fn may_share(&self) -> bool {
-        self.rule.exact.is_some() && self.wishes.are_none() && !self.is_masked
+        self.rule.exact.is_some()
+            && self.wishes.are_none()
+            && !self.is_masked
+            && !(self.is_stream && self.offers_tools)
     }
 }
 

@@ -96,6 +96,7 @@ impl Said {
             },
             Answer::Stream(transcript) => {
                 let model = transcript.model().map(str::to_owned);
+                let is_whole = !transcript.is_cut();
                 let document = transcript.into_document();
                 let named = document.map(|document| match &model {
                     Some(model) => replay::with_model(&document, model),
@@ -103,7 +104,7 @@ impl Said {
                 });
                 Document {
                     bytes: named.map(Bytes::from),
-                    is_whole: true,
+                    is_whole,
                 }
             }
             Answer::Large(kept) => Document {

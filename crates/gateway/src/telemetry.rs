@@ -325,6 +325,7 @@ fn sink_families(gateway: &Gateway, now: Now, into: &mut Vec<Family>) {
     let mut failures = Family::new(&catalogue::SINK_FAILURES);
     let mut success = Family::new(&catalogue::SINK_SUCCESS);
     let mut failing = Family::new(&catalogue::SINK_FAILING);
+    let mut missed = Family::new(&catalogue::SINK_MISSED);
     for health in gateway.sinks.health() {
         let id = health.id.as_str();
         lag.add(&[id], Value::Whole(health.lag.records));
@@ -337,8 +338,9 @@ fn sink_families(gateway: &Gateway, now: Now, into: &mut Vec<Family>) {
         success.add(&[id], Value::Real(last_s));
         let is_failing = u64::from(health.failing.is_some());
         failing.add(&[id, health.kind], Value::Whole(is_failing));
+        missed.add(&[id], Value::Whole(health.missed));
     }
-    into.extend([lag, lag_time, events, failures, success, failing]);
+    into.extend([lag, lag_time, events, failures, success, failing, missed]);
 }
 
 fn audit_families(gateway: &Gateway, into: &mut Vec<Family>) {

@@ -4,9 +4,9 @@
 //! is gone by the time a follower comes to it has no content any more.
 
 use domain::Wall;
-use rusqlite::{OptionalExtension, params};
 
 use super::Archive;
+use super::cursors::{self, Lag, Position};
 use super::search::{Looked, ROW, Row, open};
 use crate::AuditError;
 use crate::database::Failed;
@@ -17,20 +17,15 @@ use crate::query::{Found, Scope, State};
 pub struct Follower {
     archive: Archive,
     name: String,
-    /// Up to this entry, everything was passed.
-    passed: u64,
+    position: Position,
+    /// Up to this entry there is no record that was not passed.
+    looked_to: u64,
+    was_moved: bool,
+    /// By this process, or found so.
+    moved_at: Wall,
     scope: Scope,
     /// Whether content is opened: metadata alone leaves otherwise.
     with_content: bool,
-}
-
-/// What a follower has yet to read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Lag {
-    /// Entries of the chain, of all kinds.
-    pub entries: u64,
-    /// When the oldest of them came.
-    pub oldest: Option<Wall>,
 }
 
 impl Follower {
@@ -45,28 +40,14 @@ impl Follower {
         now: Wall,
     ) -> Result<Self, AuditError> {
         let connection = &archive.database.connection;
-        let begin = || -> rusqlite::Result<i64> {
-            let start = if from_start {
-                "0"
-            } else {
-                "(SELECT coalesce(max(sequence), 0) FROM chain)"
-            };
-            connection.execute(
-                &format!("INSERT INTO cursors (name, sequence, moved_at) VALUES (?, {start}, ?) ON CONFLICT DO NOTHING"),
-                params![name, now.0],
-            )?;
-            connection.query_row(
-                "SELECT sequence FROM cursors WHERE name = ?",
-                [name],
-                |row| row.get(0),
-            )
-        };
-        let passed = begin()
-            .map_err(|error| archive.database.faulty(&error))?
-            .cast_unsigned();
+        let position = cursors::begin(connection, name, from_start, with_content, now)
+            .map_err(|error| archive.database.faulty(&error))?;
         Ok(Self {
             name: name.to_owned(),
-            passed,
+            looked_to: position.passed,
+            position,
+            was_moved: false,
+            moved_at: now,
             scope,
             with_content,
             archive,
@@ -80,6 +61,7 @@ impl Follower {
     }
 
     fn read(&mut self, max: usize) -> Result<Vec<Found>, Failed> {
+        self.notice_moves()?;
         let Archive {
             database,
             contents,
@@ -88,14 +70,19 @@ impl Follower {
         } = &mut self.archive;
         let select = format!("SELECT {ROW} FROM chain WHERE sequence > ? ORDER BY sequence");
         let mut select = database.connection.prepare_cached(&select)?;
-        let mut rows = select.query([self.passed.cast_signed()])?;
+        let mut rows = select.query([self.looked_to.cast_signed()])?;
         let mut found = Vec::new();
         while found.len() < max {
             let Some(row) = rows.next()? else { break };
-            let Some(row) = Row::read(row)? else { continue };
-            if !self.scope.holds(row.skeleton.subscription.as_str()) {
+            let sequence = row.get::<_, i64>(0)?.cast_unsigned();
+            let row = Row::read(row)?;
+            let row = row.filter(|row| self.scope.holds(row.skeleton.subscription.as_str()));
+            let Some(row) = row else {
+                if found.is_empty() {
+                    self.looked_to = sequence;
+                }
                 continue;
-            }
+            };
             let content = if self.with_content {
                 match open(keyring, contents, &row, |_| true)? {
                     Looked::Is(content) => State::Here(content),
@@ -119,41 +106,45 @@ impl Follower {
 
     /// After these and all before them were taken.
     pub fn pass(&mut self, sequence: u64, now: Wall) -> Result<(), AuditError> {
-        self.passed = self.passed.max(sequence);
+        self.position.passed = self.position.passed.max(sequence);
+        self.looked_to = self.looked_to.max(sequence);
+        self.moved_at = now;
         let database = &self.archive.database;
-        database
-            .connection
-            .execute(
-                "UPDATE cursors SET sequence = ?, moved_at = ? WHERE name = ? AND sequence < ?1",
-                params![sequence.cast_signed(), now.0, self.name],
-            )
-            .map(drop)
+        cursors::advance(&database.connection, &self.name, self.position, now)
             .map_err(|error| database.faulty(&error))
     }
 
-    pub fn lag(&self) -> Result<Lag, AuditError> {
-        let database = &self.archive.database;
-        let read = || -> rusqlite::Result<Lag> {
-            let passed = self.passed.cast_signed();
-            let last: i64 = database.connection.query_row(
-                "SELECT coalesce(max(sequence), 0) FROM chain",
-                [],
-                |row| row.get(0),
-            )?;
-            let oldest = database
-                .connection
-                .query_row(
-                    "SELECT at FROM chain WHERE sequence = ?",
-                    [passed + 1],
-                    |row| row.get(0),
-                )
-                .optional()?;
-            Ok(Lag {
-                entries: (last - passed).max(0).cast_unsigned(),
-                oldest: oldest.map(Wall),
-            })
+    pub fn lag(&mut self) -> Result<Lag, AuditError> {
+        let lag = |follower: &mut Self| {
+            follower.notice_moves()?;
+            let connection = &follower.archive.database.connection;
+            cursors::lag(connection, &follower.name, follower.looked_to)
         };
-        read().map_err(|error| database.faulty(&error))
+        lag(self).map_err(|error| self.archive.database.faulty(&error))
+    }
+
+    /// Whether somebody had it read again what it had passed. Told once.
+    pub fn was_moved(&mut self) -> bool {
+        std::mem::take(&mut self.was_moved)
+    }
+
+    /// Somebody rewound it, or had it forgotten while it was in use.
+    fn notice_moves(&mut self) -> rusqlite::Result<()> {
+        let connection = &self.archive.database.connection;
+        match cursors::position(connection, &self.name)? {
+            Some(stored) if stored.generation != self.position.generation => {
+                self.position = stored;
+                self.looked_to = stored.passed;
+                self.was_moved = true;
+            }
+            Some(_) => {}
+            None => {
+                self.position.generation = 0;
+                let (passed, content) = (self.position.passed, self.with_content);
+                cursors::insert(connection, &self.name, passed, content, self.moved_at)?;
+            }
+        }
+        Ok(())
     }
 
     /// For entries of its own: that copies left.

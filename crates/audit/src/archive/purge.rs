@@ -1,18 +1,21 @@
 //! Retention: contents that are past their days go, unless they are held. Their skeletons stay, so
-//! that the chain verifies.
+//! that the chain verifies. A sink that lags keeps nothing: what it misses is counted, and said on the
+//! chain.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use domain::Wall;
 use foldhash::{HashSet, HashSetExt};
-use rusqlite::params;
+use rusqlite::{Transaction, params};
 
-use super::Archive;
 use super::erase::{Gone, complete, mark};
 use super::search::{ROW, Row};
+use super::{Archive, cursors};
 use crate::database::State;
 use crate::event::{Actor, Event};
 use crate::keys::{KeyId, month};
+use crate::witness::tell;
 use crate::{AuditError, index};
 
 /// What a purge did.
@@ -26,6 +29,8 @@ pub struct Purged {
     pub keys: u64,
     /// Files of contents that were deleted.
     pub files: u64,
+    /// Of those records, how many a follower had yet to take with their content, by its name.
+    pub missed: BTreeMap<String, u64>,
 }
 
 /// One file's records, as a purge sees them.
@@ -46,7 +51,10 @@ impl Archive {
             purged.held += sorted.held;
             purged.records += sorted.gone.len() as u64;
             if !sorted.gone.is_empty() {
-                self.drop_contents(number, &range, &sorted, actor, now)?;
+                let missed = self.drop_contents(number, &range, &sorted, actor, now)?;
+                for (name, records) in missed {
+                    *purged.missed.entry(name).or_default() += records;
+                }
             }
             purged.files += u64::from(self.settle_segment(number, &sorted)?);
         }
@@ -115,19 +123,28 @@ impl Archive {
         sorted: &Sorted,
         actor: &Actor,
         now: Wall,
-    ) -> Result<(), AuditError> {
+    ) -> Result<Vec<(String, u64)>, AuditError> {
         let event = Event::Purged {
             ranges: ranges(sorted.gone.iter().map(|(sequence, _)| *sequence)),
             keys: Vec::new(),
         };
         let is_gone: HashSet<u64> = sorted.gone.iter().map(|(sequence, _)| *sequence).collect();
         let keyring = std::sync::Arc::clone(&self.keyring);
-        let sequence = self.commit(&event, "", actor, now, |transaction, sequence| {
+        let mut missed = Vec::new();
+        let about = |transaction: &Transaction<'_>| {
+            missed = cursors::miss(transaction, &sorted.gone)?;
+            let told = missed.iter();
+            let told = told.map(|(name, records)| format!("missed by sink {name}: {records}"));
+            Ok(told.collect::<Vec<_>>().join("; "))
+        };
+        let act = |transaction: &Transaction<'_>, sequence| {
             mark(transaction, sequence, &sorted.gone)?;
             index::forget(transaction, &keyring, range.clone(), |sequence| {
                 is_gone.contains(&sequence)
             })
-        })?;
+        };
+        let sequence = self.commit_about(&event, about, actor, now, act)?;
+        tell(&self.database, &self.keyring)?;
         complete(
             &mut self.database,
             &mut self.contents,
@@ -140,7 +157,7 @@ impl Archive {
             records = sorted.gone.len(),
             "contents of the audit log are past their days and gone"
         );
-        Ok(())
+        Ok(missed)
     }
 
     /// True if the file could be deleted: nothing of it is left, and nothing comes.

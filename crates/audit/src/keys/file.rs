@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::Witness;
 use super::slot::{SLOT_BYTES, Slot};
 use crate::bytes::{self, Malformed, Reader};
-use crate::files::{open_private, sync_directory};
+use crate::files::{kill_point, open_private, sync_directory};
 
 const NAME: &str = "keys.tgk";
 const MAGIC: [u8; 8] = *b"TGKEYS01";
@@ -39,6 +39,8 @@ pub(super) struct Body {
     /// Sealed under the root: what signs heads and tells whose a key is.
     pub(super) secrets: Vec<u8>,
     pub(super) public_key: [u8; 32],
+    /// Which rotation made it; zero if none did.
+    pub(super) rotation: u64,
 }
 
 pub(super) fn path(dir: &Path) -> PathBuf {
@@ -47,6 +49,10 @@ pub(super) fn path(dir: &Path) -> PathBuf {
 
 pub(super) fn lock_path(dir: &Path) -> PathBuf {
     dir.join("keys.lock")
+}
+
+fn new_path(dir: &Path) -> PathBuf {
+    dir.join("keys.tgk.new")
 }
 
 fn old_path(dir: &Path) -> PathBuf {
@@ -80,14 +86,12 @@ impl KeyFile {
         witness: Option<&Witness>,
         slots: &[Slot],
     ) -> io::Result<Self> {
-        let new = dir.join("keys.tgk.new");
-        match fs::remove_file(&new) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        let new = new_path(dir);
+        overwrite(&new)?;
         let file = Self {
             file: open_private(&new)?,
         };
+        kill_point()?;
         let mut page = vec![0; HEADER_BYTES];
         page[..8].copy_from_slice(&MAGIC);
         let encoded = encode(body);
@@ -99,44 +103,34 @@ impl KeyFile {
         if let Some(witness) = witness {
             file.set_witness(witness)?;
         }
+        kill_point()?;
         file.file.sync_all()?;
+        kill_point()?;
         let had_one = match fs::hard_link(path(dir), old_path(dir)) {
             Ok(()) => true,
             Err(error) if error.kind() == io::ErrorKind::NotFound => false,
             Err(error) => return Err(error),
         };
+        kill_point()?;
         fs::rename(&new, path(dir))?;
+        kill_point()?;
         sync_directory(dir)?;
         if had_one {
-            Self::overwrite_old(dir)?;
+            Self::overwrite_left(dir)?;
         }
         Ok(file)
     }
 
     /// Ends what a process that died within a rotation left. Under the lock of the key file.
-    pub(super) fn overwrite_old(dir: &Path) -> io::Result<()> {
+    pub(super) fn overwrite_left(dir: &Path) -> io::Result<()> {
+        // One that did not come to its name holds every key too: it would outlive their destruction.
+        overwrite(&new_path(dir))?;
         let old = old_path(dir);
-        let file = match fs::OpenOptions::new().write(true).open(&old) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        if same_file(&old, &path(dir))? {
+        if old.exists() && same_file(&old, &path(dir))? {
             // The rotation did not come to the new name: this is the only copy there is.
             return fs::remove_file(&old);
         }
-        let len = file.metadata()?.len();
-        // Its other readers look here first and open the new file.
-        file.write_all_at(&SUPERSEDED.to_be_bytes(), GENERATION_AT)?;
-        let zeros = vec![0; 65_536];
-        let mut at = BODY_AT as u64;
-        while at < len {
-            let piece = (len - at).min(zeros.len() as u64);
-            file.write_all_at(&zeros[..piece as usize], at)?;
-            at += piece;
-        }
-        file.sync_all()?;
-        fs::remove_file(&old)
+        overwrite(&old)
     }
 
     /// Changes whenever a key is destroyed. `None` once a rotation has replaced the file.
@@ -205,6 +199,29 @@ impl KeyFile {
     }
 }
 
+/// With zeros, and away with it. Nothing where there is none.
+fn overwrite(path: &Path) -> io::Result<()> {
+    let file = match fs::OpenOptions::new().write(true).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let len = file.metadata()?.len();
+    // Its other readers look here first and open the new file.
+    file.write_all_at(&SUPERSEDED.to_be_bytes(), GENERATION_AT)?;
+    kill_point()?;
+    let zeros = vec![0; 65_536];
+    let mut at = BODY_AT as u64;
+    while at < len {
+        let piece = (len - at).min(zeros.len() as u64);
+        file.write_all_at(&zeros[..piece as usize], at)?;
+        at += piece;
+    }
+    file.sync_all()?;
+    kill_point()?;
+    fs::remove_file(path)
+}
+
 fn slot_at(index: usize) -> u64 {
     (HEADER_BYTES + index * SLOT_BYTES) as u64
 }
@@ -229,6 +246,7 @@ fn encode(body: &Body) -> Vec<u8> {
         wrapped_root,
         secrets,
         public_key,
+        rotation,
     } = body;
     let mut told = Vec::new();
     told.extend_from_slice(store);
@@ -236,6 +254,7 @@ fn encode(body: &Body) -> Vec<u8> {
     bytes::put_bytes(&mut told, wrapped_root);
     bytes::put_bytes(&mut told, secrets);
     told.extend_from_slice(public_key);
+    bytes::put_u64(&mut told, *rotation);
     let mut encoded = Vec::with_capacity(told.len() + 8);
     bytes::put_u32(&mut encoded, crc32fast::hash(&told));
     bytes::put_bytes(&mut encoded, &told);
@@ -250,11 +269,14 @@ fn decode(page: &[u8]) -> Result<Body, Malformed> {
         return Err(Malformed);
     }
     let mut reader = Reader::new(told);
-    Ok(Body {
+    let body = Body {
         store: reader.array()?,
         kek: reader.text()?.to_owned(),
         wrapped_root: reader.bytes()?.to_vec(),
         secrets: reader.bytes()?.to_vec(),
         public_key: reader.array()?,
-    })
+        // Files of older versions end before it.
+        rotation: reader.u64().unwrap_or(0),
+    };
+    Ok(body)
 }

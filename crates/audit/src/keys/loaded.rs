@@ -277,6 +277,7 @@ pub(super) fn sealed_body(
         wrapped_root: kek.wrap(root)?,
         secrets: sealed,
         public_key,
+        rotation: 0,
     })
 }
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use domain::Wall;
 use foldhash::HashSet;
 
-use super::file::{KeyFile, lock_path, path};
+use super::file::{Body, KeyFile, lock_path, path};
 use super::loaded::{Loaded, faulty, key_aad, open_secrets, sealed_body, unwrap_root, wrap};
 use super::slot::{Slot, State as SlotState};
 use super::{Kek, KeyId, Keys, month};
@@ -125,7 +125,7 @@ impl Keyring {
     pub(crate) fn exclusive(&self) -> Result<Exclusive, AuditError> {
         let lock =
             Lock::wait(&lock_path(&self.dir)).map_err(|error| faulty(&self.dir, "lock", &error))?;
-        KeyFile::overwrite_old(&self.dir)
+        KeyFile::overwrite_left(&self.dir)
             .map_err(|error| faulty(&self.dir, "overwrite", &error))?;
         self.refresh()?;
         Ok(Exclusive { _lock: lock })
@@ -151,6 +151,11 @@ impl Keyring {
     /// The key file's id of its key-encryption key, and the configured one's.
     pub(crate) fn kek_ids(&self) -> (String, String) {
         (self.read().body.kek.clone(), self.current.id().to_owned())
+    }
+
+    /// Which one the keys were rotated by last; zero if they never were, or by a version that told none.
+    pub(crate) fn rotation(&self) -> u64 {
+        self.read().body.rotation
     }
 
     /// What seals events: it is never destroyed.
@@ -326,13 +331,15 @@ impl Keyring {
     }
 
     /// A new root, wrapped by the current key-encryption key; data keys are wrapped anew, records
-    /// stay as they are. The old file is overwritten.
-    pub(crate) fn rotate(&self) -> Result<(), AuditError> {
-        let _exclusive = self.exclusive()?;
+    /// stay as they are. The old file is overwritten. `id` tells this rotation from all others.
+    pub(crate) fn rotate(&self, _exclusive: &Exclusive, id: u64) -> Result<(), AuditError> {
         let root: [u8; KEY_BYTES] = random()?;
         let mut loaded = self.write();
         let secrets = open_secrets(&loaded.body, &loaded.root)?;
-        let body = sealed_body(loaded.body.store, &root, &secrets, &self.current)?;
+        let body = Body {
+            rotation: id,
+            ..sealed_body(loaded.body.store, &root, &secrets, &self.current)?
+        };
         let new_root = SealingKey::new(&root)?;
         let mut slots = Vec::with_capacity(loaded.slots.len());
         for slot in loaded.slots.iter().flatten() {

@@ -10,7 +10,7 @@ use crate::files::{Lock, create_private_directory};
 use crate::keys::{Keyring, Keys};
 use crate::seal::random;
 use crate::witness::tell;
-use crate::{AuditError, Settings};
+use crate::{AuditError, Settings, rotation};
 
 /// The store for one who writes; `None` if another process has it. Ends what an earlier one left half
 /// done.
@@ -101,37 +101,41 @@ fn begin(
     keyring: &Keyring,
     now: Wall,
 ) -> Result<(), Failed> {
-    let log_key = keyring.of_log()?;
+    // Made if there is none.
+    keyring.of_log()?;
     crate::archive::erase::finish(database, keyring)?;
+    rotation::finish(database, keyring, now)?;
     tell(database, keyring)?;
     let (from, to) = keyring.kek_ids();
     let rotates = from != to;
+    keyring.sync()?;
+    let tip = Tip::read(&database.connection, &keyring.store())?;
+    if tip.sequence == 0 {
+        open_chain(settings, database, keyring, now)?;
+    }
     if rotates {
-        keyring.rotate()?;
+        rotation::rotate(database, keyring, None, now)?;
         tracing::info!(from, to, "the audit log's keys are wrapped anew");
     }
-    let tip = Tip::read(&database.connection, &keyring.store())?;
-    let is_new = tip.sequence == 0;
-    if !is_new && !rotates {
-        return Ok(());
-    }
-    keyring.sync()?;
+    Ok(())
+}
+
+fn open_chain(
+    settings: &Settings,
+    database: &mut Database,
+    keyring: &Keyring,
+    now: Wall,
+) -> Result<(), Failed> {
     let transaction = database.begin()?;
     let mut tip = Tip::read(&transaction, &keyring.store())?;
-    if is_new {
-        let opened = Event::Opened {
-            store: keyring.store(),
-            region: settings.region.clone(),
-            public_key: keyring.public_key(),
-        };
-        tip.append_event(&transaction, now, &opened, None)?;
-    }
-    if rotates {
-        tip.append_event(&transaction, now, &Event::Rotated { from, to }, None)?;
-    }
+    let opened = Event::Opened {
+        store: keyring.store(),
+        region: settings.region.clone(),
+        public_key: keyring.public_key(),
+    };
+    tip.append_event(&transaction, now, &opened, None)?;
     tip.append_head(&transaction, keyring, now)?;
     transaction.commit()?;
-    drop(log_key);
     tell(database, keyring)?;
     Ok(())
 }

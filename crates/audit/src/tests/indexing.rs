@@ -241,8 +241,9 @@ fn the_writer_indexes_what_it_chains() {
 fn an_index_of_the_first_version_is_built_anew() {
     let (place, calls) = chained(6);
     place.archive().reindex().unwrap();
-    Connection::open(place.store().join("audit.sqlite"))
-        .unwrap()
+    let database = Connection::open(place.store().join("audit.sqlite")).unwrap();
+    database.execute_batch(BEFORE_THIRD).unwrap();
+    database
         .execute_batch(
             "INSERT INTO filters (key, first, last, sealed) VALUES (1, 2, 3, x'00');
             UPDATE state SET indexed = 5; PRAGMA user_version = 1;",

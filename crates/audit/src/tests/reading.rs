@@ -229,33 +229,6 @@ fn each_look_is_an_entry_that_says_who_and_why() {
 }
 
 #[test]
-fn a_follower_gets_each_record_once_and_content_only_if_it_may() {
-    let place = Place::written(&two_teams());
-    let follow = |name: &str, with_content| {
-        Follower::open(place.archive(), name, true, Scope::All, with_content, NOON).unwrap()
-    };
-    let mut follower = follow("siem", false);
-    assert_eq!(follower.lag().unwrap().entries, 8);
-    let first = follower.next(3).unwrap();
-    assert!(first.iter().all(|found| found.content == State::Closed));
-    follower.pass(first[2].sequence, NOON).unwrap();
-    drop(follower);
-    let rest = follow("siem", true).next(10).unwrap();
-    let calls = two_teams();
-    let ids: Vec<CallId> = first
-        .iter()
-        .chain(&rest)
-        .map(|found| found.skeleton.call)
-        .collect();
-    assert_eq!(ids, calls.iter().map(Call::id).collect::<Vec<_>>());
-    assert!(
-        matches!(&rest[0].content, State::Here(content) if content.prompt.as_deref() == calls[3].draft().prompt)
-    );
-    let mut new = Follower::open(place.archive(), "later", false, Scope::All, false, NOON).unwrap();
-    assert_eq!(new.next(10).unwrap().len(), 0);
-}
-
-#[test]
 fn asking_for_a_subscription_outside_the_scope_finds_and_opens_nothing() {
     let place = Place::written(&two_teams());
     let mut archive = place.archive();

@@ -97,6 +97,19 @@ fn what_cannot_be_answered_again_says_why() {
 }
 
 #[test]
+fn a_call_that_offers_tools_says_so() {
+    for (more, offers) in [
+        ("", false),
+        (r#","tools":[],"functions":null"#, false),
+        (r#","tools":[{"type":"function"}]"#, true),
+        (r#","functions":[{"name":"f"}]"#, true),
+    ] {
+        let body = format!(r#"{{"model":"m","messages":[]{more}}}"#);
+        assert_eq!(shape(&body).unwrap().offers_tools, offers, "{more}");
+    }
+}
+
+#[test]
 fn operations_do_not_share_answers() {
     let body = Bytes::from_static(br#"{"model":"m","prompt":"x","input":"x","messages":[]}"#);
     let of = |operation| {

@@ -68,9 +68,13 @@ pub fn retain(store: &Store, now: Wall) {
             held,
             keys,
             files,
+            missed,
         }) => {
             let store = store.id();
             tracing::info!(%store, records, held, keys, files, "content past its retention was removed");
+            for (sink, records) in missed {
+                tracing::error!(%store, sink, records, "a sink lags: content went that it had yet to take, because retention waits for no sink");
+            }
         }
         Err(error) => {
             let store = store.id();

@@ -11,7 +11,7 @@ use likeness::answers;
 use likeness::verified::Observation;
 use serde_json::Value;
 
-use super::embedding::Embedder;
+use super::embedding::Embedding;
 use super::semantic::Trial;
 use crate::gateway::Gateway;
 
@@ -28,11 +28,11 @@ pub enum Verdict {
 }
 
 /// Compares the trial's answer with the `fresh` one, on a task of its own.
-pub fn start(gateway: &Gateway, trial: Trial, product: ProductId, fresh: Bytes) {
+pub fn start(gateway: &Arc<Gateway>, trial: Trial, product: ProductId, fresh: Bytes) {
     let cache = gateway.cache.entries();
-    let embedder = gateway.cache.embedder.clone();
-    let series = gateway.telemetry.semantic.clone();
-    gateway.tasks.spawn(async move {
+    let gateway = gateway.clone();
+    let tasks = gateway.tasks.clone();
+    tasks.spawn(async move {
         let (entry, entries) = (trial.near.entry.clone(), cache.clone());
         // It may be on a disk.
         let cached = tokio::task::spawn_blocking(move || entries.read(&entry)).await;
@@ -40,12 +40,11 @@ pub fn start(gateway: &Gateway, trial: Trial, product: ProductId, fresh: Bytes) 
             Ok(Some(cached)) => text_of(&cached).zip(text_of(&fresh)),
             _ => None,
         };
-        let verdict = match (texts, embedder.get()) {
-            (Some((cached, fresh)), Some(Some(embedder))) => {
-                compare(embedder, &cached, &fresh).await
-            }
-            _ => Verdict::Unknown,
+        let verdict = match texts {
+            Some((cached, fresh)) => compare(&gateway, &trial.embedding, (cached, fresh)).await,
+            None => Verdict::Unknown,
         };
+        let series = &gateway.telemetry.semantic;
         series.count_compared(&product, trial.would_give, verdict);
         let right = match verdict {
             Verdict::Right => true,
@@ -58,18 +57,27 @@ pub fn start(gateway: &Gateway, trial: Trial, product: ProductId, fresh: Bytes) 
 }
 
 /// Whether two answers say the same.
-async fn compare(embedder: &Embedder, cached: &str, fresh: &str) -> Verdict {
-    if answers::same_words(cached, fresh) {
+async fn compare(
+    gateway: &Arc<Gateway>,
+    embedding: &Embedding,
+    (cached, fresh): (String, String),
+) -> Verdict {
+    if answers::same_words(&cached, &fresh) {
         return Verdict::Right;
     }
-    let one = embedder.embed(Arc::from(cached), TIMEOUT).await;
-    let other = embedder.embed(Arc::from(fresh), TIMEOUT).await;
+    let (one, other) = (Arc::from(&*cached), Arc::from(&*fresh));
+    let one = embedding.embed(gateway, &one, TIMEOUT).await;
+    let other = embedding.embed(gateway, &other, TIMEOUT).await;
     let (Ok(one), Ok(other)) = (one, other) else {
         return Verdict::Unknown;
     };
+    if one.by != other.by || one.vector.len() != other.vector.len() {
+        return Verdict::Unknown;
+    }
     // Both are of unit length.
-    let cosine: f32 = one.iter().zip(&other).map(|(a, b)| a * b).sum();
-    if answers::agree(cached, fresh, f64::from(cosine)) {
+    let pairs = one.vector.iter().zip(&*other.vector);
+    let cosine: f32 = pairs.map(|(a, b)| a * b).sum();
+    if answers::agree(&cached, &fresh, f64::from(cosine)) {
         Verdict::Right
     } else {
         Verdict::Wrong

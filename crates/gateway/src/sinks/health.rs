@@ -7,14 +7,18 @@ use config::snapshot::Sink;
 use domain::{SinkId, Wall};
 use store::ledger::follow::Lag;
 
+use super::source::Behind;
+
 /// What one sink is at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SinkHealth {
     pub id: SinkId,
     /// `kafka`, `file`, `otlp` or `webhook`.
     pub kind: &'static str,
-    /// Calls on the ledger that it has not taken yet.
+    /// Calls on the ledger, or records of its audit store, that it has not taken yet.
     pub lag: Lag,
+    /// Audit records whose content went by their retention before it had taken them. Of all time.
+    pub missed: u64,
     /// Events that it took, since the sink was configured or the gateway started.
     pub delivered: u64,
     /// Events that it will never take, set aside in a file.
@@ -51,7 +55,7 @@ pub struct Health {
 
 #[derive(Default)]
 struct State {
-    lag: Lag,
+    behind: Behind,
     delivered: u64,
     refused: u64,
     failures: u64,
@@ -73,7 +77,8 @@ impl Health {
         SinkHealth {
             id: sink.id.clone(),
             kind: sink.kind.as_str(),
-            lag: state.lag,
+            lag: state.behind.lag,
+            missed: state.behind.missed,
             delivered: state.delivered,
             refused: state.refused,
             failures: state.failures,
@@ -82,8 +87,8 @@ impl Health {
         }
     }
 
-    pub fn note_lag(&self, lag: Lag) {
-        self.state().lag = lag;
+    pub fn note_behind(&self, behind: Behind) {
+        self.state().behind = behind;
     }
 
     pub fn note_delivered(&self, events: u64, now: Wall) {

@@ -225,7 +225,7 @@ impl Work {
             let part = left.min(LAG_INTERVAL);
             tokio::time::sleep(part).await;
             left -= part;
-            self.with_source(|source, _| source.lag().map(drop))
+            self.with_source(|source, _| source.behind().map(drop))
                 .await
                 .ok();
         }
@@ -245,8 +245,8 @@ impl Work {
 
     async fn read(&mut self) -> Result<Reading, LedgerError> {
         let sink = self.sink.clone();
-        self.with_source(move |source, _| {
-            let read = source.next(sink.batch.records_max, &sink)?;
+        self.with_source(move |source, now| {
+            let read = source.next(sink.batch.records_max, &sink, now)?;
             let mut is_full = read.len() == sink.batch.records_max;
             let (mut events, mut bytes, mut last) = (Vec::new(), 0, None);
             for (event, mark) in read {
@@ -298,8 +298,8 @@ impl Work {
                 Err(error) => return (None, Err(error)),
             };
             let worked = work(&mut source, now);
-            if let Ok(lag) = source.lag() {
-                health.note_lag(lag);
+            if let Ok(behind) = source.behind() {
+                health.note_behind(behind);
             }
             // Opened anew after a fault: the file itself may have been repaired.
             (worked.is_ok().then_some(source), worked)

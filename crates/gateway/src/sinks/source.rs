@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Weak};
 
 use ::audit::{Actor, Archive, AuditError, Read, Scope};
-use config::snapshot::{AuditRecords, Sink, SinkStart};
+use config::snapshot::{AuditRecords, RecordKind, Sink, SinkStart};
 use domain::Wall;
 use store::ledger::LedgerError;
 use store::ledger::follow::{Entry, Follower, From, Lag};
@@ -69,22 +69,17 @@ impl Source {
         let content = records.content;
         let follower = ::audit::Follower::open(archive, name, from_start, Scope::All, content, now);
         let mut follower = follower.map_err(|error| failed(&error))?;
-        // That copies leave is an entry of the log, once for each time that they begin to.
-        let actor = Actor {
-            by: format!("sink {name}"),
-            role: "system".to_owned(),
-            reason: "configured".to_owned(),
-        };
-        let about = if content { "with content" } else { "metadata" };
-        let archive = follower.archive();
-        archive
-            .note(Read::Forward, about, &actor, now)
-            .map_err(|error| failed(&error))?;
+        note_copies(&mut follower, sink, "configured", now)?;
         Ok(Self::Audit(Box::new(follower)))
     }
 
     /// Up to `max` of the next, oldest first. The same ones until they are passed.
-    pub fn next(&mut self, max: usize, sink: &Sink) -> Result<Vec<(Event, Mark)>, LedgerError> {
+    pub fn next(
+        &mut self,
+        max: usize,
+        sink: &Sink,
+        now: Wall,
+    ) -> Result<Vec<(Event, Mark)>, LedgerError> {
         match self {
             Self::Ledger(follower) => {
                 let entries = follower.next(max)?.into_iter();
@@ -96,6 +91,9 @@ impl Source {
             }
             Self::Audit(follower) => {
                 let found = follower.next(max).map_err(|error| failed(&error))?;
+                if follower.was_moved() {
+                    note_copies(follower, sink, "replayed", now)?;
+                }
                 let event = |found: &::audit::Found| {
                     let event = Event::of_audit(found, sink.envelope);
                     (event, Mark::Audit(found.sequence))
@@ -116,18 +114,53 @@ impl Source {
         }
     }
 
-    pub fn lag(&mut self) -> Result<Lag, LedgerError> {
+    pub fn behind(&mut self) -> Result<Behind, LedgerError> {
         match self {
-            Self::Ledger(follower) => follower.lag(),
+            Self::Ledger(follower) => Ok(Behind {
+                lag: follower.lag()?,
+                missed: 0,
+            }),
             Self::Audit(follower) => {
                 let lag = follower.lag().map_err(|error| failed(&error))?;
-                Ok(Lag {
-                    records: lag.entries,
-                    oldest: lag.oldest,
+                Ok(Behind {
+                    lag: Lag {
+                        records: lag.records,
+                        oldest: lag.oldest,
+                    },
+                    missed: lag.missed,
                 })
             }
         }
     }
+}
+
+/// What a sink has yet to take, and what it will never get.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Behind {
+    pub lag: Lag,
+    pub missed: u64,
+}
+
+/// That copies leave is an entry of the log, once for each time that they begin to.
+fn note_copies(
+    follower: &mut ::audit::Follower,
+    sink: &Sink,
+    why: &str,
+    now: Wall,
+) -> Result<(), LedgerError> {
+    let actor = Actor {
+        by: format!("sink {}", sink.id),
+        role: "system".to_owned(),
+        reason: why.to_owned(),
+    };
+    let has_content = matches!(&sink.records, RecordKind::Audit(records) if records.content);
+    let about = if has_content {
+        "with content"
+    } else {
+        "metadata"
+    };
+    let noted = follower.archive().note(Read::Forward, about, &actor, now);
+    noted.map(drop).map_err(|error| failed(&error))
 }
 
 fn failed(error: &AuditError) -> LedgerError {

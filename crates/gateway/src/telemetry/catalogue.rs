@@ -175,7 +175,7 @@ metrics! {
     ALERTS_FAULT = Gauge "tollgate_alerts_fault" ("tollgate.alerts.fault", "1") []:
         "1 while alerts cannot be looked for or kept. /readyz says why.";
     SINK_LAG = Gauge "tollgate_sink_lag_records" ("tollgate.sink.lag", "{record}") ["sink"]:
-        "Calls on the ledger that the sink has not taken yet.";
+        "Calls on the ledger, or records of its audit store, that the sink has not taken yet.";
     SINK_LAG_TIME = Gauge "tollgate_sink_lag_seconds" ("tollgate.sink.lag.time", "s") ["sink"]:
         "How long the oldest of them has been waiting.";
     SINK_EVENTS = Counter "tollgate_sink_events" ("tollgate.sink.events", "{event}") ["sink", "result"]:
@@ -186,6 +186,8 @@ metrics! {
         "When the sink last took an event, in seconds since 1970; 0 if it has not since the start.";
     SINK_FAILING = Gauge "tollgate_sink_failing" ("tollgate.sink.failing", "1") ["sink", "kind"]:
         "1 while the sink's latest delivery failed. /readyz says why.";
+    SINK_MISSED = Counter "tollgate_sink_missed_records" ("tollgate.sink.missed", "{record}") ["sink"]:
+        "Audit records whose content went by their retention before the sink, which wants it, had taken them. Counted over restarts.";
 
     AUDIT_RECORDS = Counter "tollgate_audit_records" ("tollgate.audit.records", "{record}") ["store", "result"]:
         "Audit records of this process: `written`, or `failed` because the store could not take them.";
@@ -221,7 +223,7 @@ metrics! {
     CACHE_PASSED_OVER = Counter "tollgate_cache_passed_over" ("tollgate.cache.passed_over", "{answer}") ["difference"]:
         "Answers to similar questions that were not given because their questions differ in their words, by the first difference.";
     CACHE_UNEMBEDDED = Counter "tollgate_cache_unembedded" ("tollgate.cache.unembedded", "{question}") ["reason"]:
-        "Questions that were not compared by meaning: `too_long`, `busy` (the queue was full), `late` (past the embedder's `timeout`), `failed`.";
+        "Questions that were not compared by meaning: `too_long`, `busy` (as many as may wait or be asked for are), `late` (past the embedder's `timeout`), `failed`; of a deployment also `throttled`, `refused` (a budget has no room), `unreadable` (no vector), `other_length` (a vector of another length than the one before).";
     CACHE_EMBEDDING = Histogram "tollgate_cache_embedding_seconds" ("tollgate.cache.embedding", "s") []:
         "From asking for a question's vector to having it.";
     SAVED_TOKENS = Counter "tollgate_saved_tokens" ("tollgate.saved_tokens", "{token}") ["subscription", "model"]:

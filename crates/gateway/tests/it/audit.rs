@@ -1,5 +1,7 @@
 //! What goes on the audit record of a call, and what never does.
 
+mod sinks;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -736,65 +738,4 @@ async fn nothing_raw_is_in_any_file_after_calls_of_every_kind() {
         );
     }
     assert!(searched > 100_000, "{searched}");
-}
-
-#[tokio::test]
-async fn copies_of_records_leave_with_content_only_where_the_sink_says_so() {
-    let folder = tempfile::tempdir().unwrap();
-    let backend = Backend::answering(Answer::chat()).await;
-    let path = folder.path().display();
-    let rules = Rules {
-        alerts: format!(
-            "sinks:
-  - {{ id: plain, file: {{ path: \"{path}/plain.jsonl\" }}, records: [audit], batch: {{ linger: 1ms }} }}
-  - {{ id: whole, file: {{ path: \"{path}/whole.jsonl\" }}, records: [audit], content: true, batch: {{ linger: 1ms }} }}"
-        ),
-        ..rules(folder.path(), "{ content: full }", "[]")
-    };
-    let stage = Stage::new(&rules, &[&backend]);
-    let snapshot = stage.gateway.snapshot.load_full();
-    stage.call(asking("How far is the moon?")).await;
-    stage.call(streamed_chat()).await;
-    let lines = |name: &str| -> Vec<Value> {
-        let text = std::fs::read_to_string(folder.path().join(name)).unwrap_or_default();
-        text.lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
-    };
-    for _ in 0..500 {
-        if lines("plain.jsonl").len() == 2 && lines("whole.jsonl").len() == 2 {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    let (plain, whole) = (lines("plain.jsonl"), lines("whole.jsonl"));
-    assert_eq!((plain.len(), whole.len()), (2, 2));
-    assert_eq!(
-        (&plain[0]["schema"], &plain[0]["subscription"]),
-        (&json!("tollgate.audit/1"), &json!("search"))
-    );
-    assert_eq!(plain[0]["id"], whole[0]["id"]);
-    assert!(plain.iter().all(|event| event.get("content").is_none()));
-    assert!(
-        whole[0]["content"]["prompt"]
-            .as_str()
-            .unwrap()
-            .contains("How far is the moon?")
-    );
-    assert_eq!(whole[0]["content"]["answer"], CHAT);
-    stage.gateway.close().await;
-    let store = &snapshot.auditing.stores[0];
-    let mut archive = stores::archive(store, &credentials(), now()).unwrap();
-    let events = archive.events(None, 100).unwrap();
-    let forwards = events
-        .iter()
-        .filter(|entry| matches!(entry.event, audit::Event::Read(audit::Read::Forward)));
-    assert_eq!(forwards.count(), 2);
-    assert!(
-        archive
-            .verify(&audit::Options::default())
-            .unwrap()
-            .is_sound(),
-        "closing waits for no sink"
-    );
 }

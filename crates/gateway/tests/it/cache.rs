@@ -11,6 +11,7 @@ use http_body_util::Full;
 use serde_json::{Value, json};
 
 use crate::scripted::{Answer, Backend, CHAT};
+use crate::sinks::eventually;
 use crate::stage::{Stage, Told, request};
 
 /// Two teams of one product and one of another, which share a model, and one more model.
@@ -283,6 +284,29 @@ async fn what_may_not_be_answered_again_is_not() {
 }
 
 #[tokio::test]
+async fn a_stream_larger_than_an_entry_is_not_given_again_without_its_end() {
+    let long = "x".repeat(2_000);
+    let last = format!(
+        "data: {{\"choices\":[{{\"index\":0,\"finish_reason\":\"stop\",\"delta\":{{\"content\":\"{long}\"}}}}]}}\n\n"
+    );
+    let backend = Backend::answering(Answer::stream(&[
+        crate::scripted::DELTA,
+        &last,
+        crate::scripted::USAGE,
+        crate::scripted::DONE,
+    ]))
+    .await;
+    let text = configuration(&backend, EXACT, "");
+    let stage = Stage::reading(&format!("{text}\ncaching: {{ max_entry: 1KiB }}"));
+    for _ in 0..2 {
+        let told = stage.call(call(&streamed("How far?"))).await;
+        assert_eq!(cached(&told), "miss");
+        assert!(heard(&told).0.ends_with(&long));
+    }
+    assert_eq!(backend.requests(), 2);
+}
+
+#[tokio::test]
 async fn a_product_may_share_among_its_subscriptions_and_ignore_who_asks() {
     let cache = "{ exact: {}, vary_by: [product.id], ignore: [user] }";
     let (stage, backend) = stage(cache, Answer::chat()).await;
@@ -363,6 +387,27 @@ async fn guards_look_at_what_is_given_again_and_each_gets_its_own_values_back() 
         blocked.text()
     );
     assert_eq!(backend.requests(), 1);
+}
+
+#[tokio::test]
+async fn a_disk_is_asked_for_until_it_is_used_and_not_where_none_is_wanted() {
+    let backend = Backend::answering(Answer::chat()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let text = configuration(&backend, EXACT, "");
+    let text = format!("data_dir: \"{}\"\n{text}", folder.path().display());
+    let stage = Stage::reading_in(folder, &text);
+    let gateway = &stage.gateway;
+    let wants_disk = || gateway.cache.wants_disk(&gateway.snapshot.load());
+    assert!(!wants_disk());
+    stage.reload(&format!("{text}caching: {{ disk: {{}} }}\n"));
+    assert!(wants_disk());
+    // As soon as the store is open whose keys seal what is kept.
+    eventually("the disk is used", || {
+        gateway.use_disk();
+        !wants_disk()
+    })
+    .await;
+    assert!(gateway.cache.entries().levels().disk.is_some());
 }
 
 #[tokio::test]

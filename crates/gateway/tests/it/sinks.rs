@@ -136,7 +136,7 @@ pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     panic!("never: {what}");
 }
 
-fn metric(gateway: &Gateway, series: &str) -> f64 {
+pub fn metric(gateway: &Gateway, series: &str) -> f64 {
     let exposed = gateway.telemetry.expose(gateway);
     let line = exposed.lines().find(|line| line.starts_with(series));
     let line = line.unwrap_or_else(|| panic!("{series} is not among\n{exposed}"));

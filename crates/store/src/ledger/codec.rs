@@ -86,6 +86,7 @@ fn cache_code(cache: CacheOutcome) -> u8 {
         CacheOutcome::Off => 0,
         CacheOutcome::Hit => 1,
         CacheOutcome::Miss => 2,
+        CacheOutcome::Embedding => 3,
     }
 }
 

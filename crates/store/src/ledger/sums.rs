@@ -89,7 +89,7 @@ pub(super) struct BudgetSum {
 
 /// The amounts that sums of usage have, and what a row of `calls` adds to each.
 pub(super) const AMOUNTS: [(&str, &str); 18] = [
-    ("calls", "1"),
+    ("calls", "cache <> 'embedding'"),
     ("attempts", "attempts"),
     ("prompt_tokens", "prompt_tokens"),
     ("completion_tokens", "completion_tokens"),
@@ -298,7 +298,7 @@ impl UsageSums {
         let (is_estimated, is_unpriced) =
             (record.metered.is_estimated(), record.cost.is_unpriced());
         Self {
-            calls: 1,
+            calls: u64::from(record.cache.is_call()),
             attempts: record.attempts.len() as u64,
             prompt: kept(usage.prompt),
             completion: kept(usage.completion),

@@ -1,6 +1,9 @@
 //! `tollgate sinks`: how far each sink has come, and what an operator does about it. Of a running
 //! gateway or a stopped one, but `test`, which needs neither.
 
+mod list;
+mod places;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,8 +17,6 @@ use gateway::clock::Chance;
 use gateway::credentials::Credentials;
 use gateway::fetch::Fetch;
 use gateway::{Clock, sinks};
-use serde_json::json;
-use store::ledger::follow::{self, CursorState};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -23,9 +24,9 @@ use super::block_on;
 use crate::configuration::{self, LoadFailure};
 use crate::moment::Moment;
 use crate::print;
-use crate::table::{Cell, Format, Table};
+use crate::table::Format;
 
-/// List, test and replay what gets copies of usage records.
+/// List, test and replay what gets copies of usage and audit records.
 #[derive(Debug, Args)]
 #[command(after_help = "\
   tollgate sinks list   --config tollgate.yaml
@@ -38,11 +39,11 @@ pub struct Sinks {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Show each sink's place on the ledger, and what it has yet to take
+    /// Show each sink's place on the ledger or in its audit store, and what it has yet to take
     List(List),
     /// Send one marked event to each sink, and say what came of it
     Test(Test),
-    /// Have a sink send again what began at a time or later
+    /// Have a sink send again what began at a time or later (of audit records: what ended)
     Replay(Replay),
     /// Remove a sink's place: one of that name begins anew
     Forget(Forget),
@@ -104,102 +105,6 @@ impl Sinks {
     }
 }
 
-/// One line of the list.
-struct Row {
-    id: String,
-    kind: &'static str,
-    state: &'static str,
-    waiting: u64,
-    waiting_s: u64,
-    moved_at: Option<Wall>,
-}
-
-impl List {
-    fn run(self) -> Result<ExitCode> {
-        let snapshot = configuration::load_without_secrets(&self.configuration.config)?;
-        let cursors = follow::cursors(&snapshot.settings.data_dir)?;
-        let rows = rows(&snapshot.sinks, &cursors, Clock::system().now().wall);
-        let text = match self.format {
-            Format::Table => table(&rows).aligned(),
-            Format::Csv => table(&rows).csv(),
-            Format::Json => json(&rows)?,
-        };
-        print::out(&text)?;
-        Ok(ExitCode::SUCCESS)
-    }
-}
-
-fn rows(sinks: &[Arc<Sink>], cursors: &[CursorState], now: Wall) -> Vec<Row> {
-    let mut rows: Vec<Row> = cursors
-        .iter()
-        .map(|cursor| {
-            let sink = sinks.iter().find(|sink| sink.id.as_str() == cursor.name);
-            Row {
-                id: cursor.name.clone(),
-                kind: sink.map_or("", |sink| sink.kind.as_str()),
-                state: sink.map_or("not configured", |_| "configured"),
-                waiting: cursor.lag.records,
-                waiting_s: cursor
-                    .lag
-                    .oldest
-                    .map_or(0, |oldest| now.since(oldest).as_secs()),
-                moved_at: Some(cursor.moved_at),
-            }
-        })
-        .collect();
-    for sink in sinks {
-        if cursors.iter().all(|cursor| cursor.name != sink.id.as_str()) {
-            rows.push(Row {
-                id: sink.id.to_string(),
-                kind: sink.kind.as_str(),
-                state: "never ran",
-                waiting: 0,
-                waiting_s: 0,
-                moved_at: None,
-            });
-        }
-    }
-    rows
-}
-
-fn table(rows: &[Row]) -> Table {
-    let mut table = Table::default()
-        .column("sink")
-        .column("kind")
-        .column("state")
-        .number("waiting")
-        .number("waiting_s")
-        .column("moved_at");
-    for row in rows {
-        table.row(vec![
-            Cell::Text(row.id.clone()),
-            Cell::Text(row.kind.to_owned()),
-            Cell::Text(row.state.to_owned()),
-            Cell::Number(row.waiting),
-            Cell::Number(row.waiting_s),
-            Cell::Text(row.moved_at.map(shown).unwrap_or_default()),
-        ]);
-    }
-    table
-}
-
-fn json(rows: &[Row]) -> Result<String> {
-    let rows: Vec<_> = rows
-        .iter()
-        .map(|row| {
-            json!({
-                "sink": row.id,
-                "kind": row.kind,
-                "state": row.state,
-                "waiting": row.waiting,
-                "waiting_s": row.waiting_s,
-                "moved_at": row.moved_at.map(shown),
-            })
-        })
-        .collect();
-    Ok(format!("{}\n", serde_json::to_string_pretty(&rows)?))
-}
-
 fn shown(at: Wall) -> String {
     jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| String::new(), |at| at.to_string())
 }
@@ -256,18 +161,21 @@ impl Replay {
             bail!("--since: the calendar of `time_zone` has no such day");
         };
         let id = &self.id;
-        let data_dir = &snapshot.settings.data_dir;
-        match follow::rewind(data_dir, id, since, now)? {
-            Some(records) => {
-                let text = format!(
-                    "{id}: {records} calls are sent again, since {}\n",
-                    shown(since)
-                );
-                print::out(&text)?;
-                Ok(ExitCode::SUCCESS)
-            }
-            None => Err(unknown(&snapshot, id)),
+        let mut is_known = false;
+        for origin in places::of_name(&snapshot, id)? {
+            let Some(records) = origin.rewind(&snapshot, id, since, now)? else {
+                continue;
+            };
+            is_known = true;
+            let (what, since) = (origin.records(), shown(since));
+            print::out(&format!(
+                "{id}: {records} {what} are sent again, since {since}\n"
+            ))?;
         }
+        if is_known {
+            return Ok(ExitCode::SUCCESS);
+        }
+        Err(unknown(&snapshot, id))
     }
 }
 
@@ -275,7 +183,12 @@ impl Forget {
     fn run(self) -> Result<ExitCode> {
         let snapshot = configuration::load_without_secrets(&self.configuration.config)?;
         let id = &self.id;
-        if !follow::forget(&snapshot.settings.data_dir, id)? {
+        let mut was_there = false;
+        // One that was moved from one origin to another has left a place behind.
+        for place in places::all(&snapshot)? {
+            was_there |= place.sink == *id && place.origin.forget(&snapshot, id)?;
+        }
+        if !was_there {
             return Err(unknown(&snapshot, id));
         }
         print::out(&format!("{id}: its place is forgotten\n"))?;
@@ -295,65 +208,4 @@ fn unknown(snapshot: &Snapshot, id: &str) -> anyhow::Error {
         print::harmless(id),
         known.join(", ")
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use config::snapshot::{
-        Envelope, FileCompression, FileSink, RecordKind, SinkBatch, SinkKind, SinkStart,
-    };
-    use store::ledger::follow::Lag;
-
-    use super::*;
-
-    fn sink(id: &str) -> Arc<Sink> {
-        Arc::new(Sink {
-            id: id.into(),
-            kind: SinkKind::File(FileSink {
-                path: "usage.jsonl".into(),
-                bytes_max: 1,
-                every: None,
-                files_max: 1,
-                compression: FileCompression::None,
-                sync: true,
-            }),
-            records: RecordKind::Usage,
-            from: SinkStart::Now,
-            envelope: Envelope::None,
-            batch: SinkBatch {
-                records_max: 1,
-                bytes_max: 1,
-                linger: Duration::ZERO,
-            },
-        })
-    }
-
-    #[test]
-    fn sinks_that_run_that_are_gone_and_that_never_ran_are_told_apart() {
-        let cursor = |name: &str, records| CursorState {
-            name: name.to_owned(),
-            lag: Lag {
-                records,
-                oldest: (records > 0).then_some(Wall::from_secs(40)),
-            },
-            moved_at: Wall::from_secs(50),
-        };
-        let sinks = [sink("archive"), sink("new")];
-        let cursors = [cursor("archive", 3), cursor("old", 0)];
-        let rows = rows(&sinks, &cursors, Wall::from_secs(100));
-        let told: Vec<_> = rows
-            .iter()
-            .map(|row| (&*row.id, row.kind, row.state, row.waiting, row.waiting_s))
-            .collect();
-        assert_eq!(
-            told,
-            [
-                ("archive", "file", "configured", 3, 60),
-                ("old", "", "not configured", 0, 0),
-                ("new", "file", "never ran", 0, 0),
-            ]
-        );
-    }
 }

@@ -1,6 +1,7 @@
 //! Audit records from outside: written by the binary, read and governed by its commands.
 
 mod key_services;
+mod sinks;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 
 use super::{EXACT, asking, cached, call, configuration, heard, json_of, stage, stream, streamed};
-use crate::scripted::{Answer, Backend, DELTA, DONE, USAGE};
+use crate::scripted::{Answer, Backend, CHAT, DELTA, DONE, Script, USAGE};
 use crate::stage::{IP, Stage, Told, reported};
 
 /// So many at once, the first of them first; all of them wait for the backend, or for one another.
@@ -274,4 +274,71 @@ async fn guards_that_look_at_a_stream_have_looked_at_what_its_followers_get() {
         assert!(!told.text().contains("384,400"), "{}", told.text());
     }
     assert_eq!(backend.requests(), 1);
+}
+
+/// An answer that calls a tool: what it will do, it may do once.
+fn tool_call() -> String {
+    CHAT.replace("\"content\":\"About 384,400 km.\"", "\"content\":null,\"tool_calls\":[{\"id\":\"t\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]")
+        .replace("\"stop\"", "\"tool_calls\"")
+}
+
+#[tokio::test]
+async fn an_answer_that_may_not_be_given_again_is_not_given_to_those_who_wait() {
+    for unfit in [tool_call(), CHAT.replace("\"stop\"", "\"length\"")] {
+        let (stage, backend) = stage(EXACT, Answer::json(200, unfit).held()).await;
+        let mut calls = at_once(&stage, &backend, &asking("How far?"), 4).await;
+        backend.release();
+        while let Some(told) = calls.join_next().await {
+            assert_eq!(cached(&told.unwrap()), "miss");
+        }
+        assert_eq!(backend.requests(), 4);
+    }
+}
+
+#[tokio::test]
+async fn streams_that_may_call_tools_wait_for_nobody() {
+    let (stage, backend) = stage(EXACT, stream().held()).await;
+    let mut told = JoinSet::new();
+    let mut body = streamed("How far?");
+    body["tools"] = serde_json::json!([{"type": "function", "function": {"name": "f"}}]);
+    for _ in 0..2 {
+        let (gateway, request) = (stage.gateway.clone(), call(&body));
+        told.spawn(async move { Told::read(gateway.handle(request, IP).await).await });
+    }
+    backend.asked(2).await;
+    backend.release();
+    while let Some(told) = told.join_next().await {
+        assert_eq!(cached(&told.unwrap()), "miss");
+    }
+}
+
+#[tokio::test]
+async fn who_takes_a_leaders_place_looks_first_whether_the_answer_came_meanwhile() {
+    let (stage, backend) = stage(EXACT, Answer::chat().held()).await;
+    let mut told = JoinSet::new();
+    let mut spawn = |body: &Value| {
+        let (gateway, request) = (stage.gateway.clone(), call(body));
+        told.spawn(async move { Told::read(gateway.handle(request, IP).await).await })
+    };
+    let leader = spawn(&asking("How far?"));
+    backend.asked(1).await;
+    spawn(&asking("How far?"));
+    while !stage.metrics().contains("tollgate_calls_open 2\n") {
+        tokio::task::yield_now().await;
+    }
+    // Streams do not wait for whole answers, and one leaves its answer for both.
+    backend.then(Script::Answer(stream()));
+    let streamed = stage.call(call(&streamed("How far?"))).await;
+    assert_eq!(cached(&streamed), "miss");
+    leader.abort();
+    let mut hits = 0;
+    while let Some(told) = told.join_next().await {
+        hits += told.map_or(0, |told| usize::from(cached(&told) == "hit"));
+    }
+    assert_eq!((hits, backend.requests()), (1, 2));
+    let records = stage.records().await;
+    let hit = records
+        .iter()
+        .find(|record| record.cache == CacheOutcome::Hit);
+    assert_eq!(hit.unwrap().saved_tokens, 17);
 }

@@ -163,6 +163,12 @@ impl Purge {
             "content of {} records was removed, {} are on hold; {} keys and {} files are gone\n",
             purged.records, purged.held, purged.keys, purged.files
         ))?;
+        for (sink, records) in &purged.missed {
+            print::error(&format!(
+                "sink {}: {records} of them it had yet to take\n",
+                print::harmless(sink)
+            ));
+        }
         Ok(ExitCode::SUCCESS)
     }
 }
