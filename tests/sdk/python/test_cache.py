@@ -68,7 +68,7 @@ def streamed(client, names, messages, **more):
     return Got(raw.headers["x-tollgate-cache"], raw.headers, id, "".join(pieces), finishes[0], chunks[-1].usage)
 
 
-@pytest.mark.parametrize("first,again", itertools.product([whole, streamed], repeat=2), ids=lambda way: way.__name__)
+@pytest.mark.parametrize("first,again", list(itertools.product([whole, streamed], repeat=2)), ids=lambda way: way.__name__)
 def test_an_answer_is_given_again_as_it_is_asked_for(client, names, first, again):
     messages = question()
     bought = first(client, names, messages)

@@ -316,7 +316,7 @@ mod tests {
         unpriced.opening.id = CallId::new(NOON, 3);
         unpriced.cost = Cost::Unpriced;
         let steps = charged_of(
-            &[call(1, NOON), refused, unpriced, cached.clone()],
+            &[call(1, NOON), refused, unpriced, cached],
             &[],
             &all("UTC"),
         );
