@@ -11,6 +11,7 @@ mod like_a_model;
 mod memory;
 mod nearness;
 mod on_disk;
+mod under_pressure;
 
 const MEBIBYTE: u64 = 1024 * 1024;
 
@@ -58,6 +59,7 @@ fn entry(number: u64, answer: &str) -> NewEntry {
 fn asked(number: u64, of: Partition, embedding: Vec<f32>) -> NewEntry {
     NewEntry {
         question: Some(Question {
+            embedder: Arc::from("a test's"),
             partition: of,
             text: Arc::from(format!("question {number}")),
             embedding: embedding.into(),
