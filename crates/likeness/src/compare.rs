@@ -41,8 +41,7 @@ pub fn compare(cached: &str, asked: &str) -> Option<Difference> {
     in_order(cached, asked, veto)
 }
 
-/// The same of two questions of this similarity, and whether much of a little speaks against the answer: the
-/// less similar they are, the more must speak for it.
+/// The same of two questions of this similarity, and whether much of a little speaks against the answer.
 pub fn compare_similar(cached: &str, asked: &str, similarity: f64) -> Option<Difference> {
     in_order(cached, asked, |pair, alignment| {
         veto(pair, alignment).or_else(|| score::difference(pair, alignment, similarity))

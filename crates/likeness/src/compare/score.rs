@@ -1,5 +1,8 @@
 //! The second stage: what no veto tells apart is weighed. A logistic regression over a handful of features; its
 //! weights are fitted by `examples/weigh` on the development pairs and stand in a table.
+//!
+//! The similarity is weighed too, if the table has it: of pairs near enough to be compared at all the words tell
+//! so much more that the fit gave it nothing.
 
 mod weights;
 

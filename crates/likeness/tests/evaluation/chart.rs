@@ -56,7 +56,7 @@ fn panel(out: &mut String, left: f64, title: &str, sweep: &Sweep) {
             &format!("{:.0}%", share * 100.0),
         );
     }
-    for hundredths in [75, 80, 85, 90, 95] {
+    for hundredths in [70, 75, 80, 85, 90, 95] {
         text(
             out,
             across(left, hundredths) - 14.0,
@@ -119,7 +119,7 @@ fn height(share: f64) -> f64 {
 }
 
 fn across(left: f64, hundredths: u32) -> f64 {
-    left + PANEL * (f64::from(hundredths) - 75.0) / 24.0
+    left + PANEL * (f64::from(hundredths) - 70.0) / 29.0
 }
 
 fn text(out: &mut String, x: f64, y: f64, class: &str, what: &str) {

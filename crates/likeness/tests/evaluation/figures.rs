@@ -75,6 +75,11 @@ impl Sweep {
         share(hits.hits, self.at(0.80).map_or(0, |point| point.alone.hits))
     }
 
+    /// Where the most hits are: the guard's score was fitted for pairs from here on.
+    pub fn lowest(&self) -> &Point {
+        &self.points[0]
+    }
+
     /// The lowest threshold with few enough false hits.
     pub fn safe(&self) -> Option<&Point> {
         self.points
