@@ -212,11 +212,15 @@ fn by_what(
     Ok(())
 }
 
+fn thousandths(weight: f64) -> i32 {
+    (weight * 1_000.0).round() as i32
+}
+
 /// Rust source.
 fn table(model: &Model, cut: f64, samples: &[Sample]) -> Result<String, std::fmt::Error> {
     let mut out = String::from(
         "//! Made by `cargo run --release -p likeness --example weigh -- --write`, on the development pairs: not edited\n\
-         //! by hand. A feature that is not named weighs nothing.\n\n\
+         //! by hand. In thousandths; a feature that is not named weighs nothing.\n\n\
          use crate::compare::evidence::Feature;\n\n",
     );
     let paraphrases = samples.iter().filter(|sample| sample.same).count();
@@ -225,11 +229,16 @@ fn table(model: &Model, cut: f64, samples: &[Sample]) -> Result<String, std::fmt
         "/// Fitted on {paraphrases} paraphrases and {} near misses that no veto tells apart.",
         samples.len() - paraphrases
     )?;
-    writeln!(out, "pub const BIAS: f64 = {:.3};\n", model.bias - cut)?;
-    writeln!(out, "pub const WEIGHTS: &[(Feature, f64)] = &[")?;
+    writeln!(
+        out,
+        "pub const BIAS: i32 = {};\n",
+        thousandths(model.bias - cut)
+    )?;
+    writeln!(out, "pub const WEIGHTS: &[(Feature, i32)] = &[")?;
     for (feature, weight) in Feature::ALL.into_iter().zip(&model.weights) {
-        if weight.abs() >= 0.0005 {
-            writeln!(out, "    (Feature::{feature:?}, {weight:.3}),")?;
+        let weight = thousandths(*weight);
+        if weight != 0 {
+            writeln!(out, "    (Feature::{feature:?}, {weight}),")?;
         }
     }
     out.push_str("];\n");

@@ -16,8 +16,8 @@ pub fn difference(pair: &Pair<'_>, alignment: &Alignment, similarity: f64) -> Op
     let evidence = Evidence::of(pair, alignment, similarity);
     let weighed = WEIGHTS
         .iter()
-        .map(|(feature, weight)| (*feature, weight * evidence.get(*feature)));
-    let score: f64 = BIAS + weighed.clone().map(|(_, weight)| weight).sum::<f64>();
+        .map(|(feature, weight)| (*feature, of_thousandths(*weight) * evidence.get(*feature)));
+    let score: f64 = of_thousandths(BIAS) + weighed.clone().map(|(_, weight)| weight).sum::<f64>();
     // Written so that what is no number is a difference.
     if score > 0.0 {
         return None;
@@ -38,6 +38,10 @@ pub fn difference(pair: &Pair<'_>, alignment: &Alignment, similarity: f64) -> Op
     Some(pair.differ(kind, span(cached), span(asked)))
 }
 
+fn of_thousandths(weight: i32) -> f64 {
+    f64::from(weight) / 1_000.0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,8 +52,8 @@ mod tests {
     fn no_difference_speaks_for_a_likeness() {
         for (feature, weight) in WEIGHTS {
             let fair = match feature.tells() {
-                Tells::For => *weight > 0.0,
-                Tells::Against => *weight < 0.0,
+                Tells::For => *weight > 0,
+                Tells::Against => *weight < 0,
                 Tells::Either => true,
             };
             assert!(fair, "{}: {weight}", feature.name());
