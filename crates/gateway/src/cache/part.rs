@@ -227,8 +227,7 @@ impl Part {
             return;
         }
         if let Some(trial) = &keeping.trial {
-            let product = keeping.owner.product.clone();
-            verify::start(gateway, trial.clone(), product, document.clone());
+            verify::start(gateway, trial.clone(), &record.opening, document.clone());
         }
         let ttl_ms = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
         gateway.cache.entries().put(NewEntry {

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::ProductId;
+use domain::record::{CacheOutcome, CallRecord, Cost, Opening, Outcome};
+use domain::{Metered, Nanos};
 use likeness::answers;
 use likeness::verified::Observation;
 use serde_json::Value;
 
 use super::embedding::Embedding;
-use super::semantic::Trial;
+use super::semantic::{self, Trial};
 use crate::gateway::Gateway;
 
 /// Longer than a lookup may take: no client waits for it.
@@ -28,9 +29,9 @@ pub enum Verdict {
 }
 
 /// Compares the trial's answer with the `fresh` one, on a task of its own.
-pub fn start(gateway: &Arc<Gateway>, trial: Trial, product: ProductId, fresh: Bytes) {
+pub fn start(gateway: &Arc<Gateway>, trial: Trial, of: &Opening, fresh: Bytes) {
     let cache = gateway.cache.entries();
-    let gateway = gateway.clone();
+    let (gateway, of) = (gateway.clone(), of.clone());
     let tasks = gateway.tasks.clone();
     tasks.spawn(async move {
         let (entry, entries) = (trial.near.entry.clone(), cache.clone());
@@ -45,7 +46,9 @@ pub fn start(gateway: &Arc<Gateway>, trial: Trial, product: ProductId, fresh: By
             None => Verdict::Unknown,
         };
         let series = &gateway.telemetry.semantic;
-        series.count_compared(&product, trial.would_give, verdict);
+        series.count_compared(&of.who.product, trial.would_give, verdict);
+        let compared = record(&gateway, &of, &trial, verdict);
+        gateway.ledger.append(None, compared);
         let right = match verdict {
             Verdict::Right => true,
             Verdict::Wrong => false,
@@ -54,6 +57,47 @@ pub fn start(gateway: &Arc<Gateway>, trial: Trial, product: ProductId, fresh: By
         let similarity = f64::from(trial.near.similarity);
         cache.observe(&trial.near.entry, Observation { similarity, right });
     });
+}
+
+/// For reports, under the names of the call whose answer was compared. No call, and nothing is owed for it.
+fn record(gateway: &Gateway, of: &Opening, trial: &Trial, verdict: Verdict) -> CallRecord {
+    let at = gateway.clock.now().wall;
+    let cache = match (trial.would_give, verdict) {
+        (true, Verdict::Right) => CacheOutcome::ShadowRight,
+        (true, Verdict::Wrong) => CacheOutcome::ShadowWrong,
+        (true, Verdict::Unknown) => CacheOutcome::ShadowUnknown,
+        (false, Verdict::Right) => CacheOutcome::ExploredRight,
+        (false, Verdict::Wrong) => CacheOutcome::ExploredWrong,
+        (false, Verdict::Unknown) => CacheOutcome::ExploredUnknown,
+    };
+    CallRecord {
+        opening: Opening {
+            id: gateway.chance.call_id(at),
+            at,
+            who: of.who.clone(),
+            model: of.model.clone(),
+            asked_model: of.asked_model.clone(),
+            stream: false,
+            revision: of.revision,
+            prompt_tokens: 0,
+            charges: Vec::new(),
+            price: None,
+        },
+        outcome: Outcome::Ok,
+        status: 0,
+        rule: None,
+        backend: None,
+        cache,
+        metered: Metered::NOTHING,
+        cost: Cost::Nothing,
+        saved: Nanos::ZERO,
+        saved_tokens: 0,
+        similarity: Some(semantic::thousandths(trial.near.similarity)),
+        latency: Duration::ZERO,
+        first_byte: None,
+        attempts: Vec::new(),
+        verdicts: Vec::new(),
+    }
 }
 
 /// Whether two answers say the same.

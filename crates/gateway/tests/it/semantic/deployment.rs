@@ -311,3 +311,55 @@ async fn answers_are_compared_by_the_same_deployment() {
     // Two questions, two answers.
     assert_eq!(played.vectors.requests(), 4);
 }
+
+#[tokio::test]
+async fn what_was_compared_stands_in_reports_and_is_no_call() {
+    let played = play(PATIENT, "", small()).await;
+    let text = configuration(&played.chats, &played.vectors, PATIENT, "");
+    let shadow = text.replace("semantic: {}", "semantic: { shadow: true }");
+    played.stage.reload(&shadow);
+    for (question, answer, verdict) in [
+        (ASKED, "384,400", None),
+        (ALIKE, "384,400", Some("right")),
+        (
+            "Could I return an item within 30 days?",
+            "12",
+            Some("wrong"),
+        ),
+    ] {
+        let chat = crate::scripted::CHAT.replace("384,400", answer);
+        played.chats.always(Answer::json(200, chat));
+        assert_eq!(cached(&played.ask(question).await), "miss");
+        let Some(verdict) = verdict else { continue };
+        let line = format!(
+            r#"tollgate_cache_compared_total{{product="standard",mode="shadow",verdict="{verdict}"}} 1"#
+        );
+        eventually("the answers are compared", || counted(&played.stage, &line)).await;
+    }
+    let folder = played.stage.into_folder().await;
+    let rows = usage_by_cache(&folder);
+    let compared: Vec<_> = rows
+        .iter()
+        .map(|row| (&*row.by[0], row.calls, row.compared, row.compared_wrong))
+        .collect();
+    assert_eq!(
+        compared,
+        [
+            ("embedding", 0, 0, 0),
+            ("miss", 3, 0, 0),
+            ("shadow_right", 0, 1, 0),
+            ("shadow_wrong", 0, 1, 1),
+        ]
+    );
+    let records = store::ledger::recent(folder.path(), 100).unwrap();
+    let wrong = records
+        .iter()
+        .find(|record| record.cache == CacheOutcome::ShadowWrong);
+    let wrong = wrong.unwrap();
+    assert_eq!(wrong.opening.who.product.as_str(), "standard");
+    assert_eq!(wrong.opening.model.as_str(), "gpt-4o");
+    assert_eq!(
+        (wrong.similarity, wrong.metered),
+        (Some(1_000), Metered::NOTHING)
+    );
+}
