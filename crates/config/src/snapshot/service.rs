@@ -7,7 +7,7 @@ use content::safety::{azure, moderation};
 use content::split::Bounds;
 use domain::breaker::BreakerRule;
 
-use super::{BackendAuth, PrivateUrl, SigningKey};
+use super::{BackendAuth, ClientTls, PrivateUrl, SigningKey};
 
 /// A service, and how the gateway gets to it.
 #[derive(Debug)]
@@ -20,6 +20,7 @@ pub struct Service {
     pub auth: BackendAuth,
     /// In which header `BackendAuth::ApiKey` is sent.
     pub key_header: KeyHeader,
+    pub tls: ClientTls,
     pub connect_timeout: Duration,
     pub breaker: BreakerRule,
 }

@@ -11,13 +11,13 @@ use domain::breaker::BreakerRule;
 
 use super::Kind;
 use crate::compile::backend::Backends;
+use crate::file::auth::Auth;
 use crate::file::guard::lists::ListAction;
 use crate::file::guard::service::{Categories, ContentSafety, GuardWebhook, Moderation, Presidio};
+use crate::file::tls::{self, ClientTls};
 use crate::problem::{Place, Problems};
-use crate::read::Whole;
-use crate::snapshot::{
-    self, BackendAuth, GuardKind, Guarded, KeyHeader, PrivateUrl, Service, Windows,
-};
+use crate::read::{Placed, Whole};
+use crate::snapshot::{self, GuardKind, Guarded, KeyHeader, PrivateUrl, Service, Windows};
 
 /// Severity of what is more than rude and less than a threat.
 const MEDIUM: u8 = 4;
@@ -38,6 +38,26 @@ impl Site<'_> {
     fn error(&mut self, place: Place, field: &str, problem: &str, fix: &str) {
         let field = format!("{}.{field}", self.field);
         self.problems.error(place, &field, problem, fix);
+    }
+
+    /// One that a guard has to itself.
+    fn service(
+        &mut self,
+        kind: &str,
+        url: PrivateUrl,
+        auth: Auth,
+        written: Option<Placed<ClientTls>>,
+    ) -> Arc<Service> {
+        let field = format!("{}.{kind}", self.field);
+        Arc::new(Service {
+            name: self.rule.clone(),
+            tls: tls::of(&url.0, written, &field, self.problems),
+            url,
+            auth: auth.0,
+            key_header: KeyHeader::Bearer,
+            connect_timeout: CONNECT_TIMEOUT,
+            breaker: BreakerRule::default(),
+        })
     }
 }
 
@@ -147,6 +167,7 @@ pub(super) fn moderation(section: Moderation, site: &mut Site<'_>) -> Kind {
             url: PrivateUrl(judge.url.clone()),
             auth: judge.auth.clone(),
             key_header: KeyHeader::Bearer,
+            tls: judge.tls.clone(),
             connect_timeout: judge.timeouts.connect,
             breaker: judge.breaker,
         }),
@@ -158,10 +179,12 @@ pub(super) fn moderation(section: Moderation, site: &mut Site<'_>) -> Kind {
     (on_error, Some(GuardKind::Moderation(Box::new(kind))))
 }
 
-pub(super) fn webhook(section: GuardWebhook, site: &Site<'_>) -> Kind {
+pub(super) fn webhook(section: GuardWebhook, site: &mut Site<'_>) -> Kind {
     let GuardWebhook {
         url,
         secret,
+        auth,
+        tls,
         r#where: _,
         timeout,
         on_error,
@@ -169,14 +192,7 @@ pub(super) fn webhook(section: GuardWebhook, site: &Site<'_>) -> Kind {
         overlap,
     } = section;
     let kind = snapshot::GuardWebhook {
-        service: Arc::new(Service {
-            name: site.rule.clone(),
-            url: url.0,
-            auth: BackendAuth::None,
-            key_header: KeyHeader::Bearer,
-            connect_timeout: CONNECT_TIMEOUT,
-            breaker: BreakerRule::default(),
-        }),
+        service: site.service("webhook", url.0, auth, tls),
         key: secret.map(|secret| secret.0),
         timeout: timeout.0,
         answer_window: bounds(answer_window, overlap),
@@ -187,6 +203,8 @@ pub(super) fn webhook(section: GuardWebhook, site: &Site<'_>) -> Kind {
 pub(super) fn presidio(section: Presidio, site: &mut Site<'_>) -> Kind {
     let Presidio {
         url,
+        auth,
+        tls,
         language,
         entities,
         min_score,
@@ -219,14 +237,7 @@ pub(super) fn presidio(section: Presidio, site: &mut Site<'_>) -> Kind {
         None => ["PERSON", "LOCATION"].map(str::to_owned).to_vec(),
     };
     let kind = snapshot::Presidio {
-        service: Arc::new(Service {
-            name: site.rule.clone(),
-            url: PrivateUrl(url.0),
-            auth: BackendAuth::None,
-            key_header: KeyHeader::Bearer,
-            connect_timeout: CONNECT_TIMEOUT,
-            breaker: BreakerRule::default(),
-        }),
+        service: site.service("presidio", PrivateUrl(url.0), auth, tls),
         language: language.text.into(),
         entities,
         score_min: min_score.0,

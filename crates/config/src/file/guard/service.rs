@@ -4,8 +4,10 @@ use domain::BackendId;
 
 use super::GuardedContent;
 use super::lists::ListAction;
+use crate::file::auth::Auth;
 use crate::file::backend::WebUrl;
 use crate::file::notify::{HookUrl, WebhookSecret};
+use crate::file::tls::ClientTls;
 use crate::read::{List, Map, Placed, Reference, Share, Span, Text, Whole, section};
 use crate::snapshot::OnError;
 
@@ -92,6 +94,12 @@ section! {
         /// Signs each question, by Standard Webhooks: `whsec_` and Base64, or any text of 16
         /// characters or more. Without it, questions are not signed.
         pub secret: Option<WebhookSecret>,
+        /// The gateway's credential there, beside the signature. Of whichever kind, it is sent as
+        /// `Authorization: Bearer`.
+        pub auth: Auth = "none",
+        /// Whom the gateway trusts there, and what it shows. Without it: the public authorities, and
+        /// nothing.
+        pub tls: Option<Placed<ClientTls>>,
         /// Where it looks. Without it: `[prompt, answer]`.
         pub r#where: Option<Placed<List<GuardedContent>>>,
         /// How long it may take for one question.
@@ -110,6 +118,11 @@ section! {
     pub struct Presidio {
         /// Its base URL, without `/analyze`.
         pub url: WebUrl,
+        /// The gateway's credential there. Of whichever kind, it is sent as `Authorization: Bearer`.
+        pub auth: Auth = "none",
+        /// Whom the gateway trusts there, and what it shows. Without it: the public authorities, and
+        /// nothing.
+        pub tls: Option<Placed<ClientTls>>,
         /// The language of the texts, as the analyzer names it.
         pub language: Text = "en",
         /// What it looks for, by the analyzer's names. Without it, `[PERSON, LOCATION]`: `pii` finds the

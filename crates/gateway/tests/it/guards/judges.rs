@@ -12,6 +12,7 @@ use simulator::{Behaviour, Running, Simulator};
 use super::streams::{DELTA_STOP, arguments, delta, said};
 use super::{asking, saying, verdicts};
 use crate::scripted::{Answer, Backend, DONE, USAGE, dead_address};
+use crate::sinks::metric;
 use crate::stage::{KEY, Stage, Told, reported, request};
 
 pub async fn judge(behaviour: Behaviour) -> Running {
@@ -332,14 +333,21 @@ async fn a_service_that_is_down_is_not_asked_for_a_while() {
         assert_eq!(stage.call(asking("hello")).await.status, 503);
     }
     let asked = judge.counts().judged;
+    let open = "tollgate_guard_breaker_open{service=\"backend/safety\"}";
+    assert_eq!(metric(&stage.gateway, open) as u64, 1);
     let told = stage.call(asking("hello")).await;
     assert_eq!((told.status.as_u16(), judge.counts().judged), (503, asked));
     assert!(told.text().contains("breaker open"), "{}", told.text());
     assert_eq!(told.retry_after_s(), Some(30));
     judge.set(Behaviour::default());
     stage.advance_s(31);
+    let half_open = "tollgate_guard_breaker_half_open{service=\"backend/safety\"}";
+    assert_eq!(metric(&stage.gateway, half_open) as u64, 1);
     assert_eq!(stage.call(asking("hello")).await.status, 200);
     assert!(judge.counts().judged > asked);
+    for series in [open, half_open] {
+        assert_eq!(metric(&stage.gateway, series) as u64, 0);
+    }
 }
 
 #[tokio::test]
