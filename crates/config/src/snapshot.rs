@@ -36,7 +36,9 @@ pub use cache::{CacheRule, Caching, CachingDisk, ExactRule};
 pub use guard::{Guard, GuardKind, Guarded, Guards, OnError, Pii};
 pub use prices::{Prices, Provisioned};
 pub use semantic::{LocalEmbedder, SemanticRule};
-pub use service::{ContentSafety, GuardWebhook, KeyHeader, Moderation, Presidio, Service, Windows};
+pub use service::{
+    AnswerWindows, ContentSafety, GuardWebhook, KeyHeader, Moderation, Presidio, Service, Windows,
+};
 pub use sink::{
     AuditRecords, Envelope, FileCompression, FileSink, KafkaCompression, KafkaLogin, KafkaSasl,
     KafkaSink, OtlpSink, RecordKind, Sink, SinkBatch, SinkKind, SinkStart, WebhookSink,

@@ -37,7 +37,15 @@ pub enum KeyHeader {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Windows {
     pub prompt: Bounds,
-    pub answer: Bounds,
+    pub answer: AnswerWindows,
+}
+
+/// Windows of streamed answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnswerWindows {
+    pub bounds: Bounds,
+    /// The longest that a text waits for its window to fill up.
+    pub hold: Duration,
 }
 
 /// Azure AI Content Safety.
@@ -83,5 +91,5 @@ pub struct GuardWebhook {
     pub key: Option<SigningKey>,
     pub timeout: Duration,
     /// Of streamed answers; whatever is whole is sent whole.
-    pub answer_window: Bounds,
+    pub windows: AnswerWindows,
 }

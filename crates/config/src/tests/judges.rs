@@ -38,7 +38,10 @@ fn content_safety_looks_at_all_four_categories_unless_told() {
         assert_eq!(&*safety.service.name, "backend/safety");
         let windows = safety.windows;
         assert_eq!(
-            (windows.prompt.chars_max(), windows.answer.chars_max()),
+            (
+                windows.prompt.chars_max(),
+                windows.answer.bounds.chars_max()
+            ),
             (10_000, 1_000)
         );
     });

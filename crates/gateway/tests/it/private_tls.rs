@@ -12,6 +12,7 @@ use rustls::{RootCertStore, ServerConfig};
 use serde_json::json;
 use simulator::{Behaviour, Simulator};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::scripted::{Answer, Backend};
@@ -41,7 +42,7 @@ impl Company {
     }
 
     /// TLS in front of a plain server, for those who show a certificate of this company.
-    async fn front(&self, plain: SocketAddr) -> String {
+    async fn front(&self, plain: SocketAddr) -> Front {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let mut roots = RootCertStore::empty();
         roots.add(self.authority.der().clone()).unwrap();
@@ -62,10 +63,12 @@ impl Company {
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        tokio::spawn(async move {
+        let mut listening = JoinSet::new();
+        listening.spawn(async move {
+            let mut connections = JoinSet::new();
             while let Ok((socket, _)) = listener.accept().await {
                 let acceptor = acceptor.clone();
-                tokio::spawn(async move {
+                connections.spawn(async move {
                     // Who is not let in, or leaves, is the test's to notice.
                     let Ok(mut secured) = acceptor.accept(socket).await else {
                         return;
@@ -75,7 +78,10 @@ impl Company {
                 });
             }
         });
-        format!("https://localhost:{port}")
+        Front {
+            url: format!("https://localhost:{port}"),
+            _listening: listening,
+        }
     }
 
     /// As the configuration has it.
@@ -87,6 +93,12 @@ impl Company {
     fn tls_without_certificate(&self) -> String {
         json!({ "ca": self.authority.pem() }).to_string()
     }
+}
+
+/// Listens until it is dropped.
+struct Front {
+    url: String,
+    _listening: JoinSet<()>,
 }
 
 fn plain(backend: &Backend) -> SocketAddr {
@@ -113,7 +125,8 @@ async fn answers(stage: &Stage) -> u16 {
 async fn a_backend_of_a_companys_own_authority_is_reached_by_those_who_name_it_and_are_named() {
     let company = Company::new();
     let model = Backend::answering(Answer::chat()).await;
-    let url = company.front(plain(&model)).await;
+    let front = company.front(plain(&model)).await;
+    let url = &front.url;
     let backend = |tls: &str| {
         let backend =
             format!("{{ id: a, dialect: openai, url: \"{url}\", auth: none, tls: {tls} }}");
@@ -139,8 +152,9 @@ async fn judges_are_trusted_and_shown_certificates_and_credentials_as_backends_a
     let simulated = Simulator::start(any, Behaviour::default(), 7)
         .await
         .unwrap();
-    let safety = company.front(simulated.address()).await;
-    let judge = company.front(plain(&hook)).await;
+    let simulated_front = company.front(simulated.address()).await;
+    let hook_front = company.front(plain(&hook)).await;
+    let (safety, judge) = (&simulated_front.url, &hook_front.url);
     let address = &model.address;
     let with = |guard: &str, tls: &str| {
         let backends = format!(
@@ -183,7 +197,8 @@ async fn judges_are_trusted_and_shown_certificates_and_credentials_as_backends_a
 async fn a_reload_takes_up_another_authority() {
     let company = Company::new();
     let model = Backend::answering(Answer::chat()).await;
-    let url = company.front(plain(&model)).await;
+    let front = company.front(plain(&model)).await;
+    let url = &front.url;
     let text = |tls: &str| {
         format!(
             "

@@ -16,8 +16,10 @@ use crate::file::guard::lists::ListAction;
 use crate::file::guard::service::{Categories, ContentSafety, GuardWebhook, Moderation, Presidio};
 use crate::file::tls::{self, ClientTls};
 use crate::problem::{Place, Problems};
-use crate::read::{Placed, Whole};
-use crate::snapshot::{self, GuardKind, Guarded, KeyHeader, PrivateUrl, Service, Windows};
+use crate::read::{Placed, Span, Whole};
+use crate::snapshot::{
+    self, AnswerWindows, GuardKind, Guarded, KeyHeader, PrivateUrl, Service, Windows,
+};
 
 /// Severity of what is more than rude and less than a threat.
 const MEDIUM: u8 = 4;
@@ -73,6 +75,7 @@ pub(super) fn content_safety(section: ContentSafety, on: Guarded, site: &mut Sit
         on_error,
         prompt_window,
         answer_window,
+        hold,
         overlap,
     } = section;
     let rules = azure::Rules {
@@ -104,7 +107,7 @@ pub(super) fn content_safety(section: ContentSafety, on: Guarded, site: &mut Sit
         rules,
         shields_prompt: shield_prompt,
         timeout: timeout.0,
-        windows: windows(prompt_window, answer_window, overlap),
+        windows: windows(prompt_window, (answer_window, hold), overlap),
     };
     (on_error, Some(GuardKind::ContentSafety(Box::new(kind))))
 }
@@ -135,6 +138,7 @@ pub(super) fn moderation(section: Moderation, site: &mut Site<'_>) -> Kind {
         on_error,
         prompt_window,
         answer_window,
+        hold,
         overlap,
     } = section;
     let thresholds: BTreeMap<String, f64> = thresholds
@@ -174,7 +178,7 @@ pub(super) fn moderation(section: Moderation, site: &mut Site<'_>) -> Kind {
         model: model.text.into(),
         rules,
         timeout: timeout.0,
-        windows: windows(prompt_window, answer_window, overlap),
+        windows: windows(prompt_window, (answer_window, hold), overlap),
     };
     (on_error, Some(GuardKind::Moderation(Box::new(kind))))
 }
@@ -189,13 +193,14 @@ pub(super) fn webhook(section: GuardWebhook, site: &mut Site<'_>) -> Kind {
         timeout,
         on_error,
         answer_window,
+        hold,
         overlap,
     } = section;
     let kind = snapshot::GuardWebhook {
         service: site.service("webhook", url.0, auth, tls),
         key: secret.map(|secret| secret.0),
         timeout: timeout.0,
-        answer_window: bounds(answer_window, overlap),
+        windows: answer_windows((answer_window, hold), overlap),
     };
     (on_error, Some(GuardKind::Webhook(Box::new(kind))))
 }
@@ -214,6 +219,7 @@ pub(super) fn presidio(section: Presidio, site: &mut Site<'_>) -> Kind {
         on_error,
         prompt_window,
         answer_window,
+        hold,
         overlap,
     } = section;
     let entities = match entities {
@@ -243,19 +249,29 @@ pub(super) fn presidio(section: Presidio, site: &mut Site<'_>) -> Kind {
         score_min: min_score.0,
         blocks: action == Action::Block,
         timeout: timeout.0,
-        windows: windows(prompt_window, answer_window, overlap),
+        windows: windows(prompt_window, (answer_window, hold), overlap),
     };
     (on_error, Some(GuardKind::Presidio(Box::new(kind))))
 }
 
 fn windows(
     prompt: Whole<100, 10_000>,
-    answer: Whole<100, 10_000>,
+    answer: (Whole<100, 10_000>, Span),
     overlap: Whole<0, 1_000>,
 ) -> Windows {
     Windows {
         prompt: bounds(prompt, overlap),
-        answer: bounds(answer, overlap),
+        answer: answer_windows(answer, overlap),
+    }
+}
+
+fn answer_windows(
+    (window, hold): (Whole<100, 10_000>, Span),
+    overlap: Whole<0, 1_000>,
+) -> AnswerWindows {
+    AnswerWindows {
+        bounds: bounds(window, overlap),
+        hold: hold.0,
     }
 }
 

@@ -37,6 +37,9 @@ section! {
         pub prompt_window: Whole<100, 10_000> = "10000",
         /// Characters of a streamed answer that are judged at once: so much of it is held back.
         pub answer_window: Whole<100, 10_000> = "1000",
+        /// The longest that a streamed answer's text waits for its window to fill up. Then what is there
+        /// is judged, and leaves if it passes; the next window sees its end again.
+        pub hold: Span = "2s",
         /// Characters that a window has in common with the one before it. A phrase no longer than
         /// this is seen whole by one of them.
         pub overlap: Whole<0, 1_000> = "100",
@@ -81,6 +84,9 @@ section! {
         pub prompt_window: Whole<100, 10_000> = "2000",
         /// Characters of a streamed answer that are judged at once: so much of it is held back.
         pub answer_window: Whole<100, 10_000> = "1000",
+        /// The longest that a streamed answer's text waits for its window to fill up. Then what is there
+        /// is judged, and leaves if it passes; the next window sees its end again.
+        pub hold: Span = "2s",
         /// Characters that a window has in common with the one before it.
         pub overlap: Whole<0, 1_000> = "100",
     }
@@ -108,6 +114,9 @@ section! {
         pub on_error: OnError = "block",
         /// Characters of a streamed answer that are judged at once: so much of it is held back.
         pub answer_window: Whole<100, 10_000> = "1000",
+        /// The longest that a streamed answer's text waits for its window to fill up. Then what is there
+        /// is judged, and leaves if it passes; the next window sees its end again.
+        pub hold: Span = "2s",
         /// Characters that such a window has in common with the one before it.
         pub overlap: Whole<0, 1_000> = "100",
     }
@@ -142,6 +151,9 @@ section! {
         pub prompt_window: Whole<100, 10_000> = "5000",
         /// Characters of a streamed answer that are analyzed at once: so much of it is held back.
         pub answer_window: Whole<100, 10_000> = "500",
+        /// The longest that a streamed answer's text waits for its window to fill up. Then what is there
+        /// is judged, and leaves if it passes; the next window sees its end again.
+        pub hold: Span = "2s",
         /// Characters that a window has in common with the one before it. A name no longer than this
         /// is seen whole by one of them.
         pub overlap: Whole<0, 1_000> = "100",

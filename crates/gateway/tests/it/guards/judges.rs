@@ -375,7 +375,7 @@ fn in_windows(on_error: &str) -> String {
     IN_WINDOWS.replace("ON", &format!(", on_error: {on_error}"))
 }
 
-fn streamed() -> Request<Full<Bytes>> {
+pub fn streamed() -> Request<Full<Bytes>> {
     let body =
         json!({"model": "gpt-4o", "stream": true, "messages": [{"role": "user", "content": "hi"}]});
     request(body.to_string())
