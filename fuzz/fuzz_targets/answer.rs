@@ -1,4 +1,4 @@
-//! A unary answer, whole or only a piece of it: its usage, or what its text is estimated at.
+//! A unary answer, whole or only a piece of it: its usage, or what its text is estimated at; the vector in it.
 #![no_main]
 
 use dialect::{Encoding, Operation};
@@ -14,5 +14,15 @@ fuzz_target!(|body: &[u8]| {
         dialect::answer::usage_within(operation, body);
         let tokens = dialect::answer::completion_tokens(operation, body, Encoding::O200k);
         assert!(tokens <= body.len() as u64, "a token is at least a byte");
+    }
+    if let Some(vector) = dialect::embedding::vector(body) {
+        assert!(vector
+            .components
+            .iter()
+            .all(|component| component.is_finite()));
+        assert!(
+            vector.components.len() <= body.len(),
+            "a component is at least a byte"
+        );
     }
 });

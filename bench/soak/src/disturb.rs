@@ -17,7 +17,9 @@ pub enum Event {
 
 pub struct Disturbance {
     every: [Duration; 3],
-    /// Reload, fault or heal, kill; `None`: never.
+    /// Reload, fault or heal, kill; `None`: never. Each keeps to a grid of its own: what meets a burst in
+    /// one quarter of a run meets one in each. Measured from what was done last they drifted, and the
+    /// first failure in the middle of a burst, ten minutes on, looked like growth.
     next: [Option<Instant>; 3],
     is_failing: Option<usize>,
     region: usize,
@@ -64,7 +66,7 @@ impl Disturbance {
         let [reload, fault, kill] = self.every;
         match event {
             Event::Reload => {
-                self.next[0] = Some(now() + reload);
+                self.put_off(0, reload);
                 self.reloads += 1;
                 let is_broken = self.reloads.is_multiple_of(2);
                 gate.rewrite(self.reloads, is_broken)?;
@@ -75,18 +77,18 @@ impl Disturbance {
                 }
             }
             Event::Fault => {
-                self.next[1] = Some(now() + fault / 4);
+                self.put_off(1, fault / 4);
                 self.is_failing = Some(self.region);
                 provider.set_failing(self.region, true).await?;
             }
             Event::Heal => {
-                self.next[1] = Some(now() + fault);
+                self.put_off(1, fault);
                 provider.set_failing(self.region, false).await?;
                 self.region = (self.region + 1) % provider.regions.len();
                 self.is_failing = None;
             }
             Event::Kill => {
-                self.next[2] = Some(now() + kill);
+                self.put_off(2, kill);
                 // What it would start with must load.
                 gate.rewrite(self.reloads, false)?;
                 gate.kill_and_restart().await?;
@@ -96,6 +98,12 @@ impl Disturbance {
             }
         }
         Ok(())
+    }
+
+    fn put_off(&mut self, event: usize, every: Duration) {
+        if let Some(at) = &mut self.next[event] {
+            *at = following(*at, every, now());
+        }
     }
 
     /// Each reload was taken up, or refused, since the process began.
@@ -119,5 +127,31 @@ impl Disturbance {
             }
         }
         Ok(faults)
+    }
+}
+
+/// The first point of a grid that is still to come.
+fn following(at: Instant, every: Duration, now: Instant) -> Instant {
+    let mut next = at + every;
+    while next <= now {
+        next += every;
+    }
+    next
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_late_keeps_to_its_grid_and_leaves_out_what_it_missed() {
+        let second = Duration::from_secs(1);
+        let start = now();
+        let late = start + second / 3;
+        assert_eq!(following(start, second, late), start + second);
+        assert_eq!(
+            following(start, second, late + 4 * second),
+            start + 5 * second
+        );
     }
 }

@@ -50,11 +50,13 @@ pub struct Options {
     /// Calls at once, at most; without it as many as are due in a second, and at least 256
     #[arg(long)]
     clients: Option<usize>,
-    /// Between two reloads; every other one is of a broken file. 0s: never
-    #[arg(long, default_value = "5s", value_parser = duration)]
+    /// Between two reloads; every other one is of a broken file. 0s: never. Bursts come every ten seconds:
+    /// with 3s a reload meets each part of one within half a minute
+    #[arg(long, default_value = "3s", value_parser = duration)]
     reload_every: Duration,
-    /// Between two failures of a region, each a quarter as long. 0s: never
-    #[arg(long, default_value = "20s", value_parser = duration)]
+    /// From the end of a region's failure to the next one, each a quarter as long. 0s: never. With 17s one
+    /// meets each part of a burst within three minutes
+    #[arg(long, default_value = "17s", value_parser = duration)]
     fault_every: Duration,
     /// Between two times that the gateway is killed (kill -9) and started anew. 0s: never
     #[arg(long, default_value = "0s", value_parser = duration)]

@@ -121,6 +121,7 @@ fn entry(number: u64, embedding: Option<Box<[f32]>>) -> NewEntry {
     NewEntry {
         key: key(number),
         question: embedding.map(|embedding| Question {
+            embedder: "measured".into(),
             partition: PARTITION,
             text: Arc::from(format!("how do I reset the password of account {number}?")),
             embedding,

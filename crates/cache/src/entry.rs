@@ -8,7 +8,7 @@ use bytes::Bytes;
 use domain::{ModelName, ProductId, SubscriptionId, Usage, Wall};
 use likeness::verified::{Observation, Observations};
 
-use crate::disk::codec::Head;
+use crate::disk::codec::{Head, Known};
 use crate::index::Vector;
 
 /// A hash of everything that shapes an answer, of its scope and of the model and deployment too.
@@ -38,6 +38,8 @@ pub struct Owner {
 pub struct Question {
     pub partition: Partition,
     pub text: Arc<str>,
+    /// What made the vector, and of vectors that must not be compared never the same.
+    pub embedder: Arc<str>,
     /// Of any length above zero: only its direction counts. All of a partition have as many dimensions.
     pub embedding: Box<[f32]>,
 }
@@ -102,6 +104,7 @@ pub(crate) enum Written {
 pub(crate) struct Asked {
     pub(crate) partition: Partition,
     pub(crate) text: Arc<str>,
+    pub(crate) embedder: Arc<str>,
     pub(crate) dimensions: usize,
     /// Its place among the vectors of its partition.
     pub(crate) place: AtomicU32,
@@ -147,11 +150,12 @@ impl Entry {
             let Question {
                 partition,
                 text,
+                embedder,
                 embedding,
             } = question;
             vector = Vector::of(&embedding);
             if let Some(vector) = &vector {
-                asked = Some(Asked::new(partition, text, vector));
+                asked = Some(Asked::new(partition, text, embedder, vector));
             }
         }
         let entry = Self {
@@ -191,8 +195,15 @@ impl Entry {
             asked,
         } = head;
         let (asked, vector) = match asked {
-            Some((partition, text, vector)) => {
-                (Some(Asked::new(partition, text, &vector)), Some(vector))
+            Some(known) => {
+                let Known {
+                    partition,
+                    text,
+                    embedder,
+                    vector,
+                } = known;
+                let asked = Asked::new(partition, text, embedder, &vector);
+                (Some(asked), Some(vector))
             }
             None => (None, None),
         };
@@ -219,6 +230,11 @@ impl Entry {
     /// The text of the question, where the entry can be found by meaning.
     pub fn text(&self) -> Option<&Arc<str>> {
         Some(&self.asked.as_ref()?.text)
+    }
+
+    /// What made its vector.
+    pub fn embedder(&self) -> Option<&str> {
+        Some(&self.asked.as_ref()?.embedder)
     }
 
     pub fn partition(&self) -> Option<&Partition> {
@@ -295,10 +311,16 @@ impl Entry {
 pub(crate) const OBSERVATIONS_BYTES: usize = 128 * size_of::<Observation>() + 64;
 
 impl Asked {
-    pub(crate) fn new(partition: Partition, text: Arc<str>, vector: &Vector) -> Self {
+    pub(crate) fn new(
+        partition: Partition,
+        text: Arc<str>,
+        embedder: Arc<str>,
+        vector: &Vector,
+    ) -> Self {
         Self {
             partition,
             text,
+            embedder,
             dimensions: vector.dimensions(),
             place: AtomicU32::new(0),
             observations: Mutex::default(),

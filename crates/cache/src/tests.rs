@@ -58,6 +58,7 @@ fn entry(number: u64, answer: &str) -> NewEntry {
 fn asked(number: u64, of: Partition, embedding: Vec<f32>) -> NewEntry {
     NewEntry {
         question: Some(Question {
+            embedder: Arc::from("a test's"),
             partition: of,
             text: Arc::from(format!("question {number}")),
             embedding: embedding.into(),

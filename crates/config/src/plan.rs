@@ -76,6 +76,18 @@ impl Snapshot {
         })
     }
 
+    /// Of a model that the gateway itself asks on a subscription's behalf: no limits, and nobody need grant
+    /// it. What it costs counts against budgets.
+    pub fn own_plan<'s>(&'s self, subscription: &'s Subscription, model: &str) -> Option<Plan<'s>> {
+        let model = self.models.get(model)?;
+        Some(Plan {
+            model,
+            prices: self.prices.list(subscription, &model.name),
+            scopes: [&[]; 4],
+            budgets: (&*self.budgets, &*subscription.budgets),
+        })
+    }
+
     /// Each declared limit once.
     pub fn every_limit(&self) -> Vec<Arc<Limit>> {
         let global = self.limits.iter();

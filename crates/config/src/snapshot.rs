@@ -35,7 +35,7 @@ pub use audit::{Access, Audit, AuditStore, Auditing, AzureKey, Kek, VaultKey};
 pub use cache::{CacheRule, Caching, CachingDisk, ExactRule};
 pub use guard::{Guard, GuardKind, Guarded, Guards, OnError, Pii};
 pub use prices::{Prices, Provisioned};
-pub use semantic::{LocalEmbedder, SemanticRule};
+pub use semantic::{BackendEmbedder, Embedder, LocalEmbedder, SemanticRule};
 pub use service::{
     AnswerWindows, ContentSafety, GuardWebhook, KeyHeader, Moderation, Presidio, Service, Windows,
 };

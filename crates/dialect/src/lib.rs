@@ -1,6 +1,7 @@
 //! Provider wire formats. Bytes in, bytes out: no sockets, no clocks, no async.
 
 pub mod answer;
+pub mod embedding;
 pub mod error_body;
 pub mod models;
 pub mod rate_limit_headers;

@@ -347,16 +347,75 @@ pub enum CacheOutcome {
     Off,
     Hit,
     Miss,
+    /// No call of a client: the cache had a deployment make a vector of a question, at its asker's cost.
+    Embedding,
+    /// No call either: a cached answer that would have been given was held against the provider's.
+    ShadowRight,
+    ShadowWrong,
+    /// Nobody can say which.
+    ShadowUnknown,
+    /// The same of one that was tried, because its record was not good enough to give it.
+    ExploredRight,
+    ExploredWrong,
+    ExploredUnknown,
 }
 
 impl CacheOutcome {
-    pub const ALL: [Self; 3] = [Self::Off, Self::Hit, Self::Miss];
+    pub const ALL: [Self; 10] = [
+        Self::Off,
+        Self::Hit,
+        Self::Miss,
+        Self::Embedding,
+        Self::ShadowRight,
+        Self::ShadowWrong,
+        Self::ShadowUnknown,
+        Self::ExploredRight,
+        Self::ExploredWrong,
+        Self::ExploredUnknown,
+    ];
+
+    /// A client made it. What the cache does for one has records too, and is none of its calls.
+    pub fn is_call(self) -> bool {
+        match self {
+            Self::Off | Self::Hit | Self::Miss => true,
+            Self::Embedding
+            | Self::ShadowRight
+            | Self::ShadowWrong
+            | Self::ShadowUnknown
+            | Self::ExploredRight
+            | Self::ExploredWrong
+            | Self::ExploredUnknown => false,
+        }
+    }
+
+    /// Of a cached answer that would have been given: whether that had been right, if somebody can say.
+    pub fn would_have_been_right(self) -> Option<bool> {
+        match self {
+            Self::ShadowRight => Some(true),
+            Self::ShadowWrong => Some(false),
+            Self::Off
+            | Self::Hit
+            | Self::Miss
+            | Self::Embedding
+            | Self::ShadowUnknown
+            | Self::ExploredRight
+            | Self::ExploredWrong
+            | Self::ExploredUnknown => None,
+        }
+    }
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Off => "off",
             Self::Hit => "hit",
             Self::Miss => "miss",
+            Self::Embedding => "embedding",
+            Self::ShadowRight => "shadow_right",
+            Self::ShadowWrong => "shadow_wrong",
+            Self::ShadowUnknown => "shadow_unknown",
+            Self::ExploredRight => "explored_right",
+            Self::ExploredWrong => "explored_wrong",
+            Self::ExploredUnknown => "explored_unknown",
         }
     }
 }

@@ -161,7 +161,7 @@ pub async fn admit<'s>(
 
 /// Reserves in every limit and budget of the plan or in none. Counts the prompt exactly only when
 /// one of them says that the cheap bound will not do.
-async fn reserve(
+pub async fn reserve(
     gateway: &Gateway,
     plan: &Plan<'_>,
     context: &CallContext<'_>,

@@ -20,6 +20,7 @@ pub mod shared;
 mod verify;
 mod wishes;
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -28,7 +29,7 @@ use ::cache::{Answer, Cache, CacheError, DiskSettings, Entry, Key, Settings};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use config::Snapshot;
-use config::snapshot::{CacheRule, Caching};
+use config::snapshot::{CacheRule, Caching, LocalEmbedder};
 use dialect::answer::Answer as Read;
 use dialect::shape::Unshaped;
 use domain::{Usage, Wall};
@@ -36,6 +37,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 
 use crate::audit::stores::Stores;
+use crate::clock::Clock;
 use crate::gateway::Gateway;
 use crate::guards::Guarded;
 use crate::identity::Caller;
@@ -44,7 +46,9 @@ use crate::router::{Answered, Content, Errand, Source};
 use crate::said::Said;
 use crate::trail::Origin;
 
-use self::embedding::Embedder;
+use self::embedding::Embedding;
+use self::embedding::backend::Vectors;
+use self::embedding::local::Local;
 use self::flight::{FlightKey, Flights, Joined, Landed};
 use self::part::{Keeping, Spared};
 use self::semantic::Inquiry;
@@ -52,6 +56,7 @@ use self::shared::Reader;
 use self::wishes::Wishes;
 
 pub use self::embedding::Unembedded;
+pub use self::embedding::local::folders as model_folders;
 pub use self::part::{Part, put_headers};
 pub use self::verify::Verdict;
 
@@ -60,8 +65,10 @@ pub struct ResponseCache {
     entries: ArcSwap<Cache>,
     is_on_disk: AtomicBool,
     flights: Arc<Flights>,
-    /// Made when a call first needs it.
-    embedder: Arc<OnceLock<Option<Embedder>>>,
+    /// The model within the gateway: made when a call first needs it.
+    local: OnceLock<Option<Local>>,
+    /// A deployment's.
+    pub(crate) vectors: Arc<Vectors>,
 }
 
 impl ResponseCache {
@@ -74,8 +81,27 @@ impl ResponseCache {
             entries: ArcSwap::from_pointee(Cache::open(settings, now)?),
             is_on_disk: AtomicBool::new(false),
             flights: Arc::default(),
-            embedder: Arc::default(),
+            local: OnceLock::new(),
+            vectors: Arc::default(),
         })
+    }
+
+    /// The local model, started by the first call that needs it. `None` where the machine gives no threads.
+    pub(crate) fn local(
+        &self,
+        rule: &LocalEmbedder,
+        data_dir: &Path,
+        clock: &Clock,
+    ) -> Option<&Local> {
+        let start = || {
+            let started = Local::start(rule, data_dir, clock.clone());
+            started
+                .inspect_err(|error| {
+                    tracing::error!(%error, "no question is compared by meaning: no threads for it");
+                })
+                .ok()
+        };
+        self.local.get_or_init(start).as_ref()
     }
 
     pub fn entries(&self) -> Arc<Cache> {
@@ -138,7 +164,7 @@ pub enum Found {
 /// `None` for calls that the cache has nothing to do with.
 pub fn asked(
     gateway: &Gateway,
-    snapshot: &Snapshot,
+    snapshot: &Arc<Snapshot>,
     (caller, origin): (&Caller, &Origin),
     errand: &Errand<'_>,
     guarded: Option<&Guarded>,
@@ -165,7 +191,8 @@ pub fn asked(
     let key = key::of(&shape, rule, errand)?;
     let is_masked = guarded.is_some_and(Guarded::has_masked);
     let inquiry = if wishes.by_meaning && !is_masked {
-        semantic::inquiry(snapshot, rule, errand)?
+        let embedding = || Embedding::of(snapshot, caller, errand);
+        semantic::inquiry(rule, (snapshot, errand), embedding)?
     } else {
         None
     };
@@ -244,7 +271,7 @@ impl Asked {
     /// with its answer.
     pub async fn look_up(
         self: Box<Self>,
-        gateway: &Gateway,
+        gateway: &Arc<Gateway>,
         origin: &Origin,
         cached: &mut Option<Box<Part>>,
         said: &mut Said,

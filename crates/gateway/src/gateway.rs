@@ -140,6 +140,11 @@ impl Gateway {
         self.cache.use_disk(&self.snapshot.load(), &self.audit, now);
     }
 
+    /// Ends what runs for as long as the gateway does.
+    pub(crate) fn stop(&self) -> &CancellationToken {
+        &self.stop
+    }
+
     pub(crate) fn credentials(&self) -> &Credentials {
         &self.credentials
     }
@@ -231,6 +236,7 @@ impl Gateway {
                 gateway.router.backends().sweep();
                 gateway.services.sweep();
                 gateway.cache.entries().tick(gateway.clock.now().wall);
+                gateway.cache.vectors.sweep(gateway.clock.mono());
                 if gateway.cache.wants_disk(&gateway.snapshot.load()) {
                     let late = gateway.clone();
                     gateway.tasks.spawn_blocking(move || late.use_disk());

@@ -66,7 +66,7 @@ impl Gateway {
     }
 
     async fn run<B>(
-        &self,
+        self: &Arc<Self>,
         head: &Parts,
         body: B,
         ip: IpAddr,
@@ -212,7 +212,7 @@ impl Gateway {
     }
 
     /// Once per call, however it ended, before its last byte is sent: true up, learn, write down.
-    pub(crate) fn settle(&self, facts: Facts, metered: Metered) {
+    pub(crate) fn settle(self: &Arc<Self>, facts: Facts, metered: Metered) {
         let now = self.clock.now();
         let Settlement {
             origin,

@@ -10,7 +10,7 @@ use likeness::verified::{Observation, Observations};
 use crate::index::Vector;
 use crate::{Entry, Key, Owner, Partition, Selection};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// What an entry is, but its answer.
 pub(crate) struct Head {
@@ -21,7 +21,15 @@ pub(crate) struct Head {
     pub(crate) stored_at: Wall,
     pub(crate) expires_at: Wall,
     pub(crate) answer_bytes: usize,
-    pub(crate) asked: Option<(Partition, Arc<str>, Vector)>,
+    pub(crate) asked: Option<Known>,
+}
+
+/// What it answers, where it may be found by meaning.
+pub(crate) struct Known {
+    pub(crate) partition: Partition,
+    pub(crate) text: Arc<str>,
+    pub(crate) embedder: Arc<str>,
+    pub(crate) vector: Vector,
 }
 
 /// The bytes say something that this version cannot mean.
@@ -52,6 +60,7 @@ pub(crate) fn put_head(entry: &Entry, codes: Option<&[i8]>) -> Vec<u8> {
     if let Some((asked, codes)) = asked {
         bytes.extend_from_slice(&asked.partition.0);
         put_text(&mut bytes, &asked.text);
+        put_text(&mut bytes, &asked.embedder);
         put_length(&mut bytes, codes.len());
         bytes.extend(codes.iter().map(|code| code.cast_unsigned()));
     }
@@ -83,6 +92,7 @@ pub(crate) fn read_head(
     if reader.byte()? == 1 {
         let partition = Partition(reader.array()?);
         let text = Arc::from(reader.text()?);
+        let embedder = share(reader.text()?);
         let len = reader.length()?;
         let codes: Box<[i8]> = reader
             .take(len)?
@@ -92,7 +102,12 @@ pub(crate) fn read_head(
         if codes.is_empty() {
             return Err(Malformed);
         }
-        asked = Some((partition, text, Vector::from_codes(codes)));
+        asked = Some(Known {
+            partition,
+            text,
+            embedder,
+            vector: Vector::from_codes(codes),
+        });
     }
     reader.end()?;
     Ok(Head {

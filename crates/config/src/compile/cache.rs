@@ -158,7 +158,7 @@ pub(super) fn caching(
     });
     Caching {
         disk,
-        embedder: super::semantic::embedder(&embedder),
+        embedder: super::semantic::embedder(embedder, problems),
         memory_bytes: memory.0,
         entry_bytes_max: usize::try_from(max_entry.0).unwrap_or(usize::MAX),
     }

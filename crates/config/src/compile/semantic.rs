@@ -1,13 +1,15 @@
 //! The semantic cache's rule: what is near enough, and what makes that safe.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use likeness::choice::{NearEnough, Rule};
 
 use crate::expression::Expression;
 use crate::file::semantic as file;
 use crate::problem::Problems;
-use crate::snapshot::{LocalEmbedder, SemanticRule};
+use crate::read::Placed;
+use crate::snapshot::{BackendEmbedder, Embedder, LocalEmbedder, SemanticRule};
 
 /// The lowest with which the guard lets through fewer than one in a hundred near misses: `docs/cache.md` has
 /// the figures.
@@ -69,16 +71,63 @@ pub(super) fn rule(
     }
 }
 
-pub(super) fn embedder(section: &file::Embedder) -> LocalEmbedder {
-    let file::Embedder { local } = section;
+/// As the documentation of `local` has them.
+const LOCAL_THREADS: u32 = 1;
+const LOCAL_TIMEOUT: Duration = Duration::from_millis(500);
+
+pub(super) fn embedder(section: file::Embedder, problems: &mut Problems) -> Embedder {
+    let file::Embedder { local, backend } = section;
+    let Some(Placed {
+        value: backend,
+        place,
+    }) = backend
+    else {
+        return Embedder::Local(local_embedder(local));
+    };
+    if local.is_some() {
+        problems.error(
+            place,
+            "caching.embedder.backend",
+            "beside `local`: vectors of two embedders cannot be compared",
+            "leave one of them out",
+        );
+    }
+    let file::BackendEmbedder {
+        model,
+        timeout,
+        max_concurrent,
+    } = backend;
+    if timeout.value.0.is_zero() {
+        problems.error(
+            timeout.place,
+            "caching.embedder.backend.timeout",
+            "0: no vector would ever be in time",
+            "write a time such as `1s`",
+        );
+    }
+    Embedder::Backend(BackendEmbedder {
+        model: model.id,
+        timeout: timeout.value.0,
+        max_concurrent: usize::try_from(max_concurrent.0).unwrap_or(usize::MAX),
+    })
+}
+
+fn local_embedder(section: Option<file::LocalEmbedder>) -> LocalEmbedder {
+    let Some(section) = section else {
+        return LocalEmbedder {
+            threads: LOCAL_THREADS,
+            models: None,
+            timeout: LOCAL_TIMEOUT,
+        };
+    };
     let file::LocalEmbedder {
         threads,
         models,
         timeout,
-    } = local;
+    } = section;
     LocalEmbedder {
-        threads: u32::try_from(threads.0).unwrap_or(1),
-        models: models.as_ref().map(|models| models.0.clone()),
+        threads: u32::try_from(threads.0).unwrap_or(LOCAL_THREADS),
+        models: models.map(|models| models.0),
         timeout: timeout.0,
     }
 }

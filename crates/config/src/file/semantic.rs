@@ -1,10 +1,12 @@
 //! `cache.semantic` and `caching.embedder`: answers to questions that mean the same.
 
-use crate::read::{Cel, List, Path, Placed, Share, Span, Whole, section};
+use domain::ModelName;
+
+use crate::read::{Cel, List, Path, Placed, Reference, Share, Span, Whole, section};
 
 section! {
     /// Answers to questions that mean the same: the last user turn in other words, and all else of the call
-    /// as it was. Needs the local model: `tollgate cache install-model`.
+    /// as it was. Needs what `caching.embedder` says: the local model, if nothing does.
     pub struct SemanticCache {
         /// From which similarity (cosine, 0 to 1) on an answer is given: higher is stricter. 0.95 with
         /// `guard`, if nothing is said: the lowest with fewer than 1% wrong answers to near misses.
@@ -28,10 +30,25 @@ section! {
 }
 
 section! {
-    /// What makes vectors of questions.
+    /// What makes vectors of questions: one of both. Without it, `local`.
     pub struct Embedder {
         /// A small sentence model within the gateway.
-        pub local: LocalEmbedder = "{}",
+        pub local: Option<LocalEmbedder>,
+        /// A deployment of embeddings. The tokens that it reads are on the ledger, as the asker's.
+        pub backend: Option<Placed<BackendEmbedder>>,
+    }
+}
+
+section! {
+    /// One of `models`, asked for vectors as any other model is asked: its pool, credentials, breakers,
+    /// timeouts, retries and prices. Whoever asks a question need not be granted it.
+    pub struct BackendEmbedder {
+        /// Its name.
+        pub model: Reference<ModelName>,
+        /// How long a call waits for its vector. Past it the call goes on as if nothing were like it.
+        pub timeout: Placed<Span> = "1s",
+        /// How many questions may be asked at once. Past it, calls go on as if nothing were like them.
+        pub max_concurrent: Whole<1, 1024> = "16",
     }
 }
 

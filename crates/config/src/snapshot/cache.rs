@@ -6,7 +6,7 @@ use std::time::Duration;
 use dialect::shape::Ignored;
 use domain::AuditStoreId;
 
-use super::{LocalEmbedder, SemanticRule};
+use super::{Embedder, SemanticRule};
 use crate::expression::Expression;
 
 /// What one scope says of its calls.
@@ -37,7 +37,7 @@ pub struct Caching {
     /// Restart.
     pub disk: Option<CachingDisk>,
     pub entry_bytes_max: usize,
-    pub embedder: LocalEmbedder,
+    pub embedder: Embedder,
 }
 
 /// Where answers are kept beside memory.

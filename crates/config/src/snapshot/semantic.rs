@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::ModelName;
 use likeness::choice::Rule;
 
 use crate::expression::Expression;
@@ -15,6 +16,31 @@ pub struct SemanticRule {
     /// As the exact cache's: never empty.
     pub vary_by: Vec<Arc<Expression>>,
     pub turns_max: u32,
+}
+
+/// What makes vectors of questions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Embedder {
+    Local(LocalEmbedder),
+    Backend(BackendEmbedder),
+}
+
+impl Embedder {
+    /// How long a call waits for its vector.
+    pub fn timeout(&self) -> Duration {
+        match self {
+            Self::Local(local) => local.timeout,
+            Self::Backend(backend) => backend.timeout,
+        }
+    }
+}
+
+/// A deployment of embeddings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackendEmbedder {
+    pub model: ModelName,
+    pub timeout: Duration,
+    pub max_concurrent: usize,
 }
 
 /// The model within the gateway.

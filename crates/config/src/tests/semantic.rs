@@ -6,7 +6,7 @@ use domain::SubscriptionId;
 use likeness::choice::NearEnough;
 
 use super::*;
-use crate::snapshot::SemanticRule;
+use crate::snapshot::{Embedder, LocalEmbedder, SemanticRule};
 
 fn with(semantic: &str) -> String {
     let cache = format!("models: [gpt-4o], cache: {{ semantic: {semantic} }} }}");
@@ -68,9 +68,57 @@ fn a_semantic_cache_alone_is_a_cache() {
     let snapshot = loaded(&with("{}"));
     let subscription = &snapshot.subscriptions[&SubscriptionId::from("search")];
     assert!(subscription.cache.as_ref().unwrap().is_on());
-    assert_eq!(snapshot.caching.embedder.threads, 1);
+    let local = LocalEmbedder {
+        threads: 1,
+        models: None,
+        timeout: Duration::from_millis(500),
+    };
+    assert_eq!(snapshot.caching.embedder, Embedder::Local(local.clone()));
+    for written in ["", "embedder: {}", "embedder: { local: {} }"] {
+        let snapshot = loaded(&format!("{}caching: {{ {written} }}\n", with("{}")));
+        assert_eq!(snapshot.caching.embedder, Embedder::Local(local.clone()));
+    }
+}
+
+fn embedder(written: &str) -> String {
+    format!("{}caching: {{ embedder: {written} }}\n", with("{}"))
+}
+
+#[test]
+fn a_model_of_the_configuration_may_make_the_vectors() {
+    let snapshot = loaded(&embedder("{ backend: { model: gpt-4o } }"));
+    let Embedder::Backend(backend) = &snapshot.caching.embedder else {
+        panic!("{:?}", snapshot.caching)
+    };
+    assert_eq!(backend.model.as_str(), "gpt-4o");
     assert_eq!(
-        snapshot.caching.embedder.timeout,
-        Duration::from_millis(500)
+        (backend.timeout, backend.max_concurrent),
+        (Duration::from_secs(1), 16)
     );
+    let search = &snapshot.subscriptions[&SubscriptionId::from("search")];
+    assert!(snapshot.own_plan(search, "gpt-4o").is_some());
+    assert!(snapshot.own_plan(search, "nobody").is_none());
+}
+
+#[test]
+fn an_embedder_is_one_that_exists_and_one_only() {
+    for (written, told) in [
+        ("{ backend: { model: nobody } }", "nobody"),
+        ("{ backend: {} }", "caching.embedder.backend.model"),
+        (
+            "{ local: {}, backend: { model: gpt-4o } }",
+            "leave one of them out",
+        ),
+        (
+            "{ backend: { model: gpt-4o, timeout: 0s } }",
+            "caching.embedder.backend.timeout",
+        ),
+        (
+            "{ backend: { model: gpt-4o, max_concurrent: 0 } }",
+            "caching.embedder.backend.max_concurrent",
+        ),
+    ] {
+        let problems = super::problems(&embedder(written)).join("\n");
+        assert!(problems.contains(told), "{written}: {problems}");
+    }
 }

@@ -1,37 +1,56 @@
-//! The local model as calls use it: a vector within its time, or none.
+//! Vectors of texts: from the model within the gateway, or from a deployment. One within its time, or none.
 //!
 //! Never the reason why a call fails: whoever gets no vector goes on as if nothing were like its question.
 
-use std::num::NonZero;
-use std::path::{Path, PathBuf};
+pub mod local;
+
+mod asking;
+pub mod backend;
+
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::snapshot::LocalEmbedder;
-use embed::pool::{Load, PoolError, Settings};
-use embed::{Model, Pool};
-use tokio::sync::oneshot;
-use tracing::{info, warn};
+use config::Snapshot;
+use config::snapshot::Embedder;
+use http::HeaderMap;
 
-use crate::clock::Clock;
+use crate::gateway::Gateway;
+use crate::identity::Caller;
+use crate::router::Errand;
 
-/// Questions that may wait for each thread: at 30 pieces each, longer than any would wait.
-const WAITING_MAX: usize = 64;
-
-/// A longer text has more pieces than are read, unless it is mostly blank: it is not even queued.
+/// A longer text has more pieces than are read, unless it is mostly blank: nobody is even asked.
 const TEXT_BYTES_MAX: usize = 16 * 1024;
 
 /// Why there is no vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unembedded {
     TooLong,
+    /// As many as may wait do, or are being asked for.
     Busy,
     Late,
     Failed,
+    /// The deployment has no room for it.
+    Throttled,
+    /// A budget has none.
+    Refused,
+    /// The deployment answered something else than a vector.
+    Unreadable,
+    /// One that cannot be compared with those before it. Those after it may be like it.
+    OtherLength,
 }
 
 impl Unembedded {
-    pub const ALL: [Self; 4] = [Self::TooLong, Self::Busy, Self::Late, Self::Failed];
+    pub const ALL: [Self; 8] = [
+        Self::TooLong,
+        Self::Busy,
+        Self::Late,
+        Self::Failed,
+        Self::Throttled,
+        Self::Refused,
+        Self::Unreadable,
+        Self::OtherLength,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -39,89 +58,86 @@ impl Unembedded {
             Self::Busy => "busy",
             Self::Late => "late",
             Self::Failed => "failed",
+            Self::Throttled => "throttled",
+            Self::Refused => "refused",
+            Self::Unreadable => "unreadable",
+            Self::OtherLength => "other_length",
         }
     }
 }
 
-pub struct Embedder {
-    pool: Pool,
+/// Of unit length.
+#[derive(Clone)]
+pub struct Embedded {
+    pub vector: Arc<[f32]>,
+    /// What made it: vectors of different makers are not compared.
+    pub by: Arc<str>,
 }
 
-impl Embedder {
-    /// Starts its threads, which wait; the model is loaded by the first question.
-    pub fn start(local: &LocalEmbedder, data_dir: &Path, clock: Clock) -> std::io::Result<Self> {
-        let threads = usize::try_from(local.threads)
-            .ok()
-            .and_then(NonZero::new)
-            .unwrap_or(NonZero::<usize>::MIN);
-        let settings = Settings {
-            threads,
-            waiting_max: WAITING_MAX * threads.get(),
+/// How the texts of one call become vectors: as the configuration says that it sees, at its caller's cost.
+#[derive(Clone)]
+pub struct Embedding {
+    pub snapshot: Arc<Snapshot>,
+    payer: Option<Arc<Payer>>,
+}
+
+/// On whose behalf a deployment is asked, with what budgets tell calls apart by.
+pub struct Payer {
+    pub caller: Caller,
+    pub headers: HeaderMap,
+    pub ip: Option<IpAddr>,
+}
+
+impl Embedding {
+    pub fn of(snapshot: &Arc<Snapshot>, caller: &Caller, errand: &Errand<'_>) -> Self {
+        let payer = match &snapshot.caching.embedder {
+            Embedder::Local(_) => None,
+            Embedder::Backend(_) => Some(Arc::new(Payer {
+                caller: caller.clone(),
+                headers: errand.headers.clone(),
+                ip: errand.context.ip,
+            })),
         };
-        let folders = folders(local, data_dir);
-        let time = Box::new(move || Duration::from_nanos(clock.mono().0));
-        let pool = Pool::start(&settings, loading(folders), time)?;
-        Ok(Self { pool })
+        Self {
+            snapshot: snapshot.clone(),
+            payer,
+        }
     }
 
-    /// Dropping the future takes the question back.
-    pub async fn embed(&self, text: Arc<str>, timeout: Duration) -> Result<Box<[f32]>, Unembedded> {
+    /// Dropping the future takes the question back from the local model; a deployment that was asked is paid
+    /// for, and its answer kept for a moment.
+    pub async fn embed(
+        &self,
+        gateway: &Arc<Gateway>,
+        text: &Arc<str>,
+        timeout: Duration,
+    ) -> Result<Embedded, Unembedded> {
         if text.len() > TEXT_BYTES_MAX {
             return Err(Unembedded::TooLong);
         }
-        let (tell, told) = oneshot::channel();
-        let answered = Box::new(move |answer| {
-            // Nobody waits any more.
-            let _ = tell.send(answer);
-        });
-        let _ticket = self.pool.ask(text, answered).map_err(unembedded)?;
-        match tokio::time::timeout(timeout, told).await {
-            Err(_elapsed) => Err(Unembedded::Late),
-            Ok(Err(_dropped)) => Err(Unembedded::Failed),
-            Ok(Ok(answer)) => answer.map_err(unembedded),
-        }
-    }
-}
-
-fn unembedded(error: PoolError) -> Unembedded {
-    match error {
-        PoolError::TooLong => Unembedded::TooLong,
-        PoolError::Busy => Unembedded::Busy,
-        // What went wrong with loading was logged where it happened.
-        PoolError::Unloaded(_) | PoolError::Closed => Unembedded::Failed,
-        PoolError::Failed(why) => {
-            warn!(%why, "a question could not be embedded");
-            Unembedded::Failed
-        }
-    }
-}
-
-/// Where the model's file may be, in this order.
-pub fn folders(local: &LocalEmbedder, data_dir: &Path) -> Vec<PathBuf> {
-    if let Some(models) = &local.models {
-        return vec![models.clone()];
-    }
-    let cache = embed::user_cache(std::env::var_os("XDG_CACHE_HOME"), std::env::var_os("HOME"));
-    std::iter::once(data_dir.join("models"))
-        .chain(cache)
-        .collect()
-}
-
-/// Tried again by the pool after a while, so this logs now and then at most.
-fn loading(folders: Vec<PathBuf>) -> Load {
-    Box::new(move || {
-        let opened = embed::find(&folders)
-            .map_err(|missing| missing.to_string())
-            .and_then(|files| Model::open(&files).map_err(|error| error.to_string()));
-        match opened {
-            Ok(model) => {
-                info!("local model loaded");
-                Ok(Arc::new(model))
+        match (&self.snapshot.caching.embedder, &self.payer) {
+            (Embedder::Backend(rule), Some(payer)) => {
+                let asked = backend::Asked {
+                    snapshot: &self.snapshot,
+                    payer,
+                    text,
+                };
+                let vectors = &gateway.cache.vectors;
+                vectors.ask(gateway, rule, &asked, timeout).await
             }
-            Err(why) => {
-                warn!(%why, "the local model cannot be used: no question is compared by meaning");
-                Err(why)
+            (Embedder::Backend(_), None) => Err(Unembedded::Failed),
+            (Embedder::Local(rule), _) => {
+                let data_dir = &self.snapshot.settings.data_dir;
+                let local = gateway.cache.local(rule, data_dir, &gateway.clock);
+                let vector = local
+                    .ok_or(Unembedded::Failed)?
+                    .embed(text.clone(), timeout)
+                    .await?;
+                Ok(Embedded {
+                    vector: vector.into(),
+                    by: embed::NAME.into(),
+                })
             }
         }
-    })
+    }
 }

@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use ::cache::{Key, Partition};
-use config::Expression;
-use config::snapshot::{CacheRule, SemanticRule};
+use config::snapshot::{CacheRule, Embedder, Model, SemanticRule};
+use config::{Expression, Snapshot};
 use dialect::shape::{Question, Shape};
 use sha2::{Digest, Sha256};
 
+use super::embedding::Embedded;
 use crate::refusal::Refusal;
 use crate::router::Errand;
 
@@ -25,13 +26,39 @@ pub fn of(shape: &Shape, rule: &CacheRule, errand: &Errand<'_>) -> Result<Key, R
 pub fn partition(
     around: &Question,
     (rule, semantic): (&CacheRule, &SemanticRule),
-    errand: &Errand<'_>,
+    (snapshot, errand): (&Snapshot, &Errand<'_>),
 ) -> Result<Partition, Refusal> {
     let mut hash = Sha256::new();
-    put(&mut hash, embed::NAME);
+    hash.update(embedder(snapshot));
     hash.update(around.around);
     put_scope(&mut hash, (rule, &semantic.vary_by), errand)?;
     Ok(Partition(hash.finalize().into()))
+}
+
+/// The part of it in which are questions whose vectors can be compared. A deployment may have another model
+/// behind its name tomorrow, and says so only when it answers.
+pub fn made_by(partition: &Partition, embedded: &Embedded) -> Partition {
+    let mut hash = Sha256::new();
+    hash.update(partition.0);
+    put(&mut hash, &embedded.by);
+    hash.update((embedded.vector.len() as u64).to_le_bytes());
+    Partition(hash.finalize().into())
+}
+
+/// What makes vectors, as far as the configuration knows.
+pub fn embedder(snapshot: &Snapshot) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    match &snapshot.caching.embedder {
+        Embedder::Local(_) => put(&mut hash, embed::NAME),
+        Embedder::Backend(backend) => {
+            put(&mut hash, "backend");
+            match snapshot.models.get(&backend.model) {
+                Some(model) => put_model(&mut hash, model),
+                None => put(&mut hash, backend.model.as_str()),
+            }
+        }
+    }
+    hash.finalize().into()
 }
 
 /// Everything that answers never cross and that does not stand in the call's body.
@@ -42,13 +69,7 @@ fn put_scope(
 ) -> Result<(), Refusal> {
     let product = errand.context.product.map(|product| product.id.as_str());
     put(hash, product.unwrap_or_default());
-    let model = errand.plan.model;
-    put(hash, model.name.as_str());
-    // Another deployment under the same name is another model.
-    for member in &model.pool.members {
-        put(hash, member.backend.as_str());
-        put(hash, model.deployment_at(&member.backend));
-    }
+    put_model(hash, errand.plan.model);
     put(hash, "vary_by");
     for expression in vary_by {
         let value: Cow<'_, str> =
@@ -64,8 +85,17 @@ fn put_scope(
     Ok(())
 }
 
+/// Another deployment under the same name is another model.
+fn put_model(hash: &mut Sha256, model: &Model) {
+    put(hash, model.name.as_str());
+    for member in &model.pool.members {
+        put(hash, member.backend.as_str());
+        put(hash, model.deployment_at(&member.backend));
+    }
+}
+
 /// With its length before it, so that no two lists of texts are one.
-fn put(hash: &mut Sha256, text: &str) {
+pub fn put(hash: &mut Sha256, text: &str) {
     hash.update((text.len() as u64).to_le_bytes());
     hash.update(text.as_bytes());
 }

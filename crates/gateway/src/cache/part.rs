@@ -43,6 +43,8 @@ enum State {
         /// Others may wait for its answer.
         lead: Option<Lead>,
     },
+    /// The call is the cache's own.
+    Embedding,
 }
 
 /// What an answer took when it was made, none of it charged now.
@@ -99,10 +101,16 @@ impl Part {
         Self(State::Miss { keeping, lead })
     }
 
+    /// Of a call for a question's vector.
+    pub fn embedding() -> Self {
+        Self(State::Embedding)
+    }
+
     pub fn outcome(&self) -> CacheOutcome {
         match self.0 {
             State::Hit { .. } => CacheOutcome::Hit,
             State::Miss { .. } => CacheOutcome::Miss,
+            State::Embedding => CacheOutcome::Embedding,
         }
     }
 
@@ -113,7 +121,7 @@ impl Part {
     pub fn spared(&self) -> Option<Spared> {
         match self.0 {
             State::Hit { spared, .. } => spared,
-            State::Miss { .. } => None,
+            State::Miss { .. } | State::Embedding => None,
         }
     }
 
@@ -168,7 +176,7 @@ impl Part {
             State::Miss {
                 lead: Some(lead), ..
             } => Some(lead.flight()),
-            State::Hit { .. } | State::Miss { lead: None, .. } => None,
+            State::Hit { .. } | State::Miss { lead: None, .. } | State::Embedding => None,
         }
     }
 
@@ -196,7 +204,7 @@ impl Part {
     /// what this lets go of, so the answer is there before that.
     pub fn settle(
         self,
-        gateway: &Gateway,
+        gateway: &Arc<Gateway>,
         record: &CallRecord,
         call: &Request,
         said: &Document,
@@ -219,8 +227,7 @@ impl Part {
             return;
         }
         if let Some(trial) = &keeping.trial {
-            let product = keeping.owner.product.clone();
-            verify::start(gateway, trial.clone(), product, document.clone());
+            verify::start(gateway, trial.clone(), &record.opening, document.clone());
         }
         let ttl_ms = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
         gateway.cache.entries().put(NewEntry {
@@ -240,7 +247,7 @@ impl Part {
 /// What the client is told of it.
 pub fn put_headers(part: Option<&Part>, out: &mut HeaderMap) {
     let said = match part.map(|part| &part.0) {
-        None => "off",
+        None | Some(State::Embedding) => "off",
         Some(State::Miss { .. }) => "miss",
         Some(State::Hit { spared, age_s, .. }) => {
             out.insert(AGE, headers::number(*age_s));

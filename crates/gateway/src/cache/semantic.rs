@@ -4,7 +4,6 @@
 //! and a partition is made of everything but the question's own text. Whatever goes wrong is a miss.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use ::cache::{Cache, Near, Partition, Question};
 use bytes::Bytes;
@@ -14,7 +13,7 @@ use domain::{Now, Wall};
 use likeness::choice::{self, Candidate, Choice, Chosen, NearEnough};
 use likeness::verified::Observations;
 
-use super::embedding::Embedder;
+use super::embedding::{Embedded, Embedding};
 use super::wishes::Wishes;
 use super::{document, is_fresh, key};
 use crate::gateway::Gateway;
@@ -32,7 +31,7 @@ pub struct Inquiry {
     rule: Arc<CacheRule>,
     partition: Partition,
     text: Arc<str>,
-    timeout: Duration,
+    embedding: Embedding,
 }
 
 /// What a call asks, as the index knows it.
@@ -40,13 +39,15 @@ pub struct Inquiry {
 pub struct Asked {
     partition: Partition,
     text: Arc<str>,
-    embedding: Box<[f32]>,
+    embedded: Embedded,
 }
 
 /// A cached answer that is compared with the one that the provider gives.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Trial {
     pub near: Near,
+    /// What compares them.
+    pub embedding: Embedding,
     /// But for `shadow`.
     pub would_give: bool,
 }
@@ -62,9 +63,9 @@ pub struct Found {
 
 /// `None` for calls whose question is not compared by its meaning.
 pub fn inquiry(
-    snapshot: &Snapshot,
     rule: &Arc<CacheRule>,
-    errand: &Errand<'_>,
+    (snapshot, errand): (&Snapshot, &Errand<'_>),
+    embedding: impl FnOnce() -> Embedding,
 ) -> Result<Option<Inquiry>, Refusal> {
     let Some(semantic) = &rule.semantic else {
         return Ok(None);
@@ -78,28 +79,28 @@ pub fn inquiry(
     };
     Ok(Some(Inquiry {
         rule: rule.clone(),
-        partition: key::partition(&question, (rule, semantic), errand)?,
+        partition: key::partition(&question, (rule, semantic), (snapshot, errand))?,
         text: question.text.into(),
-        timeout: snapshot.caching.embedder.timeout,
+        embedding: embedding(),
     }))
 }
 
 impl Inquiry {
-    pub async fn seek(self, gateway: &Gateway, wishes: Wishes, started: Now) -> Found {
+    pub async fn seek(self, gateway: &Arc<Gateway>, wishes: Wishes, started: Now) -> Found {
         let Self {
             rule,
             partition,
             text,
-            timeout,
+            embedding,
         } = self;
         let series = &gateway.telemetry.semantic;
-        let (Some(embedder), Some(semantic)) = (gateway.cache.embedder(gateway), &rule.semantic)
-        else {
+        let Some(semantic) = &rule.semantic else {
             return Found::default();
         };
         let began = gateway.clock.mono();
-        let embedding = match embedder.embed(text.clone(), timeout).await {
-            Ok(embedding) => embedding,
+        let timeout = embedding.snapshot.caching.embedder.timeout();
+        let embedded = match embedding.embed(gateway, &text, timeout).await {
+            Ok(embedded) => embedded,
             Err(why) => {
                 series.count_unembedded(why);
                 return Found::default();
@@ -107,9 +108,9 @@ impl Inquiry {
         };
         series.embedded_in(gateway.clock.mono().since(began));
         let asked = Asked {
-            partition,
+            partition: key::made_by(&partition, &embedded),
             text,
-            embedding,
+            embedded,
         };
         let mut found = Found::default();
         if wishes.reads {
@@ -130,7 +131,13 @@ impl Inquiry {
                         found.given = Some((near, document));
                     }
                 }
-                Looked::Try(trial) => found.trial = Some(trial),
+                Looked::Try { near, would_give } => {
+                    found.trial = Some(Trial {
+                        near,
+                        embedding,
+                        would_give,
+                    });
+                }
                 Looked::Nothing => {}
             }
         }
@@ -145,30 +152,14 @@ impl Asked {
         let Self {
             partition,
             text,
-            embedding,
+            embedded,
         } = self;
         Question {
             partition,
             text,
-            embedding,
+            embedder: embedded.by,
+            embedding: Box::from(&*embedded.vector),
         }
-    }
-}
-
-impl super::ResponseCache {
-    /// Started by the first call that needs it. `None` where the machine gives no threads.
-    pub(super) fn embedder(&self, gateway: &Gateway) -> Option<&Embedder> {
-        let start = || {
-            let snapshot = gateway.snapshot.load();
-            let (local, data_dir) = (&snapshot.caching.embedder, &snapshot.settings.data_dir);
-            let started = Embedder::start(local, data_dir, gateway.clock.clone());
-            started
-                .inspect_err(|error| {
-                    tracing::error!(%error, "no question is compared by meaning: no threads for it");
-                })
-                .ok()
-        };
-        self.embedder.get_or_init(start).as_ref()
     }
 }
 
@@ -180,7 +171,7 @@ pub fn thousandths(similarity: f32) -> u16 {
 
 enum Looked {
     Give(Near),
-    Try(Trial),
+    Try { near: Near, would_give: bool },
     Nothing,
 }
 
@@ -205,9 +196,15 @@ fn look(
     let Asked {
         partition,
         text,
-        embedding,
+        embedded,
     } = asked;
-    let mut nearest = cache.nearest(partition, embedding, least as f32, CANDIDATES_MAX, now);
+    let mut nearest = cache.nearest(
+        partition,
+        &embedded.vector,
+        least as f32,
+        CANDIDATES_MAX,
+        now,
+    );
     nearest.retain(may_be_given);
     let observations: Vec<Observations> = nearest
         .iter()
@@ -235,10 +232,10 @@ fn look(
         Choice::Try {
             candidate,
             would_give,
-        } => Looked::Try(Trial {
+        } => Looked::Try {
             near: nearest.swap_remove(candidate),
             would_give,
-        }),
+        },
         Choice::Nothing => Looked::Nothing,
     };
     Look { found, passed_over }

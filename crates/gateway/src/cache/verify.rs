@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::ProductId;
+use domain::record::{CacheOutcome, CallRecord, Cost, Opening, Outcome};
+use domain::{Metered, Nanos};
 use likeness::answers;
 use likeness::verified::Observation;
 use serde_json::Value;
 
-use super::embedding::Embedder;
-use super::semantic::Trial;
+use super::embedding::Embedding;
+use super::semantic::{self, Trial};
 use crate::gateway::Gateway;
 
 /// Longer than a lookup may take: no client waits for it.
@@ -28,11 +29,11 @@ pub enum Verdict {
 }
 
 /// Compares the trial's answer with the `fresh` one, on a task of its own.
-pub fn start(gateway: &Gateway, trial: Trial, product: ProductId, fresh: Bytes) {
+pub fn start(gateway: &Arc<Gateway>, trial: Trial, of: &Opening, fresh: Bytes) {
     let cache = gateway.cache.entries();
-    let embedder = gateway.cache.embedder.clone();
-    let series = gateway.telemetry.semantic.clone();
-    gateway.tasks.spawn(async move {
+    let (gateway, of) = (gateway.clone(), of.clone());
+    let tasks = gateway.tasks.clone();
+    tasks.spawn(async move {
         let (entry, entries) = (trial.near.entry.clone(), cache.clone());
         // It may be on a disk.
         let cached = tokio::task::spawn_blocking(move || entries.read(&entry)).await;
@@ -40,13 +41,14 @@ pub fn start(gateway: &Gateway, trial: Trial, product: ProductId, fresh: Bytes) 
             Ok(Some(cached)) => text_of(&cached).zip(text_of(&fresh)),
             _ => None,
         };
-        let verdict = match (texts, embedder.get()) {
-            (Some((cached, fresh)), Some(Some(embedder))) => {
-                compare(embedder, &cached, &fresh).await
-            }
-            _ => Verdict::Unknown,
+        let verdict = match texts {
+            Some((cached, fresh)) => compare(&gateway, &trial.embedding, (cached, fresh)).await,
+            None => Verdict::Unknown,
         };
-        series.count_compared(&product, trial.would_give, verdict);
+        let series = &gateway.telemetry.semantic;
+        series.count_compared(&of.who.product, trial.would_give, verdict);
+        let compared = record(&gateway, &of, &trial, verdict);
+        gateway.ledger.append(None, compared);
         let right = match verdict {
             Verdict::Right => true,
             Verdict::Wrong => false,
@@ -57,19 +59,69 @@ pub fn start(gateway: &Gateway, trial: Trial, product: ProductId, fresh: Bytes) 
     });
 }
 
+/// For reports, under the names of the call whose answer was compared. No call, and nothing is owed for it.
+fn record(gateway: &Gateway, of: &Opening, trial: &Trial, verdict: Verdict) -> CallRecord {
+    let at = gateway.clock.now().wall;
+    let cache = match (trial.would_give, verdict) {
+        (true, Verdict::Right) => CacheOutcome::ShadowRight,
+        (true, Verdict::Wrong) => CacheOutcome::ShadowWrong,
+        (true, Verdict::Unknown) => CacheOutcome::ShadowUnknown,
+        (false, Verdict::Right) => CacheOutcome::ExploredRight,
+        (false, Verdict::Wrong) => CacheOutcome::ExploredWrong,
+        (false, Verdict::Unknown) => CacheOutcome::ExploredUnknown,
+    };
+    CallRecord {
+        opening: Opening {
+            id: gateway.chance.call_id(at),
+            at,
+            who: of.who.clone(),
+            model: of.model.clone(),
+            asked_model: of.asked_model.clone(),
+            stream: false,
+            revision: of.revision,
+            prompt_tokens: 0,
+            charges: Vec::new(),
+            price: None,
+        },
+        outcome: Outcome::Ok,
+        status: 0,
+        rule: None,
+        backend: None,
+        cache,
+        metered: Metered::NOTHING,
+        cost: Cost::Nothing,
+        saved: Nanos::ZERO,
+        saved_tokens: 0,
+        similarity: Some(semantic::thousandths(trial.near.similarity)),
+        latency: Duration::ZERO,
+        first_byte: None,
+        attempts: Vec::new(),
+        verdicts: Vec::new(),
+    }
+}
+
 /// Whether two answers say the same.
-async fn compare(embedder: &Embedder, cached: &str, fresh: &str) -> Verdict {
-    if answers::same_words(cached, fresh) {
+async fn compare(
+    gateway: &Arc<Gateway>,
+    embedding: &Embedding,
+    (cached, fresh): (String, String),
+) -> Verdict {
+    if answers::same_words(&cached, &fresh) {
         return Verdict::Right;
     }
-    let one = embedder.embed(Arc::from(cached), TIMEOUT).await;
-    let other = embedder.embed(Arc::from(fresh), TIMEOUT).await;
+    let (one, other) = (Arc::from(&*cached), Arc::from(&*fresh));
+    let one = embedding.embed(gateway, &one, TIMEOUT).await;
+    let other = embedding.embed(gateway, &other, TIMEOUT).await;
     let (Ok(one), Ok(other)) = (one, other) else {
         return Verdict::Unknown;
     };
+    if one.by != other.by || one.vector.len() != other.vector.len() {
+        return Verdict::Unknown;
+    }
     // Both are of unit length.
-    let cosine: f32 = one.iter().zip(&other).map(|(a, b)| a * b).sum();
-    if answers::agree(cached, fresh, f64::from(cosine)) {
+    let pairs = one.vector.iter().zip(&*other.vector);
+    let cosine: f32 = pairs.map(|(a, b)| a * b).sum();
+    if answers::agree(&cached, &fresh, f64::from(cosine)) {
         Verdict::Right
     } else {
         Verdict::Wrong

@@ -227,7 +227,7 @@ metrics! {
     CACHE_PASSED_OVER = Counter "tollgate_cache_passed_over" ("tollgate.cache.passed_over", "{answer}") ["difference"]:
         "Answers to similar questions that were not given because their questions differ in their words, by the first difference.";
     CACHE_UNEMBEDDED = Counter "tollgate_cache_unembedded" ("tollgate.cache.unembedded", "{question}") ["reason"]:
-        "Questions that were not compared by meaning: `too_long`, `busy` (the queue was full), `late` (past the embedder's `timeout`), `failed`.";
+        "Questions that were not compared by meaning: `too_long`, `busy` (as many as may wait or be asked for are), `late` (past the embedder's `timeout`), `failed`; of a deployment also `throttled`, `refused` (a budget has no room), `unreadable` (no vector), `other_length` (a vector of another length than the one before).";
     CACHE_EMBEDDING = Histogram "tollgate_cache_embedding_seconds" ("tollgate.cache.embedding", "s") []:
         "From asking for a question's vector to having it.";
     SAVED_TOKENS = Counter "tollgate_saved_tokens" ("tollgate.saved_tokens", "{token}") ["subscription", "model"]:

@@ -231,11 +231,11 @@ fn snapshot() -> Snapshot {
             memory_bytes: 1 << 20,
             disk: None,
             entry_bytes_max: 1 << 20,
-            embedder: config::snapshot::LocalEmbedder {
+            embedder: config::snapshot::Embedder::Local(config::snapshot::LocalEmbedder {
                 threads: 1,
                 models: None,
                 timeout: Duration::ZERO,
-            },
+            }),
         },
         auditing: config::snapshot::Auditing::default(),
         models: HashMap::new(),

@@ -1,5 +1,7 @@
 //! Answers to questions that mean the same: given, kept back and tried, with the local model itself.
 
+mod deployment;
+
 use std::path::PathBuf;
 
 use bytes::Bytes;

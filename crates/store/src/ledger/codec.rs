@@ -86,6 +86,13 @@ fn cache_code(cache: CacheOutcome) -> u8 {
         CacheOutcome::Off => 0,
         CacheOutcome::Hit => 1,
         CacheOutcome::Miss => 2,
+        CacheOutcome::Embedding => 3,
+        CacheOutcome::ShadowRight => 4,
+        CacheOutcome::ShadowWrong => 5,
+        CacheOutcome::ShadowUnknown => 6,
+        CacheOutcome::ExploredRight => 7,
+        CacheOutcome::ExploredWrong => 8,
+        CacheOutcome::ExploredUnknown => 9,
     }
 }
 

@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-const STEPS: [&str; 10] = [
+const STEPS: [&str; 11] = [
     "
     -- One per call. Times in ms (`at`) and µs (durations), UTC.
     CREATE TABLE calls (
@@ -320,6 +320,15 @@ const STEPS: [&str; 10] = [
     ALTER TABLE usage_hourly ADD COLUMN saved_tokens INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE usage_daily ADD COLUMN saved_tokens INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE usage_daily_by_user ADD COLUMN saved_tokens INTEGER NOT NULL DEFAULT 0;
+    ",
+    "
+    -- Cached answers that would have been given, held against the provider's.
+    ALTER TABLE usage_hourly ADD COLUMN compared INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE usage_hourly ADD COLUMN compared_wrong INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE usage_daily ADD COLUMN compared INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE usage_daily ADD COLUMN compared_wrong INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE usage_daily_by_user ADD COLUMN compared INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE usage_daily_by_user ADD COLUMN compared_wrong INTEGER NOT NULL DEFAULT 0;
     ",
 ];
 

@@ -121,7 +121,7 @@ pub(super) fn any_record() -> impl Strategy<Value = CallRecord> {
         any::<u16>(),
         any_name(),
         any_name(),
-        0..3usize,
+        0..CacheOutcome::ALL.len(),
         (
             any_metered(),
             any_cost(),

@@ -55,6 +55,9 @@ pub(super) struct UsageSums {
     pub(super) estimated_cost: Nanos,
     pub(super) saved: Nanos,
     pub(super) saved_tokens: u64,
+    /// Cached answers that would have been given and were held against the provider's.
+    pub(super) compared: u64,
+    pub(super) compared_wrong: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -88,8 +91,8 @@ pub(super) struct BudgetSum {
 }
 
 /// The amounts that sums of usage have, and what a row of `calls` adds to each.
-pub(super) const AMOUNTS: [(&str, &str); 18] = [
-    ("calls", "1"),
+pub(super) const AMOUNTS: [(&str, &str); 20] = [
+    ("calls", "cache IN ('off', 'hit', 'miss')"),
     ("attempts", "attempts"),
     ("prompt_tokens", "prompt_tokens"),
     ("completion_tokens", "completion_tokens"),
@@ -113,6 +116,8 @@ pub(super) const AMOUNTS: [(&str, &str); 18] = [
     ("estimated_cost", "estimated * ifnull(cost, 0)"),
     ("saved", "saved"),
     ("saved_tokens", "saved_tokens"),
+    ("compared", "cache IN ('shadow_right', 'shadow_wrong')"),
+    ("compared_wrong", "cache = 'shadow_wrong'"),
 ];
 
 #[derive(Debug, Default)]
@@ -297,8 +302,9 @@ impl UsageSums {
         let cost = Nanos(kept_money(record.cost.amount()));
         let (is_estimated, is_unpriced) =
             (record.metered.is_estimated(), record.cost.is_unpriced());
+        let would_have_been_right = record.cache.would_have_been_right();
         Self {
-            calls: 1,
+            calls: u64::from(record.cache.is_call()),
             attempts: record.attempts.len() as u64,
             prompt: kept(usage.prompt),
             completion: kept(usage.completion),
@@ -316,6 +322,8 @@ impl UsageSums {
             estimated_cost: if is_estimated { cost } else { Nanos::ZERO },
             saved: Nanos(kept_money(record.saved)),
             saved_tokens: kept(record.saved_tokens),
+            compared: u64::from(would_have_been_right.is_some()),
+            compared_wrong: u64::from(would_have_been_right == Some(false)),
         }
     }
 
@@ -340,6 +348,8 @@ impl UsageSums {
             estimated_cost,
             saved,
             saved_tokens,
+            compared,
+            compared_wrong,
         } = *self;
         [
             calls.cast_signed(),
@@ -360,6 +370,8 @@ impl UsageSums {
             estimated_cost.0,
             saved.0,
             saved_tokens.cast_signed(),
+            compared.cast_signed(),
+            compared_wrong.cast_signed(),
         ]
     }
 
@@ -383,6 +395,8 @@ impl UsageSums {
             estimated_cost,
             saved,
             saved_tokens,
+            compared,
+            compared_wrong,
         ] = amounts;
         Self {
             calls: calls.cast_unsigned(),
@@ -403,6 +417,8 @@ impl UsageSums {
             estimated_cost: Nanos(estimated_cost),
             saved: Nanos(saved),
             saved_tokens: saved_tokens.cast_unsigned(),
+            compared: compared.cast_unsigned(),
+            compared_wrong: compared_wrong.cast_unsigned(),
         }
     }
 }
@@ -428,6 +444,8 @@ impl AddAssign for UsageSums {
             estimated_cost,
             saved,
             saved_tokens,
+            compared,
+            compared_wrong,
         } = other;
         self.calls += calls;
         self.attempts += attempts;
@@ -447,6 +465,8 @@ impl AddAssign for UsageSums {
         self.estimated_cost += estimated_cost;
         self.saved += saved;
         self.saved_tokens += saved_tokens;
+        self.compared += compared;
+        self.compared_wrong += compared_wrong;
     }
 }
 

@@ -89,6 +89,10 @@ pub struct UsageRow {
     pub saved: Nanos,
     /// What the gateway's own cache answered without asking anybody: no part of `total_tokens`.
     pub saved_tokens: u64,
+    /// Cached answers that would have been given and were held against the provider's, and those of them
+    /// that were wrong.
+    pub compared: u64,
+    pub compared_wrong: u64,
     /// Calls that no price is known for, and their tokens.
     pub unpriced_calls: u64,
     pub unpriced_tokens: u64,
@@ -421,6 +425,8 @@ fn row(by: Vec<String>, currency: Option<Currency>, sums: UsageSums) -> UsageRow
         estimated_cost,
         saved,
         saved_tokens,
+        compared,
+        compared_wrong,
     } = sums;
     UsageRow {
         by,
@@ -441,6 +447,8 @@ fn row(by: Vec<String>, currency: Option<Currency>, sums: UsageSums) -> UsageRow
         estimated_cost,
         saved,
         saved_tokens,
+        compared,
+        compared_wrong,
         unpriced_calls,
         unpriced_tokens: unpriced,
     }

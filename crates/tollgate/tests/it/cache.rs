@@ -123,6 +123,19 @@ async fn a_purge_says_what_would_go_and_a_running_gateway_forgets_what_went() {
     let refused = run(&gate, ("carl", FINANCE), &with_texts);
     assert!(!refused.status.success(), "questions are content");
 
+    // A single one goes by the id that was listed.
+    let one = listed["entries"][0]["id"].as_str().unwrap();
+    let named = [
+        "cache", "purge", "--id", one, "--reason", "wrong", "--yes", "--format", "json",
+    ];
+    assert_eq!(told(&run(&gate, ("root", ADMIN), &named))["entries"], 1);
+    assert_eq!(told(&run(&gate, ("jane", AUDITOR), &inspect))["found"], 2);
+    assert_eq!(cached(&gate, "one").await, "hit");
+    let mistyped = [&inspect[..], &["--subscription", "serach"]].concat();
+    let mistyped = run(&gate, ("jane", AUDITOR), &mistyped);
+    let note = String::from_utf8_lossy(&mistyped.stderr);
+    assert!(note.contains("no subscription `serach`"), "{note}");
+
     let purge = [
         "cache",
         "purge",
@@ -136,7 +149,7 @@ async fn a_purge_says_what_would_go_and_a_running_gateway_forgets_what_went() {
     let would = told(&run(&gate, ("root", ADMIN), &purge));
     assert_eq!(
         (&would["purged"], &would["entries"]),
-        (&json!(false), &json!(3))
+        (&json!(false), &json!(2))
     );
     assert_eq!(cached(&gate, "two").await, "hit");
     let unreasoned = run(
@@ -153,7 +166,7 @@ async fn a_purge_says_what_would_go_and_a_running_gateway_forgets_what_went() {
     ));
     assert_eq!(
         (&done["purged"], &done["entries"]),
-        (&json!(true), &json!(3))
+        (&json!(true), &json!(2))
     );
     in_time("the running gateway's turn", async {
         while stats(&gate)["purges_waiting"] != 0 {
@@ -172,4 +185,57 @@ async fn without_a_disk_the_commands_say_that_there_is_nothing_to_see() {
     assert!(!output.status.success());
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(error.contains("there is no cache in"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployments_vectors_find_answers_and_stand_in_the_report() {
+    let region = provider(Behaviour::default()).await;
+    let backend = json!({ "model": "text-embedding-3-small", "timeout": "10m" });
+    let caching = caching(config().backend("east", region.address()))
+        .with("/products/0/models", json!(["gpt-4o"]))
+        .with("/products/0/cache", json!({ "semantic": {} }))
+        .with(
+            "/caching",
+            json!({ "disk": {}, "embedder": { "backend": backend } }),
+        );
+    let gate = Gate::start(caching).await;
+    // The simulator's vectors know words, and not where they stand.
+    assert_eq!(cached(&gate, "may dogs use the pool please").await, "miss");
+    assert_eq!(cached(&gate, "please may dogs use the pool").await, "hit");
+    assert_eq!(cached(&gate, "please may dogs use the train").await, "miss");
+
+    eventually("the report", async || {
+        let report = gate.tollgate(&["usage", "--by", "cache,model", "--format", "json"]);
+        let rows = told(&report);
+        let of = |cache: &str| {
+            let mut rows = rows.as_array().unwrap().iter();
+            rows.find(|row| row["cache"] == cache).cloned()
+        };
+        let (embedding, hit) = (of("embedding")?, of("hit")?);
+        let complete = embedding["attempts"] == 3 && of("miss")?["calls"] == 2;
+        if complete {
+            assert_eq!(embedding["model"], "text-embedding-3-small");
+            assert_eq!((&embedding["calls"], &hit["calls"]), (&json!(0), &json!(1)));
+            assert!(embedding["prompt_tokens"].as_u64() > Some(0), "{embedding}");
+        }
+        complete.then_some(())
+    })
+    .await;
+
+    on_disk(&gate, 2).await;
+    let like = [
+        "cache",
+        "inspect",
+        "--like",
+        "dogs",
+        "--reason",
+        "complaint 17",
+    ];
+    let like = run(&gate, ("jane", AUDITOR), &like);
+    let error = String::from_utf8_lossy(&like.stderr);
+    assert!(!like.status.success());
+    assert!(
+        error.contains("text-embedding-3-small") && error.contains("--texts"),
+        "{error}"
+    );
 }

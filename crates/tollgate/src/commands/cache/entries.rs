@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow, bail};
-use cache::{Beside, Entry, Listed, Purged, Selection, Vector};
+use cache::{Beside, Entry, EntryId, Listed, Purged, Selection, Vector};
 use clap::{Args, ValueEnum};
 use config::Snapshot;
-use domain::{SubscriptionId, Wall};
+use config::snapshot::Embedder;
+use domain::{ModelName, SubscriptionId, Wall};
 use gateway::Clock;
 use serde_json::json;
 
@@ -63,11 +64,14 @@ pub(super) struct Which {
     /// Stored longer ago than this: 30m, 24h, 7d
     #[arg(long, value_name = "TIME", value_parser = moment::duration)]
     older_than: Option<std::time::Duration>,
-    /// Whose question is like this one, by the local model
+    /// This one, as `inspect` names it; may be given again
+    #[arg(long, value_name = "ID", value_parser = entry_id)]
+    id: Vec<EntryId>,
+    /// Whose question is like this one, by the local model: of those that `semantic` keeps
     #[arg(long, value_name = "TEXT")]
     like: Option<String>,
-    /// How like: 1 is the same
-    #[arg(long, value_name = "SHARE", default_value_t = 0.8, requires = "like")]
+    /// How like, from 0 to 1: 1 is the same
+    #[arg(long, value_name = "SHARE", default_value_t = 0.8, requires = "like", value_parser = share)]
     min_similarity: f32,
 }
 
@@ -110,7 +114,7 @@ impl Purge {
     pub(super) fn run(self) -> Result<ExitCode> {
         if !self.all && self.which.is_everything() {
             bail!(
-                "say what to purge: --subscription, --model, --older-than or --like, or --all for everything"
+                "say what to purge: --id, --subscription, --model, --older-than or --like, or --all for everything"
             );
         }
         let mut opened = self.at.open()?;
@@ -138,12 +142,16 @@ impl Purge {
         if self.yes {
             let what = Selection {
                 // What is like a text only its vector tells, and that is not in memory's reach of a command.
-                keys: chosen.like.is_some().then_some(keys),
+                // Ids are the database's.
+                keys: chosen.is_by_entry().then_some(keys),
                 ..chosen.selection
             };
             purged = cache.purge(&sealer, &what, opened.now)?;
         }
         print::out(&self.says(purged)?)?;
+        if purged.entries == 0 {
+            self.which.hint(&opened.snapshot);
+        }
         Ok(ExitCode::SUCCESS)
     }
 
@@ -171,6 +179,7 @@ impl Purge {
 /// `Which`, resolved.
 pub(super) struct Chosen {
     pub(super) selection: Selection,
+    ids: Vec<EntryId>,
     like: Option<(Vector, f32)>,
 }
 
@@ -178,15 +187,23 @@ impl Chosen {
     pub(super) fn holds(&self, entry: &Entry, vector: Option<&Vector>) -> bool {
         let is_like = match &self.like {
             None => true,
-            Some((_, min)) => self.similarity(vector).is_some_and(|like| like >= *min),
+            Some((_, min)) => self
+                .similarity(entry, vector)
+                .is_some_and(|like| like >= *min),
         };
-        is_like && self.selection.holds(entry)
+        let is_named = self.ids.is_empty() || self.ids.contains(&entry.id);
+        is_like && is_named && self.selection.holds(entry)
     }
 
-    /// To the text that was given.
-    pub(super) fn similarity(&self, vector: Option<&Vector>) -> Option<f32> {
+    /// To the text that was given. Vectors that something else made than the local model are like none of it.
+    pub(super) fn similarity(&self, entry: &Entry, vector: Option<&Vector>) -> Option<f32> {
         let (like, _) = self.like.as_ref()?;
+        let vector = vector.filter(|_| entry.embedder() == Some(embed::NAME));
         like.similarity(vector?)
+    }
+
+    fn is_by_entry(&self) -> bool {
+        self.like.is_some() || !self.ids.is_empty()
     }
 }
 
@@ -195,7 +212,22 @@ impl Which {
         self.subscription.is_none()
             && self.model.is_none()
             && self.older_than.is_none()
+            && self.id.is_empty()
             && self.like.is_none()
+    }
+
+    /// Where nothing was found, what may be mistyped.
+    pub(super) fn hint(&self, snapshot: &Snapshot) {
+        let subscription = self.subscription.as_deref().map(SubscriptionId::from);
+        if let Some(id) = subscription.filter(|id| !snapshot.subscriptions.contains_key(id)) {
+            print::error(&format!(
+                "note: the configuration has no subscription `{id}`\n"
+            ));
+        }
+        let model = self.model.as_deref().map(ModelName::from);
+        if let Some(name) = model.filter(|name| !snapshot.models.contains_key(name)) {
+            print::error(&format!("note: the configuration has no model `{name}`\n"));
+        }
     }
 
     pub(super) fn is_by_text(&self) -> bool {
@@ -220,6 +252,7 @@ impl Which {
                 stored_before: self.older_than.map(older),
                 ..Selection::default()
             },
+            ids: self.id.clone(),
             like,
         })
     }
@@ -235,6 +268,9 @@ impl Which {
         }
         if let Some(age) = self.older_than {
             told.push(format!("older_than_s={}", age.as_secs()));
+        }
+        for id in &self.id {
+            told.push(format!("id={:016x}", id.0));
         }
         if self.like.is_some() {
             told.push("like a text".to_owned());
@@ -256,12 +292,33 @@ pub(super) fn open(snapshot: &Snapshot) -> Result<Beside> {
     })
 }
 
+fn entry_id(text: &str) -> Result<EntryId, String> {
+    let number = (text.len() == 16).then(|| u64::from_str_radix(text, 16));
+    match number {
+        Some(Ok(number)) => Ok(EntryId(number)),
+        _ => Err("write the 16 digits that `tollgate cache inspect` shows".to_owned()),
+    }
+}
+
+fn share(text: &str) -> Result<f32, String> {
+    let share = text
+        .parse()
+        .ok()
+        .filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "write a number from 0 to 1, such as 0.8".to_owned())
+}
+
 fn vector_of(text: &str, snapshot: &Snapshot) -> Result<Vector> {
-    let mut folders = vec![snapshot.settings.data_dir.join("models")];
-    folders.extend(embed::user_cache(
-        std::env::var_os("XDG_CACHE_HOME"),
-        std::env::var_os("HOME"),
-    ));
+    let local = match &snapshot.caching.embedder {
+        Embedder::Local(local) => local,
+        Embedder::Backend(backend) => bail!(
+            "--like compares by the local model, and these questions have vectors of `{}`, which only a running \
+             gateway asks, on a subscription's bill: choose by --subscription, --model, --older-than or --id; \
+             `inspect --texts` shows the questions",
+            backend.model
+        ),
+    };
+    let folders = gateway::cache::model_folders(local, &snapshot.settings.data_dir);
     let files = embed::find(&folders)
         .context("--like needs the local model; get it with `tollgate cache install-model`")?;
     let model = embed::Model::open(&files)?;

@@ -59,7 +59,7 @@ impl Inspect {
                 return Ok(());
             }
             found += 1;
-            let similarity = chosen.similarity(vector.as_ref());
+            let similarity = chosen.similarity(&entry, vector.as_ref());
             rows.push(Row { entry, similarity });
             if self.which.is_by_text() {
                 rows.sort_by(|one, other| {
@@ -83,6 +83,9 @@ impl Inspect {
             }
         };
         print::out(&text)?;
+        if found == 0 {
+            self.which.hint(&opened.snapshot);
+        }
         Ok(ExitCode::SUCCESS)
     }
 

@@ -12,7 +12,7 @@ use super::By;
 use crate::table::{Cell, Table};
 
 /// After the names asked for, in every format for machines.
-const COLUMNS: [Column; 17] = [
+const COLUMNS: [Column; 20] = [
     Column::count("calls"),
     Column::count("attempts"),
     Column::count("prompt_tokens"),
@@ -30,6 +30,9 @@ const COLUMNS: [Column; 17] = [
     Column::decimal("estimated_share", 6),
     Column::decimal("unpriced_share", 6),
     Column::count("saved_tokens"),
+    Column::count("compared"),
+    Column::count("compared_wrong"),
+    Column::decimal("compared_wrong_share", 6),
 ];
 
 pub fn write<W: Write>(to: W, format: report::Format, by: &[By], rows: &[UsageRow]) -> Result<W> {
@@ -64,6 +67,9 @@ fn cells(row: &UsageRow) -> [report::Cell; COLUMNS.len()] {
         share(row.estimated_tokens, row.total_tokens).into(),
         share(row.unpriced_tokens, row.total_tokens).into(),
         Count(row.saved_tokens),
+        Count(row.compared),
+        Count(row.compared_wrong),
+        share(row.compared_wrong, row.compared).into(),
     ]
 }
 
@@ -118,6 +124,19 @@ pub fn for_people(by: &[By], rows: &[UsageRow]) -> String {
             crate::table::thousands(total.saved_tokens),
         ));
     }
+    if total.compared > 0 {
+        let share = percent(total.compared_wrong, total.compared);
+        text.push_str(&format!(
+            "\n{} of {} cached answers that would have been given were wrong{}\n",
+            crate::table::thousands(total.compared_wrong),
+            crate::table::thousands(total.compared),
+            if share.is_empty() {
+                share
+            } else {
+                format!(": {share}")
+            },
+        ));
+    }
     text
 }
 
@@ -146,6 +165,8 @@ fn add(total: &mut UsageRow, row: &UsageRow) {
         (&mut total.unpriced_calls, row.unpriced_calls),
         (&mut total.unpriced_tokens, row.unpriced_tokens),
         (&mut total.saved_tokens, row.saved_tokens),
+        (&mut total.compared, row.compared),
+        (&mut total.compared_wrong, row.compared_wrong),
     ] {
         *sum = sum.saturating_add(amount);
     }
@@ -284,6 +305,22 @@ mod tests {
     }
 
     #[test]
+    fn false_hits_stand_below_the_sums() {
+        let mut rows = rows();
+        (rows[0].compared, rows[0].compared_wrong) = (1_000, 5);
+        rows[1].compared = 250;
+        let printed = for_people(&BY, &rows);
+        let told = "\n5 of 1,250 cached answers that would have been given were wrong: 0.4%\n";
+        assert!(printed.ends_with(told), "{printed}");
+        let csv = String::from_utf8(write(Vec::new(), report::Format::Csv, &BY, &rows).unwrap());
+        assert!(
+            csv.unwrap()
+                .lines()
+                .any(|line| line.ends_with(",1000,5,0.005"))
+        );
+    }
+
+    #[test]
     fn large_amounts_are_shown_to_the_cent() {
         let mut rows = rows();
         rows[0].cost = Nanos(1_234_567_891_000_000);
@@ -312,7 +349,7 @@ mod tests {
         assert!(lines[0].starts_with("subscription,model,calls,attempts,prompt_tokens"));
         assert_eq!(
             lines[2],
-            "search,gpt-4o,2,0,0,0,0,0,234,1,0.00125,USD,1,0.00025,117,0.0,0.004274,0.5,0"
+            "search,gpt-4o,2,0,0,0,0,0,234,1,0.00125,USD,1,0.00025,117,0.0,0.004274,0.5,0,0,0,"
         );
     }
 }
