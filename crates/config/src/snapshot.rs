@@ -37,7 +37,8 @@ pub use guard::{Guard, GuardKind, Guarded, Guards, OnError, Pii};
 pub use prices::{Prices, Provisioned};
 pub use semantic::{BackendEmbedder, Embedder, LocalEmbedder, SemanticRule};
 pub use service::{
-    AnswerWindows, ContentSafety, GuardWebhook, KeyHeader, Moderation, Presidio, Service, Windows,
+    AnswerWindows, ContentSafety, GuardWebhook, KeyHeader, Moderation, Presidio, PresidioAction,
+    Service, Windows,
 };
 pub use sink::{
     AuditRecords, Envelope, FileCompression, FileSink, KafkaCompression, KafkaLogin, KafkaSasl,

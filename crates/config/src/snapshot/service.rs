@@ -78,10 +78,18 @@ pub struct Presidio {
     /// By the analyzer's names.
     pub entities: Vec<String>,
     pub score_min: f64,
-    /// Else what is found is redacted.
-    pub blocks: bool,
+    pub action: PresidioAction,
     pub timeout: Duration,
     pub windows: Windows,
+}
+
+/// What becomes of what the analyzer finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PresidioAction {
+    Redact,
+    /// Put back in the answer.
+    Mask,
+    Block,
 }
 
 /// A judge of one's own.

@@ -3,7 +3,7 @@
 use content::lists::Found;
 
 use super::*;
-use crate::snapshot::{BackendAuth, ClientTls, Guard, GuardKind, OnError};
+use crate::snapshot::{BackendAuth, ClientTls, Guard, GuardKind, OnError, PresidioAction};
 
 fn text(guards: &str) -> String {
     format!(
@@ -266,4 +266,25 @@ fn certificates_for_plain_http_and_halves_of_pairs_are_told() {
         told.iter().any(|problem| problem.contains(expected)),
         "{told:?}"
     );
+}
+
+#[test]
+fn what_presidio_finds_is_redacted_unless_told() {
+    for (settings, action, masks) in [
+        ("", PresidioAction::Redact, false),
+        (", action: mask", PresidioAction::Mask, true),
+        (", action: block", PresidioAction::Block, false),
+    ] {
+        let guard = format!("{{ presidio: {{ url: \"https://pii.example.com\"{settings} }} }}");
+        let snapshot = loaded(&text(&guard));
+        let guards = snapshot.subscriptions["search"].guards.clone().unwrap();
+        let GuardKind::Presidio(presidio) = &guards.list[0].kind else {
+            panic!("{guards:?}");
+        };
+        assert_eq!(
+            (presidio.action, guards.mask()),
+            (action, masks),
+            "{settings}"
+        );
+    }
 }

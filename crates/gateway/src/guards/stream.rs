@@ -303,7 +303,7 @@ impl Stage {
         }
         let given = match &mut self.kind {
             Kind::Judged(stage) => {
-                let given = ready!(stage.judge(&mut self.queue, self.is_last, cx));
+                let given = ready!(stage.judge(&mut self.queue, self.is_last, masks, cx));
                 self.is_over = self.is_last && self.queue.is_empty() && stage.is_idle();
                 given
             }

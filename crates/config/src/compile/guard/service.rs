@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use content::lists::Action;
 use content::safety::{azure, moderation};
 use content::split::Bounds;
 use dialect::Dialect;
@@ -12,7 +11,6 @@ use domain::breaker::BreakerRule;
 use super::Kind;
 use crate::compile::backend::Backends;
 use crate::file::auth::Auth;
-use crate::file::guard::lists::ListAction;
 use crate::file::guard::service::{Categories, ContentSafety, GuardWebhook, Moderation, Presidio};
 use crate::file::tls::{self, ClientTls};
 use crate::problem::{Place, Problems};
@@ -213,7 +211,7 @@ pub(super) fn presidio(section: Presidio, site: &mut Site<'_>) -> Kind {
         language,
         entities,
         min_score,
-        action: ListAction(action),
+        action,
         r#where: _,
         timeout,
         on_error,
@@ -247,7 +245,7 @@ pub(super) fn presidio(section: Presidio, site: &mut Site<'_>) -> Kind {
         language: language.text.into(),
         entities,
         score_min: min_score.0,
-        blocks: action == Action::Block,
+        action,
         timeout: timeout.0,
         windows: windows(prompt_window, (answer_window, hold), overlap),
     };

@@ -3,13 +3,12 @@
 use domain::BackendId;
 
 use super::GuardedContent;
-use super::lists::ListAction;
 use crate::file::auth::Auth;
 use crate::file::backend::WebUrl;
 use crate::file::notify::{HookUrl, WebhookSecret};
 use crate::file::tls::ClientTls;
-use crate::read::{List, Map, Placed, Reference, Share, Span, Text, Whole, section};
-use crate::snapshot::OnError;
+use crate::read::{List, Map, Placed, Reference, Share, Span, Text, Whole, section, words};
+use crate::snapshot::{OnError, PresidioAction};
 
 section! {
     /// Azure AI Content Safety judges harm by category, blocklists, and attacks on the model.
@@ -139,8 +138,8 @@ section! {
         pub entities: Option<Placed<List<Text>>>,
         /// How sure the analyzer must be.
         pub min_score: Share<true> = "0.5",
-        /// What becomes of what it finds. `redact` leaves the kind: `[PERSON]`.
-        pub action: ListAction = "redact",
+        /// What becomes of what it finds.
+        pub action: PresidioAction = "redact",
         /// Where it looks. Without it: `[prompt, answer]`.
         pub r#where: Option<Placed<List<GuardedContent>>>,
         /// How long the analyzer may take for one question.
@@ -158,4 +157,13 @@ section! {
         /// is seen whole by one of them.
         pub overlap: Whole<0, 1_000> = "100",
     }
+}
+
+words! { PresidioAction, "action":
+    /// Its kind stands in its place: `[PERSON]`.
+    "redact" => PresidioAction::Redact,
+    /// `<PERSON_1>` stands in its place, and is put back in the answer.
+    "mask" => PresidioAction::Mask,
+    /// The call is refused with 400 `content_filter`.
+    "block" => PresidioAction::Block,
 }

@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use config::snapshot::{AnswerWindows, GuardKind, Guards};
+use content::redact::Masks;
 use content::split::{Bounds, Windower};
 use dialect::texts::{self, EventTexts, Part, Place};
 use domain::Mono;
 use tokio::time::Sleep;
 
-use super::super::judges::{Judged, Judges};
+use super::super::judges::{Judged, Judges, apply};
 use super::super::service::Failure;
 use super::super::{findings, service_wait};
 use super::{Judgement, Stop};
@@ -100,6 +101,7 @@ impl JudgedStage {
         &mut self,
         queue: &mut BytesMut,
         is_last: bool,
+        masks: &mut Masks,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Bytes, Stop>> {
         if let Err(stop) = self.take(queue, is_last) {
@@ -113,7 +115,7 @@ impl JudgedStage {
                     break;
                 };
                 self.asked = None;
-                if let Err(stop) = self.judged(text, judged, queue) {
+                if let Err(stop) = self.judged(text, judged, masks, queue) {
                     return Poll::Ready(Err(stop));
                 }
             }
@@ -272,11 +274,23 @@ impl JudgedStage {
         true
     }
 
-    fn judged(&mut self, text: usize, judged: Judged, queue: &mut BytesMut) -> Result<(), Stop> {
+    fn judged(
+        &mut self,
+        text: usize,
+        mut judged: Judged,
+        masks: &mut Masks,
+        queue: &mut BytesMut,
+    ) -> Result<(), Stop> {
+        if let GuardKind::Presidio(presidio) = &self.guards.list[self.index].kind
+            && let Some(window) = self.texts[text].windower.window()
+        {
+            apply(presidio, &[window], &mut judged, masks);
+        }
         let Judged {
             judgement,
             failure,
             edited,
+            spans: _,
         } = judged;
         self.found.add(&judgement);
         if judgement.is_blocked {

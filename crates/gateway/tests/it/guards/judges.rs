@@ -746,6 +746,59 @@ async fn names_in_a_stream_are_taken_out_wherever_windows_and_events_end() {
 }
 
 #[tokio::test]
+async fn names_that_are_masked_are_put_back_for_the_client_alone() {
+    let judge = judge(Behaviour::default()).await;
+    let address = judge.address();
+    // `<EMAIL_1>` stands for something by then, and whatever an analyzer makes of it stays.
+    let guards = format!(
+        "[ {{ pii: {{ action: mask }} }}, {{ presidio: {{ url: \"http://{address}\", action: mask, timeout: 60s }} }} ]"
+    );
+    let prompt = json!([
+        {"role": "user", "content": "I am Erika Mustermann, <PERSON_3>, anna.schmidt@example.com."},
+        {"role": "assistant", "content": "Hello Erika Mustermann."},
+        {"role": "user", "content": "Who is John Q. Public?"},
+    ]);
+    let answer = saying("<PERSON_5> knows <PERSON_4> and Erika Mustermann at <EMAIL_1>.");
+    let (stage_of_names, model) = stage(&judge, &guards, answer).await;
+    let told = stage_of_names.call(messages(&prompt)).await;
+    let sent = super::sent(&model);
+    let contents = [0, 1, 2].map(|turn| sent["messages"][turn]["content"].clone());
+    assert_eq!(
+        contents,
+        [
+            "I am <PERSON_4>, <PERSON_3>, <EMAIL_1>.",
+            "Hello <PERSON_4>.",
+            "Who is <PERSON_5>?",
+        ]
+    );
+    assert_eq!(
+        super::said(&told),
+        "John Q. Public knows Erika Mustermann and Erika Mustermann at anna.schmidt@example.com."
+    );
+    let record = stage_of_names.record().await;
+    let all = verdicts(&record);
+    assert!(all.iter().all(|verdict| verdict.2 == Ruling::Redacted));
+
+    // In streams, wherever windows and events end.
+    let text = format!(
+        "{}Erika Mustermann met <PERSON_1> in Springfield. {}",
+        "all fine here ".repeat(9),
+        "and there ".repeat(20)
+    );
+    let settings = "action: mask, answer_window: 100, overlap: 30, timeout: 60s";
+    for chars in [1, 7, 1_000] {
+        let guards = with_presidio(&judge, settings);
+        let (stage, model) = stage(&judge, &guards, streaming(&events(&text, chars))).await;
+        let body = json!({"model": "gpt-4o", "stream": true, "messages": [{"role": "user", "content": "John Q. Public"}]});
+        let told = stage.call(request(body.to_string())).await;
+        assert_eq!(super::prompt_sent(&model), "<PERSON_1>");
+        let expected = text.replace("<PERSON_1>", "John Q. Public");
+        assert_eq!(said(told.text()).0, expected, "{chars}");
+        assert!(told.text().ends_with(DONE));
+    }
+}
+
+#[tokio::test]
 async fn presidio_can_block_and_goes_by_on_error_too() {
     let judge = judge(Behaviour::default()).await;
     let (stage_of_names, model) = stage(

@@ -64,7 +64,7 @@ fn event(text: &str) -> BytesMut {
 /// What it asks about now, if it does.
 fn asked(stage: &mut JudgedStage, queue: &mut BytesMut) -> Option<Vec<u8>> {
     let mut context = Context::from_waker(Waker::noop());
-    match stage.judge(queue, false, &mut context) {
+    match stage.judge(queue, false, &mut Masks::default(), &mut context) {
         Poll::Ready(Err(Stop::Fails { events, .. })) => Some(events),
         Poll::Ready(Err(Stop::Blocks)) => panic!("nobody blocked"),
         Poll::Ready(Ok(given)) => {
