@@ -20,9 +20,7 @@ use crate::keys::{DataKey, Keyring};
 
 const FILE: &str = "audit.sqlite";
 const CHECKPOINT_PAGES: i64 = 4_000;
-const VERSION: i64 = 3;
-/// Filters of the first version told words by another hash: they are built anew from the contents.
-const TO_SECOND: &str = "DELETE FROM filters; UPDATE state SET indexed = 0;";
+const VERSION: i64 = 4;
 /// What sinks missed, and rotations that a kill could cut short.
 const TO_THIRD: &str = "
     -- `generation` grows when somebody else moves a cursor. `missed`: records whose content went before
@@ -33,6 +31,8 @@ const TO_THIRD: &str = "
     -- Entries of rotations that are under way: on the chain once the key file has the same id.
     CREATE TABLE rotations (id INTEGER PRIMARY KEY, header BLOB NOT NULL, sealed BLOB);
 ";
+/// Filters of earlier versions told words by other hashes: they are built anew from the contents.
+const TO_FOURTH: &str = "DELETE FROM filters; UPDATE state SET indexed = 0;";
 const SCHEMA: &str = "
     -- `at` never goes back. `sealed`: the details of an event; a record's content is at its place in a
     -- segment, until the entry `gone_by` says that it is gone.
@@ -154,13 +154,14 @@ impl Database {
                 connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let version: i64 =
                 transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-            match version {
-                0 => transaction.execute_batch(SCHEMA)?,
-                1 => transaction.execute_batch(TO_SECOND)?,
-                _ => {}
+            if version == 0 {
+                transaction.execute_batch(SCHEMA)?;
             }
             if version < 3 {
                 transaction.execute_batch(TO_THIRD)?;
+            }
+            if version < 4 {
+                transaction.execute_batch(TO_FOURTH)?;
             }
             if version < VERSION {
                 transaction.pragma_update(None, "user_version", VERSION)?;

@@ -2,6 +2,8 @@
 //!
 //! Pure. Two to four in a hundred records that lack a word look as if they had it: searches open those and look.
 
+use std::cell::RefCell;
+
 use crate::bytes::{self, Malformed, Reader};
 use crate::words::each_hash;
 
@@ -32,6 +34,8 @@ pub(crate) struct Scratch {
 pub(crate) fn put_filter(words: &mut Vec<u64>, texts: &[&[u8]], scratch: &mut Scratch) -> u32 {
     scratch.hashes.clear();
     for text in texts {
+        // No two words without something between them.
+        scratch.hashes.reserve(text.len() / 2 + 1);
         each_hash(text, |hash| scratch.hashes.push(hash));
     }
     let count = different(scratch);
@@ -46,6 +50,20 @@ pub(crate) fn put_filter(words: &mut Vec<u64>, texts: &[&[u8]], scratch: &mut Sc
         filter[word] |= bits;
     }
     len as u32
+}
+
+/// One record's, made of what this thread keeps between records. Empty if there is no text at all.
+pub(crate) fn with_filter<R>(texts: &[&[u8]], used: impl FnOnce(&[u64]) -> R) -> R {
+    thread_local! {
+        static KEPT: RefCell<(Vec<u64>, Scratch)> = RefCell::default();
+    }
+    KEPT.with_borrow_mut(|(words, scratch)| {
+        words.clear();
+        if texts.iter().any(|text| !text.is_empty()) {
+            put_filter(words, texts, scratch);
+        }
+        used(words)
+    })
 }
 
 impl Filters {
@@ -65,11 +83,6 @@ impl Filters {
         self.words.len() * 8 + self.sequences.len() * 12
     }
 
-    pub(crate) fn range(&self) -> (u64, u64) {
-        let end = |at: Option<&u64>| at.copied().unwrap_or(0);
-        (end(self.sequences.first()), end(self.sequences.last()))
-    }
-
     pub(crate) fn retain(&mut self, keeps: impl Fn(u64) -> bool) {
         let old = std::mem::take(self);
         let mut at = 0;
@@ -82,17 +95,15 @@ impl Filters {
         }
     }
 
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let mut plain = Vec::with_capacity(4 + self.bytes() + 64);
-        bytes::put_u32(&mut plain, self.sequences.len() as u32);
-        for (sequence, len) in self.sequences.iter().zip(&self.lens) {
-            bytes::put_u64(&mut plain, *sequence);
-            bytes::put_u32(&mut plain, *len);
-        }
-        for word in &self.words {
-            plain.extend_from_slice(&word.to_le_bytes());
-        }
-        plain
+    pub(crate) fn list(&self) -> Vec<(u64, &[u64])> {
+        let mut words = &self.words[..];
+        let filters = self.sequences.iter().zip(&self.lens);
+        let filters = filters.map(|(sequence, len)| {
+            let (filter, rest) = words.split_at(*len as usize);
+            words = rest;
+            (*sequence, filter)
+        });
+        filters.collect()
     }
 
     pub(crate) fn read(plain: &[u8]) -> Result<Self, Malformed> {
@@ -105,6 +116,23 @@ impl Filters {
                 .extend(filter.iter().map(|word| u64::from_le_bytes(*word)));
         })?;
         Ok(filters)
+    }
+}
+
+/// Of records of one key, with their numbers, in the order of the chain.
+pub(crate) fn put_filters(plain: &mut Vec<u8>, filters: &[(u64, &[u64])]) {
+    bytes::put_u32(plain, filters.len() as u32);
+    for (sequence, filter) in filters {
+        bytes::put_u64(plain, *sequence);
+        bytes::put_u32(plain, filter.len() as u32);
+    }
+    for (_, filter) in filters {
+        let start = plain.len();
+        plain.resize(start + size_of_val(*filter), 0);
+        let (room, _) = plain[start..].as_chunks_mut::<8>();
+        for (room, word) in room.iter_mut().zip(*filter) {
+            *room = word.to_le_bytes();
+        }
     }
 }
 
@@ -186,6 +214,12 @@ mod tests {
             let mut words = Vec::new();
             put_filter(&mut words, texts, scratch);
             self.push(sequence, &words);
+        }
+
+        fn to_bytes(&self) -> Vec<u8> {
+            let mut plain = Vec::new();
+            put_filters(&mut plain, &self.list());
+            plain
         }
     }
 

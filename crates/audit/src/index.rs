@@ -10,7 +10,7 @@ use rusqlite::{Connection, params};
 use crate::bytes::Reader;
 use crate::database::{Database, Failed, State};
 use crate::event::is_record;
-use crate::filter::{Filters, candidates};
+use crate::filter::{Filters, candidates, put_filters};
 use crate::keys::{Found, KeyId, Keyring};
 use crate::record::Numbers;
 use crate::segment::Place;
@@ -21,7 +21,7 @@ mod building;
 pub(crate) use building::{Building, Chaining};
 
 /// Of filters in memory. Past it they are written, and the rest waits for the next time.
-const BUILD_BYTES_MAX: usize = 32 * 1024 * 1024;
+const BUILD_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Writes the filters of the tail once it has `tail` entries. True if there was something to do.
 pub(crate) fn keep_up(
@@ -149,21 +149,26 @@ fn aad(key: KeyId, first: u64, last: u64) -> Vec<u8> {
     .concat()
 }
 
+/// `row` is kept between rows.
 fn insert(
     connection: &Connection,
     key: &crate::keys::DataKey,
-    filters: &Filters,
+    filters: &[(u64, &[u64])],
+    row: &mut Vec<u8>,
 ) -> Result<(), Failed> {
-    let (first, last) = filters.range();
-    let mut sealed = filters.to_bytes();
-    key.key.seal(&mut sealed, 0, &aad(key.id, first, last))?;
+    let (Some((first, _)), Some((last, _))) = (filters.first(), filters.last()) else {
+        return Ok(());
+    };
+    row.clear();
+    put_filters(row, filters);
+    key.key.seal(row, 0, &aad(key.id, *first, *last))?;
     connection
         .prepare_cached("INSERT INTO filters (key, first, last, sealed) VALUES (?, ?, ?, ?)")?
         .execute(params![
             key.id.0.cast_signed(),
             first.cast_signed(),
             last.cast_signed(),
-            sealed
+            &*row
         ])?;
     Ok(())
 }
@@ -222,7 +227,7 @@ pub(crate) fn forget(
     range: RangeInclusive<u64>,
     is_gone: impl Fn(u64) -> bool,
 ) -> Result<(), Failed> {
-    let mut after = 0_i64;
+    let (mut after, mut row) = (0_i64, Vec::new());
     loop {
         // One at a time: a filter may be megabytes.
         let next = connection
@@ -251,7 +256,9 @@ pub(crate) fn forget(
         });
         match kept {
             Some((_, filters)) if filters.bytes() == before => continue,
-            Some((key, filters)) if !filters.is_empty() => insert(connection, &key, &filters)?,
+            Some((key, filters)) if !filters.is_empty() => {
+                insert(connection, &key, &filters.list(), &mut row)?;
+            }
             _ => {}
         }
         connection

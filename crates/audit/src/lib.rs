@@ -20,7 +20,11 @@ mod seal;
 mod keys;
 
 // Where it is.
+mod frame;
+
 mod segment;
+
+mod handover;
 
 mod vault;
 

@@ -1,5 +1,6 @@
 //! What a gateway writes to: sealed on the calling thread, in the page cache when `append` returns.
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -9,11 +10,14 @@ use std::time::Duration;
 
 use domain::Wall;
 
+use crate::chain::content_hash;
 use crate::database::{Database, State, Tip, unusable};
 use crate::files::Lock;
+use crate::filter::with_filter;
+use crate::frame::Frame;
+use crate::handover::Handing;
 use crate::keys::{Keyring, Keys};
 use crate::record::{Draft, put_content, put_skeleton};
-use crate::segment::Frame;
 use crate::signal::{Signal, Stop};
 use crate::vault::{Unwritable, Vault};
 use crate::writer::{Shared, Writer};
@@ -69,6 +73,16 @@ impl Settings {
         unsigned >= self.head_entries
             || unsigned > 0 && now.since(state.head_at) >= self.head_interval
     }
+}
+
+/// Of prompt and answer. What hashing and indexing longer ones takes, no call waits for: the writer reads
+/// them back.
+const HANDED_BYTES_MAX: usize = 64 * 1024;
+
+thread_local! {
+    /// Of the frame before, where it was a short one: memory that a call just used is in the processor's
+    /// cache. It holds nothing that is not on disk.
+    static MEMORY: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// Of a record beside its contents: ten texts of a kilobyte, numbers, and what seals them.
@@ -183,6 +197,7 @@ impl AuditLog {
         let max = self.settings.content_bytes_max;
         let len = |content: Option<&[u8]>| content.map_or(0, |content| content.len().min(max));
         let sealed = Frame::seal(
+            MEMORY.take(),
             &key.key,
             len(draft.prompt) + len(draft.answer),
             |header| {
@@ -196,7 +211,20 @@ impl AuditLog {
             Unwritable
         })?;
         shared.note_now(now);
-        shared.vault.append(&mut frame)?;
+        let texts = draft.texts(max);
+        if texts.iter().map(|text| text.len()).sum::<usize>() <= HANDED_BYTES_MAX {
+            let content_hash = content_hash(frame.sealed());
+            with_filter(&texts, |filter| {
+                let handing = Handing {
+                    content_hash,
+                    filter,
+                };
+                shared.vault.append(&mut frame, Some(&handing))
+            })?;
+            MEMORY.set(frame.into_memory());
+        } else {
+            shared.vault.append(&mut frame, None)?;
+        }
         shared.wake();
         Ok(())
     }

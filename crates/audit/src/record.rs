@@ -99,6 +99,11 @@ impl Draft<'_> {
     pub(crate) fn person(&self) -> &str {
         self.user.unwrap_or(self.caller)
     }
+
+    /// As much of prompt and answer as is kept.
+    pub(crate) fn texts(&self, content_bytes_max: usize) -> [&[u8]; 2] {
+        [self.prompt, self.answer].map(|text| cut(text.unwrap_or_default(), content_bytes_max))
+    }
 }
 
 impl Skeleton {

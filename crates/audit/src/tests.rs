@@ -16,6 +16,7 @@ mod erasure;
 mod following;
 mod formats;
 mod governance;
+mod handing;
 mod indexing;
 mod reading;
 mod rotation;

@@ -12,7 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::Settings;
 use crate::files::sync_directory;
-use crate::segment::{self, Frame, Place, Segment};
+use crate::frame::Frame;
+use crate::handover::{Handing, Handover};
+use crate::segment::{self, Place, Segment};
 
 #[derive(Debug)]
 pub(crate) struct Vault {
@@ -36,6 +38,8 @@ struct State {
     next_number: u64,
     /// Those that the chain may lack something of, oldest first, `current` last.
     unapplied: VecDeque<Arc<Segment>>,
+    /// Of what was written and the writer has not fetched.
+    handover: Handover,
     /// Set by a failed append; appends fail at once until the writer has mended it.
     fault: Option<String>,
     current_failed: bool,
@@ -70,6 +74,7 @@ impl Vault {
                 spare: None,
                 next_number: number + 1,
                 unapplied,
+                handover: Handover::default(),
                 fault: None,
                 current_failed: false,
             }),
@@ -81,8 +86,13 @@ impl Vault {
         })
     }
 
-    /// When this returns, the record is in the page cache: it survives the process.
-    pub(crate) fn append(&self, frame: &mut Frame) -> Result<(), Unwritable> {
+    /// When this returns, the record is in the page cache: it survives the process. Without `handing`,
+    /// the writer reads it back.
+    pub(crate) fn append(
+        &self,
+        frame: &mut Frame,
+        handing: Option<&Handing<'_>>,
+    ) -> Result<(), Unwritable> {
         let mut state = self.state();
         if state.fault.is_some() {
             return Err(Unwritable);
@@ -94,8 +104,12 @@ impl Vault {
             self.roll(&mut state, frame)?;
         }
         match state.current.append(frame) {
-            Ok(()) => {
+            Ok(start) => {
                 self.appended.fetch_add(frame.len(), Ordering::SeqCst);
+                if let Some(handing) = handing {
+                    let number = state.current.number;
+                    state.handover.push(number, start, frame, handing);
+                }
                 if state.spare.is_none() && state.current.is_half_full() {
                     self.wants_spare.store(true, Ordering::Release);
                 }
@@ -212,6 +226,12 @@ impl Vault {
         let has_segment =
             state.spare.is_some() || !state.current_failed && state.current.room() >= wanted;
         state.fault.is_none() && self.behind_bytes() <= self.behind_bytes_max && has_segment
+    }
+
+    /// What was handed over since, for what the writer has used up.
+    pub(crate) fn fetch_handed(&self, used: &mut Handover) {
+        used.clear();
+        std::mem::swap(&mut self.state().handover, used);
     }
 
     pub(crate) fn fault(&self) -> Option<String> {

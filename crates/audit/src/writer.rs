@@ -21,7 +21,7 @@ mod batch;
 
 mod rows;
 
-use batch::Batch;
+use batch::{Batch, Reading};
 
 /// Between transactions: what comes in meanwhile shares the next one.
 const BATCH_PAUSE: Duration = Duration::from_millis(200);
@@ -79,8 +79,7 @@ pub(crate) struct Writer {
     offset: u64,
     /// Everything before it, in `segment`, is on the platter.
     synced: u64,
-    /// Kept between batches.
-    buffer: Vec<u8>,
+    reading: Reading,
     building: Building,
 }
 
@@ -113,7 +112,7 @@ impl Writer {
             segment,
             offset,
             synced: 0,
-            buffer: Vec::new(),
+            reading: Reading::default(),
             building: Building::default(),
             shared,
         })
@@ -194,6 +193,7 @@ impl Writer {
             {
                 tracing::warn!(%error, "cannot trim a segment of the audit log");
             }
+            self.segment.cool();
             self.shared.vault.leave(next.number);
             self.segment = next;
             self.offset = 0;
@@ -219,7 +219,7 @@ impl Writer {
                 &self.shared,
                 &self.settings,
                 &mut self.building,
-                &mut self.buffer,
+                &mut self.reading,
             )
             .map_err(|failed| failed.in_dir(&self.dir))?;
         let shared = &self.shared;

@@ -11,6 +11,7 @@ mod like_a_model;
 mod memory;
 mod nearness;
 mod on_disk;
+mod under_pressure;
 
 const MEBIBYTE: u64 = 1024 * 1024;
 

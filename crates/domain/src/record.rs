@@ -49,7 +49,7 @@ pub struct PriceId(pub Arc<str>);
 /// What a call or an attempt costs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Cost {
-    /// Nothing is owed: nothing reached a provider, or a cache answered.
+    /// Nothing is owed: nothing reached a provider.
     #[default]
     Nothing,
     Priced {

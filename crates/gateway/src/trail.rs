@@ -302,7 +302,7 @@ impl Facts {
             }
         };
         // Tokens that the call is charged for are those of the attempt that was last.
-        let (cost, mut saved) = match (attempts.last(), &kept) {
+        let (mut cost, mut saved) = match (attempts.last(), &kept) {
             (Some(last), Some(kept)) => {
                 kept.prices.cost(&last.backend, opening.at, metered.usage())
             }
@@ -310,7 +310,7 @@ impl Facts {
         };
         let spared = cached.as_ref().and_then(|part| part.spared());
         if let (Some(spared), Some(kept)) = (&spared, &kept) {
-            saved = kept.prices.least_cost(opening.at, &spared.usage);
+            (cost, saved) = kept.prices.spared(opening.at, &spared.usage);
         }
         let record = CallRecord {
             opening,

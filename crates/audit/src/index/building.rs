@@ -6,9 +6,13 @@
 use super::{BUILD_BYTES_MAX, forget_gone, insert};
 use crate::AuditError;
 use crate::database::{Database, Failed, State};
-use crate::filter::{Filters, Scratch, put_filter};
+use crate::filter::{Scratch, put_filter};
 use crate::keys::{Found, KeyId, Keyring};
 use crate::record::{Numbers, Opened};
+
+/// Filters of one key in one row, in words of 64 bits. A longer row would take memory of its own each
+/// time, and whoever forgets one record writes all of it.
+const ROW_WORDS_MAX: usize = 8 * 1024;
 
 #[derive(Debug, Default)]
 pub(crate) struct Building {
@@ -18,12 +22,13 @@ pub(crate) struct Building {
     /// Of all records, one behind the other.
     words: Vec<u64>,
     is_in_batch: bool,
-    /// Kept between records.
+    /// Kept between records, and between rows.
     scratch: Scratch,
     content: Vec<u8>,
+    row: Vec<u8>,
 }
 
-/// A record as it becomes an entry.
+/// A record as it becomes an entry, read back.
 #[derive(Clone, Copy)]
 pub(crate) struct Chaining<'a> {
     pub(crate) sequence: u64,
@@ -73,10 +78,11 @@ impl Building {
         self.reach(tip);
     }
 
+    /// Their memory is kept: it is bounded, and finding new one takes longer than filling it.
     fn give_up(&mut self) {
         self.covered = None;
-        self.built = Vec::new();
-        self.words = Vec::new();
+        self.built.clear();
+        self.words.clear();
     }
 
     fn start_over(&mut self, tip: u64) {
@@ -95,6 +101,21 @@ impl Building {
     pub(crate) fn is_full(&self) -> bool {
         self.words.len() * size_of::<u64>() + self.built.len() * size_of::<Built>()
             > BUILD_BYTES_MAX
+    }
+
+    /// A record whose filter the call made; an empty one if it has no texts.
+    pub(crate) fn add_made(&mut self, key: KeyId, sequence: u64, filter: &[u64]) {
+        if self.covered.is_none() || filter.is_empty() {
+            return;
+        }
+        let start = self.words.len();
+        self.words.extend_from_slice(filter);
+        self.built.push(Built {
+            key,
+            sequence,
+            start,
+            len: filter.len() as u32,
+        });
     }
 
     /// A fault leaves the rest of the tail to be read from the contents.
@@ -167,17 +188,16 @@ impl Building {
             let Found::Key(key) = keyring.find(of_key[0].key)? else {
                 continue;
             };
-            let mut filters = Filters::default();
-            for Built {
-                sequence,
-                start,
-                len,
-                ..
-            } in of_key
-            {
-                filters.push(*sequence, &self.words[*start..*start + *len as usize]);
+            for of_row in rows(of_key) {
+                let filters: Vec<(u64, &[u64])> = of_row
+                    .iter()
+                    .map(|built| {
+                        let end = built.start + built.len as usize;
+                        (built.sequence, &self.words[built.start..end])
+                    })
+                    .collect();
+                insert(&transaction, &key, &filters, &mut self.row)?;
             }
-            insert(&transaction, &key, &filters)?;
         }
         if state.indexed < to {
             // Purged or erased between reading and now: that did not see these filters.
@@ -189,4 +209,17 @@ impl Building {
         self.start_over(to);
         Ok(())
     }
+}
+
+/// Each as many as a row holds.
+fn rows(built: &[Built]) -> impl Iterator<Item = &[Built]> {
+    let mut words = 0;
+    built.chunk_by(move |_, next| {
+        words += next.len as usize;
+        let fits = words <= ROW_WORDS_MAX;
+        if !fits {
+            words = 0;
+        }
+        fits
+    })
 }

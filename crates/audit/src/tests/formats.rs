@@ -5,10 +5,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::bytes::Reader;
 use crate::event::{is_record, put_record_mark};
+use crate::frame::{Frame, Scan};
 use crate::keys::KeyId;
 use crate::record::{Opened, put_content, put_skeleton};
 use crate::seal::SealingKey;
-use crate::segment::{Frame, Scan, Segment};
+use crate::segment::Segment;
 
 fn any_event() -> impl Strategy<Value = Event> {
     let keys = proptest::collection::vec(any::<u64>().prop_map(KeyId), 0..9);
@@ -90,7 +91,7 @@ fn segment_of(contents: &[Vec<u8>]) -> (Vec<u8>, Vec<usize>) {
     let mut ends = Vec::new();
     for content in contents {
         let header = |header: &mut Vec<u8>| header.extend_from_slice(b"header");
-        let mut frame = Frame::seal(&key, content.len(), header, |bytes| {
+        let mut frame = Frame::seal(Vec::new(), &key, content.len(), header, |bytes| {
             bytes.extend_from_slice(content);
         })
         .unwrap();

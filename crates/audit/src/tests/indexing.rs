@@ -238,16 +238,24 @@ fn the_writer_indexes_what_it_chains() {
 }
 
 #[test]
-fn an_index_of_the_first_version_is_built_anew() {
+fn an_index_of_an_earlier_version_is_built_anew() {
+    for version in [1, 2, 3] {
+        is_built_anew(version);
+    }
+}
+
+fn is_built_anew(version: u32) {
     let (place, calls) = chained(6);
     place.archive().reindex().unwrap();
     let database = Connection::open(place.store().join("audit.sqlite")).unwrap();
-    database.execute_batch(BEFORE_THIRD).unwrap();
+    if version < 3 {
+        database.execute_batch(BEFORE_THIRD).unwrap();
+    }
     database
-        .execute_batch(
+        .execute_batch(&format!(
             "INSERT INTO filters (key, first, last, sealed) VALUES (1, 2, 3, x'00');
-            UPDATE state SET indexed = 5; PRAGMA user_version = 1;",
-        )
+            UPDATE state SET indexed = 5; PRAGMA user_version = {version};"
+        ))
         .unwrap();
     let mut archive = place.archive();
     assert_eq!(indexed(&archive), 0);

@@ -10,9 +10,11 @@ use crate::bytes::Reader;
 use crate::chain::content_hash;
 use crate::database::{Database, Failed, State, Tip};
 use crate::event::{Event, is_record};
+use crate::frame::Scan;
+use crate::handover::Handover;
 use crate::index::{Building, Chaining};
 use crate::record::Numbers;
-use crate::segment::{Scan, Segment};
+use crate::segment::Segment;
 use crate::{AuditError, Settings};
 
 /// No frame is shorter.
@@ -48,7 +50,7 @@ impl Batch<'_> {
         shared: &Shared,
         settings: &Settings,
         building: &mut Building,
-        buffer: &mut Vec<u8>,
+        reading: &mut Reading,
     ) -> Result<Chained, Failed> {
         let now = Wall(shared.now.load(Ordering::SeqCst));
         let state = State::read(&database.connection)?;
@@ -69,10 +71,17 @@ impl Batch<'_> {
         };
         let first = tip.sequence + 1;
         while pieces.reached < self.end.min(self.offset + BATCH_BYTES) {
-            self.fill(buffer, pieces.reached)?;
-            self.append(&transaction, &mut tip, buffer, &mut pieces, |link| {
-                building.add(&shared.keyring, &link);
-            })?;
+            let reached = pieces.reached;
+            if self.fetch(reading, shared, reached) {
+                self.append_handed(&transaction, &mut tip, reading, &mut pieces, building)?;
+            }
+            if pieces.reached == reached {
+                let limit = self.fill(reading, reached)?;
+                let mut scan = Scan::new(&reading.buffer, self.segment.number, reached, limit);
+                self.append(&transaction, &mut tip, &mut scan, &mut pieces, |link| {
+                    building.add(&shared.keyring, &link);
+                })?;
+            }
         }
         let segment = self.segment.number;
         if tip.sequence >= first {
@@ -102,19 +111,69 @@ impl Batch<'_> {
         })
     }
 
-    /// Reads at least one whole frame, if there is one.
-    fn fill(&self, buffer: &mut Vec<u8>, offset: u64) -> Result<(), AuditError> {
+    /// True if calls handed over records that stand at `offset` or behind.
+    fn fetch(&self, reading: &mut Reading, shared: &Shared, offset: u64) -> bool {
+        let number = self.segment.number;
+        if reading.handed.forget_before(number, offset) {
+            shared.vault.fetch_handed(&mut reading.handed);
+            return !reading.handed.forget_before(number, offset);
+        }
+        true
+    }
+
+    /// As far as records were handed over without a gap.
+    fn append_handed(
+        &self,
+        transaction: &Transaction<'_>,
+        tip: &mut Tip,
+        reading: &Reading,
+        pieces: &mut Pieces,
+        building: &mut Building,
+    ) -> Result<(), Failed> {
+        let segment = self.segment.number;
+        let until = self.end.min(self.offset + BATCH_BYTES);
+        let mut rows = Rows::new(transaction, segment);
+        for handed in reading.handed.run(segment, pieces.reached) {
+            let Some(record) = numbers(handed.header).filter(|_| handed.end <= self.end) else {
+                break;
+            };
+            pieces.note(&record);
+            tip.link(record.recorded_at, handed.header, &handed.content_hash);
+            rows.insert(Entry {
+                sequence: tip.sequence,
+                at: tip.at,
+                header: handed.header,
+                content_hash: handed.content_hash,
+                hash: tip.hash,
+                place: handed.place,
+            })?;
+            building.add_made(record.key, tip.sequence, handed.filter);
+            pieces.reached = handed.end;
+            if pieces.reached >= until {
+                break;
+            }
+        }
+        Ok(rows.finish()?)
+    }
+
+    /// Reads at least one whole frame, if there is one, and nothing that was handed over. Returns where
+    /// such frames end.
+    fn fill(&self, reading: &mut Reading, offset: u64) -> Result<u64, AuditError> {
+        let buffer = &mut reading.buffer;
+        let handed = reading.handed.starts_at(self.segment.number);
+        let handed = handed.filter(|start| *start > offset);
+        let end = handed.map_or(self.end, |start| self.end.min(start));
         let mut wanted = PIECE_BYTES;
         loop {
-            let len = (self.end - offset).min(wanted as u64);
+            let len = (end - offset).min(wanted as u64);
             buffer.resize(usize::try_from(len).unwrap_or(wanted), 0);
             self.segment
                 .read(offset, buffer)
                 .map_err(|error| unreadable(&error))?;
-            let mut scan = Scan::new(buffer, self.segment.number, offset, self.end);
+            let mut scan = Scan::new(buffer, self.segment.number, offset, end);
             match (scan.next(), scan.wanted) {
                 (None, Some(more)) if scan.offset() == offset => wanted = more,
-                _ => return Ok(()),
+                _ => return Ok(end),
             }
         }
     }
@@ -123,20 +182,18 @@ impl Batch<'_> {
         &self,
         transaction: &Transaction<'_>,
         tip: &mut Tip,
-        bytes: &[u8],
+        scan: &mut Scan<'_>,
         pieces: &mut Pieces,
         mut chained: impl FnMut(Chaining<'_>),
     ) -> Result<(), Failed> {
         let segment = self.segment.number;
-        let mut scan = Scan::new(bytes, segment, pieces.reached, self.end);
         let mut rows = Rows::new(transaction, segment);
         while let Some(found) = scan.next() {
             let Some(record) = numbers(found.header) else {
                 pieces.places += 1;
                 continue;
             };
-            let expiry = record.expires_at().0;
-            pieces.expires = Some(pieces.expires.map_or(expiry, |known| known.min(expiry)));
+            pieces.note(&record);
             let content_hash = content_hash(found.sealed);
             tip.link(record.recorded_at, found.header, &content_hash);
             rows.insert(Entry {
@@ -170,6 +227,21 @@ struct Pieces {
     places: u64,
     /// When the first content may go.
     expires: Option<i64>,
+}
+
+impl Pieces {
+    fn note(&mut self, record: &Numbers) {
+        let expiry = record.expires_at().0;
+        self.expires = Some(self.expires.map_or(expiry, |known| known.min(expiry)));
+    }
+}
+
+/// What batches take records from. Kept between them.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    handed: Handover,
+    /// Of the segment, where nothing was handed over.
+    buffer: Vec<u8>,
 }
 
 pub(super) fn unreadable(error: &std::io::Error) -> AuditError {

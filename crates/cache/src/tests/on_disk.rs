@@ -12,16 +12,16 @@ use super::*;
 use crate::{Answer, Beside, DiskSettings, Listed, Selection};
 
 /// 2026-11-22 12:00 UTC.
-const NOON: Wall = Wall(1_795_348_800_000);
+pub(super) const NOON: Wall = Wall(1_795_348_800_000);
 
 /// An audit log, its keys, and a cache that is sealed with them.
-struct Place {
+pub(super) struct Place {
     dir: TempDir,
-    log: AuditLog,
+    pub(super) log: AuditLog,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path();
         let settings = ::audit::Settings::new(path.join("audit"), "eu");
@@ -29,7 +29,7 @@ impl Place {
         Self { dir, log }
     }
 
-    fn cache_dir(&self) -> PathBuf {
+    pub(super) fn cache_dir(&self) -> PathBuf {
         self.dir.path().join("cache")
     }
 
@@ -37,7 +37,7 @@ impl Place {
         self.cache_dir().join("cache.db")
     }
 
-    fn settings(&self, memory_bytes: u64, bytes_max: u64) -> Settings {
+    pub(super) fn settings(&self, memory_bytes: u64, bytes_max: u64) -> Settings {
         Settings {
             memory_bytes,
             disk: Some(DiskSettings {
@@ -60,7 +60,7 @@ impl Place {
     }
 
     /// As another process has it.
-    fn archive(&self) -> Archive {
+    pub(super) fn archive(&self) -> Archive {
         let path = self.dir.path();
         let settings = ::audit::Settings::new(path.join("audit"), "eu");
         Archive::open(settings, keys(path.join("keys")), NOON).unwrap()
@@ -90,7 +90,7 @@ fn keys(dir: PathBuf) -> Keys {
     }
 }
 
-fn actor() -> Actor {
+pub(super) fn actor() -> Actor {
     Actor {
         by: "root".to_owned(),
         role: "admin".to_owned(),
@@ -427,6 +427,98 @@ fn a_directory_that_cannot_be_written_costs_no_call() {
         answer_of(&place.cache(), 2, NOON).as_deref(),
         Some(&b"another"[..])
     );
+}
+
+/// A file system of a few MiB, gone when dropped. `None` where mounting is not permitted.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    fn mount() -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let mount = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=4m,mode=700", "tmpfs"])
+            .arg(dir.path())
+            .output();
+        if mount.as_ref().is_ok_and(|output| output.status.success()) {
+            return Some(Self(dir));
+        }
+        eprintln!("SKIPPED: a full disk is not tested, for a tmpfs cannot be mounted: {mount:?}");
+        None
+    }
+
+    fn fill(&self) -> PathBuf {
+        use std::io::Write as _;
+        let filler = self.0.path().join("filler");
+        let mut file = fs::File::create(&filler).unwrap();
+        while file.write_all(&[1; 4096]).is_ok() {}
+        filler
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let unmount = std::process::Command::new("umount")
+            .arg("-l")
+            .arg(self.0.path())
+            .status();
+        assert!(unmount.is_ok());
+    }
+}
+
+#[test]
+fn a_full_disk_leaves_answers_in_memory_until_there_is_room_again() {
+    let Some(disk) = SmallDisk::mount() else {
+        return;
+    };
+    let place = Place::new();
+    let dir = disk.0.path().join("cache");
+    let open = || {
+        let mut settings = place.settings(16 * MEBIBYTE, 64 * MEBIBYTE);
+        if let Some(disk) = &mut settings.disk {
+            disk.dir.clone_from(&dir);
+        }
+        let cache = Cache::open(settings, NOON).unwrap();
+        cache.catch_up();
+        cache
+    };
+    let cache = open();
+    cache.put(at_noon(entry(0, "in time")));
+    cache.catch_up();
+    let filler = disk.fill();
+    let large = |number: u64| Bytes::from(format!("{number:0>20000}"));
+    for number in 1..=100 {
+        cache.put(NewEntry {
+            answer: large(number),
+            ..at_noon(entry(number, ""))
+        });
+    }
+    cache.catch_up();
+    let full = cache.levels().disk.unwrap();
+    assert!(full.fault.is_some(), "{full:?}");
+    assert!(full.unwritten > 50, "{full:?}");
+    assert_eq!(full.written + full.unwritten, 101, "{full:?}");
+    for number in 1..=100 {
+        assert_eq!(answer_of(&cache, number, NOON), Some(large(number)));
+    }
+    assert_eq!(answer_of(&cache, 0, NOON).as_deref(), Some(&b"in time"[..]));
+
+    fs::remove_file(filler).unwrap();
+    cache.put(at_noon(entry(500, "with room again")));
+    cache.catch_up();
+    let again = cache.levels().disk.unwrap();
+    assert_eq!(
+        (again.fault, again.unwritten),
+        (None, full.unwritten),
+        "what came later is written"
+    );
+    assert_eq!(again.written, full.written + 1);
+    drop(cache);
+    let cache = open();
+    assert_eq!(cache.levels().entries, again.written);
+    for (number, answer) in [(0, "in time"), (500, "with room again")] {
+        let found = answer_of(&cache, number, NOON);
+        assert_eq!(found.as_deref(), Some(answer.as_bytes()));
+    }
 }
 
 #[test]

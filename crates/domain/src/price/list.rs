@@ -58,11 +58,20 @@ impl PriceList {
         }
     }
 
-    /// What usage costs where it costs least: what not making a call kept off the bill, at least.
-    pub fn least_cost(&self, at: Wall, usage: &Usage) -> Nanos {
+    /// A call that needed not be made: what its usage costs where it costs least was saved, at least. What it
+    /// cost is an amount of zero, so that the saving has a currency and a price that made it.
+    pub fn spared(&self, at: Wall, usage: &Usage) -> (Cost, Nanos) {
         let prices = self.members.iter().filter_map(|(_, of)| of.at(at));
-        let costs = prices.map(|price| price.cost(usage).0.amount());
-        costs.min().unwrap_or(Nanos::ZERO)
+        let bills = prices.filter_map(|price| Some((price.bill(usage)?.amount, price)));
+        let Some((saved, price)) = bills.min_by_key(|(amount, _)| *amount) else {
+            return (Cost::Nothing, Nanos::ZERO);
+        };
+        let cost = Cost::Priced {
+            amount: Nanos::ZERO,
+            currency: price.currency,
+            price: price.id.clone(),
+        };
+        (cost, saved)
     }
 
     /// `Err`: a backend that may answer the call has no price for it.

@@ -535,3 +535,38 @@ fn midnight(year: i16, month: i8, day: i8, zone: &str) -> Wall {
     let start = date(year, month, day).to_zoned(zone).expect("a midnight");
     Wall(start.timestamp().as_millisecond())
 }
+
+#[test]
+fn a_call_that_was_spared_saved_what_it_costs_where_it_costs_least() {
+    let at = |price: Option<Price>| {
+        let from_the_start = [(Wall(i64::MIN), price.map(Arc::new))];
+        super::list::Schedule::new(from_the_start)
+    };
+    let dear = Price {
+        id: PriceId::from("dear"),
+        factor: Factor::ONE,
+        ..price(RateCard::standard(Rates {
+            output: per_million("20"),
+            ..gpt_4o()
+        }))
+    };
+    let cheap = price(RateCard::standard(gpt_4o()));
+    let prices = list::PriceList {
+        members: [Some(dear), None, Some(cheap)]
+            .into_iter()
+            .zip(["a", "b", "c"])
+            .map(|(price, backend)| (BackendId::from(backend), at(price)))
+            .collect(),
+    };
+    let (cost, saved) = prices.spared(Wall(0), &tokens(1000, 100));
+    assert_eq!(saved, Nanos(3_500_000));
+    let free = Cost::Priced {
+        amount: Nanos::ZERO,
+        currency: Currency::USD,
+        price: PriceId::from("p"),
+    };
+    assert_eq!(cost, free);
+    let unpriced = list::PriceList::default();
+    let nothing = (Cost::Nothing, Nanos::ZERO);
+    assert_eq!(unpriced.spared(Wall(0), &tokens(1000, 100)), nothing);
+}

@@ -4,8 +4,8 @@ mod coalescing;
 mod isolation;
 
 use bytes::Bytes;
-use domain::Metered;
 use domain::record::{CacheOutcome, Cost, Outcome};
+use domain::{Metered, Nanos};
 use http::Request;
 use http_body_util::Full;
 use serde_json::{Value, json};
@@ -124,6 +124,7 @@ async fn a_call_that_was_answered_is_answered_again_and_charged_nothing() {
         r#"tollgate_cache_lookups_total{product="standard",result="exact"} 1"#,
         r#"tollgate_cache_lookups_total{product="standard",result="miss"} 1"#,
         r#"tollgate_saved_tokens_total{subscription="search",model="gpt-4o"} 17"#,
+        r#"tollgate_saved_total{subscription="search",model="gpt-4o",currency="USD"} 0.00062"#,
         "tollgate_cache_entries 1",
     ] {
         assert!(metrics.contains(line), "{line} is not in\n{metrics}");
@@ -138,10 +139,14 @@ async fn a_call_that_was_answered_is_answered_again_and_charged_nothing() {
         (CacheOutcome::Hit, Outcome::Ok, 200)
     );
     assert_eq!((hit.metered, hit.saved_tokens), (Metered::NOTHING, 17));
-    assert_eq!(
-        (hit.cost.clone(), hit.saved),
-        (Cost::Nothing, miss.cost.amount())
-    );
+    assert!(miss.cost.amount() > Nanos::ZERO);
+    // An amount of zero: what was saved has a currency, and a price that says why.
+    let free = Cost::Priced {
+        amount: Nanos::ZERO,
+        currency: miss.cost.currency().unwrap(),
+        price: miss.cost.price().unwrap().clone(),
+    };
+    assert_eq!((&hit.cost, hit.saved), (&free, miss.cost.amount()));
     assert!(hit.attempts.is_empty() && hit.backend.is_none() && hit.similarity.is_none());
 }
 

@@ -38,7 +38,8 @@ pub enum Charged {
     },
 }
 
-/// One call that something is owed for, or several that only have sums.
+/// One call that something is owed for, or several that only have sums. What a cache answered for nothing is
+/// none.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ChargedCall {
     pub subscription: String,
@@ -68,7 +69,8 @@ const CALLS: &str = "
         completion_tokens, cached_prompt_tokens, cache_write_tokens, reasoning_tokens,
         audio_prompt_tokens, audio_completion_tokens, images, cache_write_1h_tokens, tier, estimated,
         ifnull(cost, 0), ifnull(currency, ''), ifnull(price, ''), saved, 0, asked_model
-    FROM calls WHERE at >= ?1 AND at < ?2 AND (cost IS NULL OR price IS NOT NULL)";
+    FROM calls WHERE at >= ?1 AND at < ?2 AND (cost IS NULL OR price IS NOT NULL)
+        AND NOT (cache = 'hit' AND cost = 0)";
 
 const WITHOUT_DETAIL: &str = "
     SELECT subscription, product, application, model, backend, prompt_tokens, completion_tokens,
@@ -76,7 +78,8 @@ const WITHOUT_DETAIL: &str = "
         audio_completion_tokens, images, 0, 'standard', estimated_tokens * 2 > total_tokens, cost,
         currency, price, saved, 1, NULL
     FROM usage_hourly
-    WHERE folded AND hour >= ?1 AND hour < ?2 AND (price <> '' OR unpriced_calls > 0)";
+    WHERE folded AND hour >= ?1 AND hour < ?2 AND (price <> '' OR unpriced_calls > 0)
+        AND NOT (cache = 'hit' AND cost = 0)";
 
 /// Days without calls are left out. Calls without detail stand where their hour starts, and are
 /// estimated if most of their tokens are.
@@ -196,7 +199,7 @@ fn call(row: &Row<'_>) -> rusqlite::Result<ChargedCall> {
 
 #[cfg(test)]
 mod tests {
-    use domain::record::{CallRecord, Cost, Outcome};
+    use domain::record::{CacheOutcome, CallRecord, Cost, Outcome};
     use domain::{CallId, Metered};
 
     use super::super::database::{Database, SumUp};
@@ -300,10 +303,23 @@ mod tests {
         refused.outcome = Outcome::Refused;
         refused.metered = Metered::NOTHING;
         refused.cost = Cost::Nothing;
+        let mut cached = call(4, NOON);
+        cached.cache = CacheOutcome::Hit;
+        cached.metered = Metered::NOTHING;
+        cached.cost = Cost::Priced {
+            amount: Nanos::ZERO,
+            currency: euro(),
+            price: "p1".into(),
+        };
+        cached.saved = Nanos(360);
         let mut unpriced = call(3, NOON);
         unpriced.opening.id = CallId::new(NOON, 3);
         unpriced.cost = Cost::Unpriced;
-        let steps = charged_of(&[call(1, NOON), refused, unpriced], &[], &all("UTC"));
+        let steps = charged_of(
+            &[call(1, NOON), refused, unpriced, cached],
+            &[],
+            &all("UTC"),
+        );
         let calls: Vec<&ChargedCall> = steps
             .iter()
             .filter_map(|step| match step {
@@ -320,6 +336,18 @@ mod tests {
         assert_eq!(charges, [Some(priced), None]);
         assert_eq!(calls[0].usage.cached_prompt, 40);
         assert_eq!(calls[0].application.as_deref(), Some("chat-ui"));
+    }
+
+    #[test]
+    fn what_the_cache_answered_is_free_in_sums_too() {
+        let mut cached = call(1, NOON);
+        cached.cache = CacheOutcome::Hit;
+        cached.cost = Cost::Priced {
+            amount: Nanos::ZERO,
+            currency: euro(),
+            price: "p1".into(),
+        };
+        assert_eq!(charged_of(&[], &[cached], &all("UTC")), []);
     }
 
     #[test]

@@ -2,24 +2,25 @@
 //! it, and all that is told of it comes through its own doors: answers, `/metrics`, the ledger.
 
 mod client;
+mod faq;
 mod metrics;
 mod past;
 mod script;
 mod stage;
 mod story;
+mod summary;
 mod traffic;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use clap::Args;
 use domain::{Mono, Wall};
 use gateway::Clock;
-use jiff::tz::TimeZone;
-use store::ledger::{self, UsageBy, UsageQuery};
 use tokio::sync::mpsc::{self, Receiver};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -29,19 +30,19 @@ use self::client::Client;
 use self::metrics::Metrics;
 use self::stage::{Place, Stage};
 use self::story::Story;
-use self::traffic::{Call, Traffic};
+use self::summary::{cache_sentence, usage_table};
+use self::traffic::{Call, Tally, Traffic};
 use super::serve::Service;
 use crate::configuration::Loader;
 use crate::signals::Signals;
-use crate::table::{Cell, Table};
 use crate::{log, moment, print};
 
-/// Run the gateway with simulated providers and three teams' traffic; no account needed.
+/// Run the gateway with simulated providers and four teams' traffic; no account needed.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Three regions of Azure OpenAI are simulated: eastus and westeurope share the calls, swedencentral
-helps out. Within a minute one runs short, two go down, and all come back. Ctrl-C ends it; the folder
-stays, so its usage can still be reported.
+helps out. Within a minute one runs short, two go down, and all come back. One team's questions are mostly
+answered from the cache. Ctrl-C ends it; the folder stays, so its usage can still be reported.
 
   tollgate demo
   tollgate demo --duration 60s --data-dir ./demo")]
@@ -84,18 +85,22 @@ impl Demo {
             .load()
             .map_err(|failure| anyhow!("{failure}"))?;
         let data_dir = loaded.snapshot.settings.data_dir.clone();
+        let has_model = has_model(&data_dir);
         let clock = Clock::system();
         let service = Service::start(loaded.snapshot, clock.clone()).await?;
-        print::out(&self.introduction(&stage))?;
+        print::out(&self.introduction(&stage, has_model))?;
 
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let (sender, calls) = mpsc::channel(CALLS_WAITING_MAX);
         let client = Client::default();
         let issuer = stage.issuer.clone();
+        let tally = Arc::new(Tally::default());
         let traffic = Traffic {
             gateway: stage.listen,
             client: client.clone(),
             issuer,
+            faq: Arc::default(),
+            tally: tally.clone(),
             calls: sender,
             stop: stop.clone(),
         };
@@ -111,6 +116,7 @@ impl Demo {
             told: 0,
             calls,
             data_dir: &data_dir,
+            tally: &tally,
             story: Story::default(),
         };
         tokio::select! {
@@ -126,14 +132,15 @@ impl Demo {
         }
         service.stop().await;
         print::out(&format!(
-            "\n{}\n{}",
+            "\n{}\n{}\n{}",
             usage_table(&data_dir, since)?,
+            cache_sentence(&data_dir, since, &tally)?,
             farewell(&stage)
         ))?;
         Ok(ExitCode::SUCCESS)
     }
 
-    fn introduction(&self, stage: &Stage) -> String {
+    fn introduction(&self, stage: &Stage, has_model: bool) -> String {
         let Stage {
             config,
             log,
@@ -142,12 +149,21 @@ impl Demo {
             ..
         } = stage;
         let mut text =
-            String::from("Tollgate demo: three simulated regions, three teams, no account.\n\n");
+            String::from("Tollgate demo: three simulated regions, four teams, no account.\n\n");
         for (wanted, got) in [(self.listen, *listen), (self.admin, *admin)] {
             if wanted != got && wanted.port() != 0 {
                 text.push_str(&format!("  {wanted} is taken: using {got}\n"));
             }
         }
+        let no_model = if has_model {
+            String::new()
+        } else {
+            format!(
+                "The faq team's questions are found in just the same words only; in other words too, after:\n\n\
+                 \x20 {}\n\n",
+                command("cache install-model")
+            )
+        };
         text.push_str(&format!(
             "  gateway        http://{listen}/v1\n\
              \x20 metrics        http://{admin}/metrics\n\
@@ -160,10 +176,11 @@ impl Demo {
              \x20   -d '{{\"model\":\"gpt-4o\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'\n\n\
              \x20 {}\n\n\
              The search team's last four weeks are made up, so that its budget has a past to forecast from.\n\n\
+             {no_model}\
              What happens, by seconds since the start (Ctrl-C ends it):\n\n",
             config.display(),
             log.display(),
-            usage_command(config)
+            usage_command(config, "subscription,model")
         ));
         text
     }
@@ -180,6 +197,7 @@ struct Show<'a> {
     told: usize,
     calls: Receiver<Call>,
     data_dir: &'a Path,
+    tally: &'a Tally,
     story: Story,
 }
 
@@ -206,7 +224,11 @@ impl Show<'_> {
                 print::out(&format!("{about:>4} s  {sentence}\n"))?;
             }
             if second > 0 && second.is_multiple_of(TABLE_EVERY_S) {
-                print::out(&format!("\n{}\n", usage_table(self.data_dir, self.since)?))?;
+                print::out(&format!(
+                    "\n{}\n{}\n",
+                    usage_table(self.data_dir, self.since)?,
+                    cache_sentence(self.data_dir, self.since, self.tally)?
+                ))?;
             }
         }
     }
@@ -246,56 +268,29 @@ impl Show<'_> {
     }
 }
 
-/// Fewer columns than `tollgate usage` has, so that it fits between the lines of a story.
-fn usage_table(data_dir: &Path, since: Wall) -> Result<String> {
-    let query = UsageQuery {
-        by: vec![UsageBy::Subscription, UsageBy::Backend, UsageBy::Outcome],
-        only: vec![],
-        since: Some(since),
-        until: None,
-        time_zone: TimeZone::UTC,
-    };
-    let names = ["  team", "backend", "outcome"];
-    let amounts = ["calls", "attempts", "prompt", "completion", "tokens"];
-    let table = names.into_iter().fold(Table::default(), Table::column);
-    let mut table = amounts
-        .into_iter()
-        .fold(table, Table::number)
-        .number("cost");
-    for row in ledger::usage(data_dir, &query)? {
-        let mut cells: Vec<Cell> = row.by.iter().map(|name| Cell::text(name)).collect();
-        if let Some(Cell::Text(team)) = cells.first_mut() {
-            team.insert_str(0, "  ");
-        }
-        let numbers = [
-            row.calls,
-            row.attempts,
-            row.prompt_tokens,
-            row.completion_tokens,
-            row.total_tokens,
-        ];
-        cells.extend(numbers.map(Cell::Number));
-        cells.push(Cell::Text(row.currency.map_or(String::new(), |currency| {
-            format!("{} {currency}", row.cost.fixed(4))
-        })));
-        table.row(cells);
-    }
-    Ok(table.aligned())
+/// Whether questions can be compared by meaning: the gateway looks in these folders too.
+fn has_model(data_dir: &Path) -> bool {
+    let cache = embed::user_cache(std::env::var_os("XDG_CACHE_HOME"), std::env::var_os("HOME"));
+    let folders: Vec<PathBuf> = std::iter::once(data_dir.join("models"))
+        .chain(cache)
+        .collect();
+    embed::find(&folders).is_ok()
 }
 
-/// As it can be pasted: this very program, and a path in quotes.
-fn usage_command(config: &Path) -> String {
+/// As it can be pasted: this very program, and what follows its name.
+fn command(arguments: &str) -> String {
     let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("tollgate"));
-    format!(
-        "'{}' usage --config '{}' --by subscription,model",
-        program.display(),
-        config.display()
-    )
+    format!("'{}' {arguments}", program.display())
+}
+
+fn usage_command(config: &Path, by: &str) -> String {
+    command(&format!("usage --config '{}' --by {by}", config.display()))
 }
 
 fn farewell(stage: &Stage) -> String {
     format!(
-        "The ledger stays; ask it more, and delete the folder when you are done:\n\n  {}\n",
-        usage_command(&stage.config)
+        "The ledger stays; ask it more, and delete the folder when you are done:\n\n  {}\n  {}\n",
+        usage_command(&stage.config, "subscription,model"),
+        usage_command(&stage.config, "subscription,cache")
     )
 }

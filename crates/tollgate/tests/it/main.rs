@@ -13,6 +13,7 @@ mod bad_input;
 mod bad_transport;
 mod budgets;
 mod cache;
+mod cache_by_meaning;
 mod calls;
 mod crash;
 mod credentials;

@@ -323,13 +323,22 @@ async fn probes_answer_without_a_key_and_metrics_only_to_operators() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demo_runs_to_its_end_and_tells_what_it_did() {
-    let run = tokio::task::spawn_blocking(|| {
-        Command::new(env!("CARGO_BIN_EXE_tollgate"))
-            .args(["demo", "--duration", "5s"])
-            .output()
-            .unwrap()
+    let (folder, no_models) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let dir = folder.path().join("demo");
+    // Whatever this machine has installed.
+    let user_cache = no_models.path().to_owned();
+    let run = tokio::task::spawn_blocking({
+        let dir = dir.clone();
+        move || {
+            Command::new(env!("CARGO_BIN_EXE_tollgate"))
+                .args(["demo", "--duration", "8s", "--data-dir"])
+                .arg(dir)
+                .env("XDG_CACHE_HOME", user_cache)
+                .output()
+                .unwrap()
+        }
     });
-    let output = in_time("a demo of five seconds", run).await.unwrap();
+    let output = in_time("a demo of eight seconds", run).await.unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(
         output.status.success(),
@@ -337,4 +346,35 @@ async fn the_demo_runs_to_its_end_and_tells_what_it_did() {
         String::from_utf8_lossy(&output.stderr)
     );
     assert!(text.contains("curl"), "it prints what to try: {text}");
+    assert!(
+        text.contains("cache install-model"),
+        "what is missing: {text}"
+    );
+    let told = text
+        .lines()
+        .find(|line| line.contains("answered from the cache ("));
+    let told = told.unwrap_or_else(|| panic!("{text}"));
+    assert!(told.contains(" 0 before in other words"), "{told}");
+    assert!(told.ends_with(" EUR saved"), "{told}");
+
+    let config = dir.join("tollgate.yaml");
+    let usage = [
+        "usage",
+        "--by",
+        "subscription,cache",
+        "--format",
+        "json",
+        "--config",
+    ];
+    let usage = tollgate(&[&usage[..], &[config.to_str().unwrap()]].concat());
+    let rows: Vec<Value> = serde_json::from_slice(&usage.stdout).unwrap();
+    let hits = rows
+        .iter()
+        .find(|row| row["subscription"] == "faq" && row["cache"] == "hit");
+    let hits = hits.unwrap_or_else(|| panic!("{rows:?}"));
+    assert!(hits["saved"].as_f64().unwrap() > 0.0, "{hits}");
+    assert_eq!(
+        (&hits["currency"], &hits["cost"]),
+        (&json!("EUR"), &json!(0))
+    );
 }

@@ -81,15 +81,22 @@ impl Client {
 pub struct Chat {
     pub application: &'static str,
     pub model: &'static str,
+    pub system: Option<&'static str>,
     pub prompt: String,
     pub stream: bool,
 }
 
 impl Chat {
     fn body(&self) -> String {
+        let system = self.system.map(|text| ("system", text));
+        let messages: Vec<serde_json::Value> = system
+            .into_iter()
+            .chain([("user", self.prompt.as_str())])
+            .map(|(role, content)| serde_json::json!({ "role": role, "content": content }))
+            .collect();
         serde_json::json!({
             "model": self.model,
-            "messages": [{ "role": "user", "content": self.prompt }],
+            "messages": messages,
             "stream": self.stream,
         })
         .to_string()

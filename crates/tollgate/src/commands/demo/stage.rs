@@ -165,7 +165,7 @@ mod tests {
         let stage = Stage::build(&place).await.unwrap();
         let loaded = crate::configuration::load_files(std::slice::from_ref(&stage.config)).unwrap();
         assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
-        assert_eq!(loaded.snapshot.subscriptions.len(), 3);
+        assert_eq!(loaded.snapshot.subscriptions.len(), 4);
         assert_eq!(loaded.snapshot.settings.listen, stage.listen);
         assert!(
             loaded

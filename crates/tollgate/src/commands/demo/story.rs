@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::metrics::Metrics;
-use super::traffic::{Call, Refusal};
+use super::traffic::{Call, FromCache, Refusal};
 use crate::print::harmless;
 use crate::table::thousands;
 
@@ -42,6 +42,9 @@ impl Story {
         for call in calls {
             if let Some(refusal) = &call.refusal {
                 self.refused(second, call, refusal);
+            }
+            if let Some(from_cache) = &call.from_cache {
+                self.cached(second, call, from_cache);
             }
         }
         self.before = metrics;
@@ -108,7 +111,7 @@ impl Story {
                 _ => {}
             }
         }
-        if calls.len() < CALLS_MIN {
+        if calls.iter().filter(|call| call.backend.is_some()).count() < CALLS_MIN {
             return;
         }
         let quiet = |last: &u64| second.saturating_sub(*last) >= IDLE_S;
@@ -163,6 +166,28 @@ impl Story {
         self.say_seldom(second, &format!("refused {} {code}", call.team), sentence);
     }
 
+    fn cached(&mut self, second: u64, call: &Call, from_cache: &FromCache) {
+        let FromCache { asked, similarity } = from_cache;
+        match similarity {
+            None => self.say_seldom(
+                second,
+                &format!("cached {}", call.team),
+                format!(
+                    "{} asked `{asked}` once more: answered from the cache",
+                    call.team
+                ),
+            ),
+            Some(similarity) => self.say_seldom(
+                second,
+                &format!("cached alike {}", call.team),
+                format!(
+                    "{} asked `{asked}`, before in other words (similarity {similarity}): answered from the cache",
+                    call.team
+                ),
+            ),
+        }
+    }
+
     fn say_seldom(&mut self, second: u64, kind: &str, sentence: String) {
         let quiet = self
             .told
@@ -192,7 +217,7 @@ mod tests {
             team: "search",
             status: 200,
             backend: Some((*backend).to_owned()),
-            refusal: None,
+            ..Call::default()
         };
         backends.iter().map(call).collect()
     }
@@ -300,8 +325,8 @@ mod tests {
         let call = Call {
             team: "batch",
             status: 429,
-            backend: None,
             refusal: Some(refusal),
+            ..Call::default()
         };
         let mut story = Story::default();
         for second in 20..=30 {
@@ -309,5 +334,43 @@ mod tests {
         }
         let sentence = "batch refused 429 by product/batch/tpm: 5,800 used + 150 reserved of 6,000, retry in 12 s";
         assert_eq!(told(&mut story), [sentence, sentence]);
+    }
+
+    #[test]
+    fn answers_from_the_cache_are_told_now_and_then_and_which_had_other_words() {
+        let call = |similarity: Option<&str>| Call {
+            team: "faq",
+            status: 200,
+            from_cache: Some(FromCache {
+                asked: "Where is my order?",
+                similarity: similarity.map(str::to_owned),
+            }),
+            ..Call::default()
+        };
+        let mut story = Story::default();
+        for second in 0..5 {
+            let calls = [call(None), call(Some("0.971"))];
+            story.observe(second, &calls, Metrics::default());
+        }
+        let sentences = [
+            "faq asked `Where is my order?` once more: answered from the cache",
+            "faq asked `Where is my order?`, before in other words (similarity 0.971): answered from the cache",
+        ];
+        assert_eq!(told(&mut story), sentences);
+    }
+
+    #[test]
+    fn answers_from_the_cache_say_nothing_of_backends() {
+        let mut story = Story::default();
+        story.observe(0, &answered(&["eastus", "westeurope"]), Metrics::default());
+        let from_cache = Call {
+            team: "faq",
+            status: 200,
+            ..Call::default()
+        };
+        for second in 1..=4 {
+            story.observe(second, &vec![from_cache.clone(); 5], Metrics::default());
+        }
+        assert_eq!(told(&mut story), [""; 0]);
     }
 }

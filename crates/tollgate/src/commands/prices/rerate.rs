@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use config::Snapshot;
-use domain::record::CallRecord;
+use domain::record::{CacheOutcome, CallRecord};
 use domain::{BackendId, Cost, Currency, ModelName, Nanos, ProductId, SubscriptionId, Wall};
 use gateway::Clock;
 use serde_json::{Value, json};
@@ -138,7 +138,8 @@ impl Rerate {
 impl Work {
     fn add(&mut self, snapshot: &Snapshot, call: &CallRecord) {
         let opening = &call.opening;
-        if call.cost == Cost::Nothing {
+        // Of what the cache answered nothing is owed either, whatever the price.
+        if call.cost == Cost::Nothing || call.cache == CacheOutcome::Hit {
             return;
         }
         let asked = call.attempts.last().map(|attempt| &attempt.backend);
