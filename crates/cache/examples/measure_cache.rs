@@ -16,6 +16,7 @@ const PARTITION: Partition = Partition([1; 32]);
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     exact()?;
+    a_million_puts()?;
     for count in [10_000, 100_000, 1_000_000] {
         by_meaning(count)?;
     }
@@ -39,6 +40,37 @@ fn exact() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
+/// A million answers into the default memory: it holds its bound by our count and by the system's.
+fn a_million_puts() -> Result<(), Box<dyn std::error::Error>> {
+    let memory_bytes = 256 << 20;
+    let settings = Settings {
+        memory_bytes,
+        disk: None,
+    };
+    let (before, cache) = (resident_bytes(), Cache::open(settings, Wall(0))?);
+    let mut dice = Dice(3);
+    let (mut most, rounds) = (0, 1_000_000);
+    let started = cpu_ns();
+    for number in 0..rounds {
+        let answer = Bytes::from(vec![b'a'; 100 + (dice.next() % 2_000) as usize]);
+        let new = entry(number, None);
+        cache.put(NewEntry { answer, ..new });
+        most = most.max(cache.levels().memory_bytes);
+    }
+    let each = (cpu_ns() - started) / rounds;
+    let levels = cache.levels();
+    assert!(most <= memory_bytes, "{most} of {memory_bytes}");
+    assert_eq!(levels.stored, levels.entries + levels.evicted);
+    println!(
+        "a million puts into 256 MiB: {each} ns each; {} MiB counted at most, {} MiB by the system; {} entries, {} evicted",
+        most >> 20,
+        resident_bytes().saturating_sub(before) >> 20,
+        levels.entries,
+        levels.evicted
+    );
+    Ok(())
+}
+
 /// Questions crowd around subjects; lookups are near one that is there.
 fn by_meaning(count: u64) -> Result<(), Box<dyn std::error::Error>> {
     let cache = open()?;
@@ -53,7 +85,7 @@ fn by_meaning(count: u64) -> Result<(), Box<dyn std::error::Error>> {
         }
         let cosine = 0.6 + 0.35 * dice.roll();
         let embedding = dice.near(&subject, cosine);
-        if number % (count / 20) == 0 {
+        if number % (count / 100) == 0 {
             kept.push(embedding.clone());
         }
         cache.put(entry(number, Some(embedding)));

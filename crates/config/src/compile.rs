@@ -129,6 +129,7 @@ pub(crate) fn compile(
 
     let mut bound = cache::Bound::default();
     for (name, cache) in &application_caches {
+        bound.note_assumed(Some(cache));
         for region in audits.regions() {
             bound.add(Some(cache), &Scope::Application(name.clone()), Some(region));
         }
@@ -155,6 +156,7 @@ pub(crate) fn compile(
             let scope = Scope::Subscription(id.id.clone());
             let audit = audits.rule(&scope, audit, granted.audit.as_ref(), limits.problems);
             let cache = cache::rule(&scope, cache, granted.cache.as_ref(), limits.problems);
+            bound.note_assumed(cache.as_ref());
             bound.add(
                 cache.as_ref(),
                 &scope,

@@ -21,6 +21,7 @@ pub(crate) mod semantic;
 pub(crate) mod sink;
 pub(crate) mod subscription;
 pub(crate) mod telemetry;
+pub(crate) mod tls;
 
 use domain::Currency;
 use jiff::tz::TimeZone;

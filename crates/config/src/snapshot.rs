@@ -36,10 +36,13 @@ pub use cache::{CacheRule, Caching, CachingDisk, ExactRule};
 pub use guard::{Guard, GuardKind, Guarded, Guards, OnError, Pii};
 pub use prices::{Prices, Provisioned};
 pub use semantic::{BackendEmbedder, Embedder, LocalEmbedder, SemanticRule};
-pub use service::{ContentSafety, GuardWebhook, KeyHeader, Moderation, Presidio, Service, Windows};
+pub use service::{
+    AnswerWindows, ContentSafety, GuardWebhook, KeyHeader, Moderation, Presidio, PresidioAction,
+    Service, Windows,
+};
 pub use sink::{
     AuditRecords, Envelope, FileCompression, FileSink, KafkaCompression, KafkaLogin, KafkaSasl,
-    KafkaSink, KafkaTls, OtlpSink, RecordKind, Sink, SinkBatch, SinkKind, SinkStart, WebhookSink,
+    KafkaSink, OtlpSink, RecordKind, Sink, SinkBatch, SinkKind, SinkStart, WebhookSink,
 };
 pub use token_source::{
     Assigned, ClientCredentials, IdentityService, ManagedIdentity, SecretMethod, TokenSource,
@@ -149,6 +152,15 @@ pub struct TlsText {
 pub struct PemText {
     pub text: Secret,
     pub written: Written,
+}
+
+/// Of connections that the gateway makes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientTls {
+    /// Who alone is trusted there, instead of those whom everybody or this machine trusts.
+    pub ca: Option<PemText>,
+    /// The gateway's own certificate and key.
+    pub identity: Option<(PemText, PemText)>,
 }
 
 /// SHA-256 of a key's secret text.
@@ -317,6 +329,7 @@ pub struct Backend {
     /// Azure only.
     pub api_version: Option<String>,
     pub auth: BackendAuth,
+    pub tls: ClientTls,
     pub timeouts: Timeouts,
     pub breaker: BreakerRule,
     /// Whose prices in the catalogue are paid here.

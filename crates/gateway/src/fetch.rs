@@ -141,22 +141,31 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Trusts `roots`; without them, whom this machine trusts.
+/// Whose certificates are believed.
+pub(crate) enum Trust {
+    These(RootCertStore),
+    /// The authorities that browsers trust, as this program was built with them.
+    Public,
+    /// Those whom this machine trusts.
+    Machine,
+}
+
 pub(crate) fn trusting(
-    roots: Option<RootCertStore>,
+    trust: Trust,
 ) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, rustls::Error> {
     // Named rather than installed for the process: two providers in one binary would panic.
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let tls = || {
         ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()
     };
-    if let Some(roots) = roots {
-        return Ok(tls()?.with_root_certificates(roots));
-    }
-    // The machine's roots know a company's own authority; an empty container has none at all.
-    match tls()?.with_native_roots() {
-        Ok(with_roots) => Ok(with_roots),
-        Err(_no_roots) => Ok(tls()?.with_webpki_roots()),
+    match trust {
+        Trust::These(roots) => Ok(tls()?.with_root_certificates(roots)),
+        Trust::Public => Ok(tls()?.with_webpki_roots()),
+        // The machine's roots know a company's own authority; an empty container has none at all.
+        Trust::Machine => match tls()?.with_native_roots() {
+            Ok(with_roots) => Ok(with_roots),
+            Err(_no_roots) => Ok(tls()?.with_webpki_roots()),
+        },
     }
 }
 
@@ -166,7 +175,7 @@ where
     B: http_body::Body + Send,
     B::Data: Send,
 {
-    let tls = trusting(None)?.with_no_client_auth();
+    let tls = trusting(Trust::Machine)?.with_no_client_auth();
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);

@@ -26,7 +26,8 @@ use crate::overload::Overload;
 use crate::router::Router;
 use crate::sinks::{self, Sinks};
 use crate::telemetry::Telemetry;
-use crate::tls::{self, Certificates};
+use crate::tls::{self, Certificates, ClientTlsError};
+use crate::upstream;
 
 pub struct Gateway {
     pub snapshot: ArcSwap<Snapshot>,
@@ -66,10 +67,10 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("TLS could not be set up: {0}")]
-    Tls(#[from] rustls::Error),
     #[error("{}", tls::listed(.0))]
     Certificates(Vec<config::Problem>),
+    #[error(transparent)]
+    ClientTls(#[from] ClientTlsError),
     #[error("a backend's address cannot be used: {0}")]
     Address(#[from] http::Error),
     #[error(transparent)]
@@ -193,6 +194,10 @@ impl Gateway {
             .certificates
             .read(&snapshot.settings)
             .map_err(StartError::Certificates)?;
+        let problems = upstream::check(snapshot);
+        if !problems.is_empty() {
+            return Err(StartError::Certificates(problems));
+        }
         let problems = sinks::check(snapshot);
         if !problems.is_empty() {
             return Err(StartError::Certificates(problems));

@@ -32,7 +32,7 @@ use tokio_util::sync::DropGuard;
 
 use crate::audit::stores::Stores;
 use crate::credentials::Credentials;
-use crate::tls::ClientTlsError;
+use crate::tls;
 use destination::Destination;
 use health::Health;
 use run::Work;
@@ -65,12 +65,7 @@ pub fn check(snapshot: &Snapshot) -> Vec<Problem> {
         SinkKind::Kafka(kafka) => kafka.tls.as_ref(),
         SinkKind::File(_) | SinkKind::Otlp(_) | SinkKind::Webhook(_) => None,
     });
-    tls.filter_map(|tls| match kafka::client_config(tls) {
-        Err(ClientTlsError::Written(problem)) => Some(*problem),
-        // Not a matter of what is written: the sink says so when it connects.
-        Err(ClientTlsError::SetUp(_)) | Ok(_) => None,
-    })
-    .collect()
+    tls::written_wrongly(tls)
 }
 
 impl Sinks {

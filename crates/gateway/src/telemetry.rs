@@ -293,6 +293,15 @@ fn backend_families(gateway: &Gateway, now: Now, into: &mut Vec<Family>) {
     }
     into.extend([open, half_open, saturated]);
 
+    let mut open = Family::new(&catalogue::GUARD_BREAKER_OPEN);
+    let mut half_open = Family::new(&catalogue::GUARD_BREAKER_HALF_OPEN);
+    for breaker in gateway.services.breakers(now.mono) {
+        let service = &*breaker.service;
+        open.add(&[service], Value::Whole(u64::from(breaker.is_tripped)));
+        half_open.add(&[service], Value::Whole(u64::from(breaker.is_half_open)));
+    }
+    into.extend([open, half_open]);
+
     let mut expiry = Family::new(&catalogue::TOKEN_EXPIRY);
     let mut failures = Family::new(&catalogue::TOKEN_FAILURES);
     for followed in gateway.router.backends().identities() {

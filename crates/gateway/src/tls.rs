@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use config::Problem;
-use config::snapshot::{PemText, Settings, TlsText};
+use config::snapshot::{ClientTls, PemText, Settings, TlsText};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -13,7 +13,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, InconsistentKeys, RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 
-use crate::fetch;
+use crate::fetch::{self, Trust};
 use crate::server::Face;
 
 /// Of each listener. A handshake takes what is here when it begins.
@@ -165,13 +165,18 @@ impl From<Box<Problem>> for ClientTlsError {
     }
 }
 
-/// For connections of the gateway's own: whom it trusts there, without `authority` those whom this
-/// machine trusts; and the certificate that it shows, with its key.
-pub fn client_config(
-    authority: Option<&PemText>,
-    identity: Option<&(PemText, PemText)>,
+/// For connections of the gateway's own: whom it trusts there, `others` where that is not written; and
+/// the certificate that it shows, with its key.
+pub(crate) fn client_config(
+    written: &ClientTls,
+    others: Trust,
 ) -> Result<ClientConfig, ClientTlsError> {
-    let builder = fetch::trusting(authority.map(roots).transpose()?)?;
+    let ClientTls { ca, identity } = written;
+    let trust = match ca {
+        Some(pem) => Trust::These(roots(pem)?),
+        None => others,
+    };
+    let builder = fetch::trusting(trust)?;
     let Some((cert, key)) = identity else {
         return Ok(builder.with_no_client_auth());
     };
@@ -181,6 +186,18 @@ pub fn client_config(
         let fix = "name the pair that was made together";
         problem(key, &format!("the pair cannot be used: {error}"), fix).into()
     })
+}
+
+/// What is wrong with these certificates and keys: only their user can find out.
+pub fn written_wrongly<'w>(all: impl Iterator<Item = &'w ClientTls>) -> Vec<Problem> {
+    let problem = |written: &ClientTls| match client_config(written, Trust::Public) {
+        Err(ClientTlsError::Written(problem)) => Some(*problem),
+        // Not a matter of what is written: who connects says so.
+        Err(ClientTlsError::SetUp(_)) | Ok(_) => None,
+    };
+    all.filter(|written| **written != ClientTls::default())
+        .filter_map(problem)
+        .collect()
 }
 
 fn roots(pem: &PemText) -> Result<RootCertStore, Box<Problem>> {

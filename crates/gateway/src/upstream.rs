@@ -7,6 +7,7 @@ mod connections;
 
 use bytes::Bytes;
 use config::snapshot::Backend;
+use config::{Problem, Snapshot};
 use dialect::Operation;
 use domain::record::AttemptFailure;
 use http::header::CONTENT_ENCODING;
@@ -15,9 +16,26 @@ use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body_util::Full;
 
 use crate::encoding::{self, Decoder};
+use crate::guards::service;
+use crate::tls;
 
 pub use answer_body::AnswerBody;
 pub use connections::Connections;
+
+/// What is wrong with the certificates of backends and of services that judge content.
+pub fn check(snapshot: &Snapshot) -> Vec<Problem> {
+    let backends = snapshot.backends.values().map(|backend| &backend.tls);
+    let services = service::services(snapshot).into_iter();
+    // One that moderates has the certificates of its backend, with the same problems.
+    let services = services.map(|service| &service.tls);
+    let mut problems: Vec<Problem> = Vec::new();
+    for problem in tls::written_wrongly(backends.chain(services)) {
+        if !problems.contains(&problem) {
+            problems.push(problem);
+        }
+    }
+    problems
+}
 
 /// An answer whose body has yet to be read.
 pub struct Answer {

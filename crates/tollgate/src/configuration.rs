@@ -169,6 +169,7 @@ fn compile(
         config::load(sources, &environment, keys, revision).map_err(LoadFailure::Problems)?;
     // What only a look into the certificates shows.
     let mut problems = gateway::tls::check(&snapshot.settings);
+    problems.extend(gateway::upstream::check(&snapshot));
     problems.extend(gateway::sinks::check(&snapshot));
     problems.extend(gateway::audit::stores::check(&snapshot));
     if problems.is_empty() {

@@ -7,6 +7,8 @@ pub struct Vector {
     pub(super) codes: Box<[i8]>,
     /// One over the length of `codes`.
     pub(super) shrink: f32,
+    /// The length of what stands behind the first [`lead`], as a share of the whole.
+    pub(super) rest: f32,
     /// A bit for each component that is positive: a first look at how near two vectors may be.
     pub(super) signs: Box<[u64]>,
 }
@@ -35,8 +37,11 @@ impl Vector {
         for (place, code) in codes.iter().enumerate() {
             signs[place / 64] |= u64::from(*code > 0) << (place % 64);
         }
+        let (_, rest) = codes.split_at(lead(codes.len()));
+        let rest: f64 = rest.iter().map(|code| f64::from(*code).powi(2)).sum();
         Self {
             shrink: (1.0 / square.max(1.0).sqrt()) as f32,
+            rest: (rest / square.max(1.0)).sqrt() as f32,
             signs: signs.into(),
             codes,
         }
@@ -55,9 +60,8 @@ impl Vector {
         if self.codes.len() != other.codes.len() {
             return None;
         }
-        let mut dot = [0];
-        super::scan::dots(&self.codes, &other.codes, &mut dot);
-        Some((dot[0] as f32 * self.shrink * other.shrink).min(1.0))
+        let dot = super::scan::dot(&self.codes, &other.codes);
+        Some((dot as f32 * self.shrink * other.shrink).min(1.0))
     }
 
     /// How far the cosine of two quantised vectors may be from that of the vectors themselves, in the worst
@@ -76,7 +80,13 @@ impl Vector {
 
     /// In the index, with the room that a growing block keeps free.
     pub(crate) fn bytes(dimensions: usize) -> usize {
-        let exact = dimensions + dimensions.div_ceil(64) * 8 + 4 + 8;
+        let exact = dimensions + dimensions.div_ceil(64) * 8 + 2 * 4 + 8;
         exact + exact / 4
     }
+}
+
+/// How many components are compared of every vector: about a third. Most vectors are too far by these already,
+/// whatever the others are.
+pub(super) fn lead(dimensions: usize) -> usize {
+    dimensions / 3 / 64 * 64
 }

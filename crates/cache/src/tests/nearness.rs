@@ -270,3 +270,40 @@ proptest! {
         prop_assert_eq!(cache.levels().partitions, u64::from(!there.is_empty()));
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// First components decide whether the others are looked at, wherever a vector has its weight.
+    #[test]
+    fn what_is_compared_in_part_is_found_as_if_it_were_whole(
+        dimensions in 100usize..420,
+        weight in 0.0f32..4.0,
+        min in -0.5f32..0.99,
+        at_most in 1usize..12,
+        seed in any::<u64>(),
+    ) {
+        let mut dice = Dice(seed);
+        let asked_now = dice.direction(dimensions);
+        let cache = in_memory(4 * MEBIBYTE);
+        let mut wanted = Vec::new();
+        let of_asked = Vector::of(&asked_now).unwrap();
+        for number in 0..80 {
+            let near = 2.0 * dice.roll() - 1.0;
+            let mut embedding = dice.near(&asked_now, near);
+            for first in embedding.iter_mut().take(dimensions / 3) {
+                *first *= weight;
+            }
+            let similarity = Vector::of(&embedding).unwrap().similarity(&of_asked).unwrap();
+            if similarity >= min {
+                wanted.push(similarity);
+            }
+            cache.put(asked(number, partition(1), embedding));
+        }
+        wanted.sort_by(|one, other| other.total_cmp(one));
+        wanted.truncate(at_most);
+        let near = cache.nearest(&partition(1), &asked_now, min, at_most, NOW);
+        let found: Vec<f32> = near.iter().map(|near| near.similarity).collect();
+        prop_assert_eq!(found, wanted);
+    }
+}

@@ -12,6 +12,7 @@ use super::price::provider_of;
 use crate::file::backend::{self, Breaker, Timeout};
 use crate::file::model::Model;
 use crate::file::pool::Pool;
+use crate::file::tls;
 use crate::problem::{Place, Problems};
 use crate::snapshot::{Backend, KeyHeader, PrivateUrl, Service, Timeouts};
 
@@ -38,7 +39,7 @@ pub(super) fn backends(sections: Vec<backend::Backend>, problems: &mut Problems)
             backend::Dialect::ContentSafety => {
                 check_hosts_nothing(&section, problems);
                 let id = section.id.id.clone();
-                backends.judges.insert(id, judge(section));
+                backends.judges.insert(id, judge(section, problems));
                 continue;
             }
         };
@@ -48,6 +49,7 @@ pub(super) fn backends(sections: Vec<backend::Backend>, problems: &mut Problems)
             url,
             api_version,
             auth,
+            tls,
             timeout,
             breaker,
             catalogue,
@@ -62,8 +64,10 @@ pub(super) fn backends(sections: Vec<backend::Backend>, problems: &mut Problems)
             idle,
             total,
         } = timeout;
+        let field = format!("backends[{}]", id.id);
         let backend = Backend {
             id: id.id.clone(),
+            tls: tls::of(&url.0, tls, &field, problems),
             catalogue: provider_of(catalogue, dialect, &url.0),
             dialect,
             url: url.0,
@@ -99,9 +103,11 @@ fn rule(breaker: &Breaker) -> BreakerRule {
     }
 }
 
-fn judge(section: backend::Backend) -> Judge {
+fn judge(section: backend::Backend, problems: &mut Problems) -> Judge {
+    let field = format!("backends[{}]", section.id.id);
     let service = Service {
         name: format!("backend/{}", section.id.id).into(),
+        tls: tls::of(&section.url.0, section.tls, &field, problems),
         url: PrivateUrl(section.url.0),
         auth: section.auth.0,
         key_header: KeyHeader::OcpApimSubscription,

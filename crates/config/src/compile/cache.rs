@@ -104,14 +104,26 @@ pub(super) fn expressions(
     expressions.map(|cel| cel.expression).collect()
 }
 
-/// Who caches, and has to stay in a region.
+/// Who caches, and has to stay in a region, or assumes something.
 #[derive(Default)]
 pub(super) struct Bound {
     /// Each with the scope that is bound to it.
     regions: Vec<(String, String)>,
+    /// Rules that do not say what is near enough, and give answers by it.
+    assumed: Vec<Arc<str>>,
 }
 
 impl Bound {
+    pub fn note_assumed(&mut self, cache: Option<&Arc<CacheRule>>) {
+        let Some(rule) = cache else { return };
+        let semantic = rule.semantic.as_ref();
+        if semantic.is_some_and(|semantic| semantic.is_assumed && !semantic.choice.shadow)
+            && !self.assumed.contains(&rule.rule)
+        {
+            self.assumed.push(rule.rule.clone());
+        }
+    }
+
     pub fn add(&mut self, cache: Option<&Arc<CacheRule>>, scope: &Scope, region: Option<&str>) {
         if let (Some(true), Some(region)) = (cache.map(|rule| rule.is_on()), region) {
             self.regions.push((region.to_owned(), scope.to_string()));
@@ -158,7 +170,7 @@ pub(super) fn caching(
     });
     Caching {
         disk,
-        embedder: super::semantic::embedder(embedder, problems),
+        embedder: super::semantic::embedder(embedder, &bound.assumed, problems),
         memory_bytes: memory.0,
         entry_bytes_max: usize::try_from(max_entry.0).unwrap_or(usize::MAX),
     }

@@ -31,6 +31,7 @@ pub(super) fn rule(
         guard,
         shadow,
     } = section;
+    let is_assumed = min_similarity.is_none() && max_error_rate.is_none();
     let near_enough = match (min_similarity, max_error_rate) {
         (Some(least), None) => NearEnough::AtLeast(least.value.0),
         (None, Some(rate)) => NearEnough::MaxErrorRate(rate.value.0),
@@ -68,6 +69,7 @@ pub(super) fn rule(
         ttl: ttl.value.0,
         vary_by,
         turns_max: u32::try_from(max_turns.0).unwrap_or(u32::MAX),
+        is_assumed,
     }
 }
 
@@ -75,7 +77,12 @@ pub(super) fn rule(
 const LOCAL_THREADS: u32 = 1;
 const LOCAL_TIMEOUT: Duration = Duration::from_millis(500);
 
-pub(super) fn embedder(section: file::Embedder, problems: &mut Problems) -> Embedder {
+/// `assumed`: the rules that do not say what is near enough.
+pub(super) fn embedder(
+    section: file::Embedder,
+    assumed: &[Arc<str>],
+    problems: &mut Problems,
+) -> Embedder {
     let file::Embedder { local, backend } = section;
     let Some(Placed {
         value: backend,
@@ -90,6 +97,16 @@ pub(super) fn embedder(section: file::Embedder, problems: &mut Problems) -> Embe
             "caching.embedder.backend",
             "beside `local`: vectors of two embedders cannot be compared",
             "leave one of them out",
+        );
+    }
+    if let Some(rule) = assumed.first() {
+        problems.warning(
+            place,
+            "caching.embedder.backend",
+            format!(
+                "`{rule}` does not say what is near enough, and {GUARDED_SIMILARITY_MIN} is what was found for the local model"
+            ),
+            "write `min_similarity` or `max_error_rate` there; `shadow: true` shows what would be right",
         );
     }
     let file::BackendEmbedder {

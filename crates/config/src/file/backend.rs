@@ -5,6 +5,7 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::auth::Auth;
 use super::price::{Provisioned, ScopedPrice};
+use super::tls::ClientTls;
 use crate::read::{
     Declared, Field, List, Placed, Reader, Share, Span, Text, Whole, section, words,
 };
@@ -25,6 +26,9 @@ section! {
         pub api_version: Option<Text>,
         /// The gateway's own credential there. Clients' credentials never reach a backend.
         pub auth: Auth = "none",
+        /// Whom the gateway trusts there, and what it shows. Without it: the public authorities, and
+        /// nothing.
+        pub tls: Option<Placed<ClientTls>>,
         /// How long the gateway waits for it.
         pub timeout: Timeout = "{}",
         /// When it is taken out of its pools, and for how long.

@@ -6,9 +6,10 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::auth::{ClientCredentials, ManagedIdentity, WorkloadIdentity};
 use super::sink::HostPort;
+use super::tls;
 use crate::problem::Place;
 use crate::read::{Field, List, Pem, Placed, Reader, Span, Step, Text, quoted, section, words};
-use crate::snapshot::{KafkaCompression, KafkaLogin, KafkaSasl, KafkaTls, Secret, TokenSource};
+use crate::snapshot::{ClientTls, KafkaCompression, KafkaLogin, KafkaSasl, Secret, TokenSource};
 use crate::tree::{Content, Node};
 
 section! {
@@ -55,31 +56,16 @@ section! {
 
 /// Off, on, or with certificates.
 #[derive(Clone, Debug)]
-pub(crate) struct KafkaTlsChoice(pub Option<KafkaTls>);
+pub(crate) struct KafkaTlsChoice(pub Option<ClientTls>);
 
 impl Field for KafkaTlsChoice {
     fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         if let Content::Scalar(_) = &node.content {
             let is_on = bool::read(node, reader)?;
-            return Some(Self(is_on.then(KafkaTls::default)));
+            return Some(Self(is_on.then(ClientTls::default)));
         }
         let KafkaTlsFiles { ca, cert, key } = KafkaTlsFiles::read(node, reader)?;
-        let identity = match (cert, key) {
-            (Some(cert), Some(key)) => Some((cert.0, key.0)),
-            (None, None) => None,
-            _ => {
-                reader.error(
-                    node.place,
-                    "a certificate without its key, or a key without its certificate",
-                    "write both `cert` and `key`",
-                );
-                return None;
-            }
-        };
-        Some(Self(Some(KafkaTls {
-            ca: ca.map(|ca| ca.0),
-            identity,
-        })))
+        tls::paired(ca, cert, key, node.place, reader).map(|tls| Self(Some(tls)))
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use content::lists::Lists;
 use content::redact::{HashKey, Rules};
 
-use super::{ContentSafety, GuardWebhook, Moderation, Presidio};
+use super::{ContentSafety, GuardWebhook, Moderation, Presidio, PresidioAction};
 
 use super::Snapshot;
 
@@ -105,8 +105,14 @@ impl Guards {
 
     /// Whether something of a prompt may have to be put back in its answer.
     pub fn mask(&self) -> bool {
-        let mut of_pii = self.list.iter().filter_map(|guard| guard.kind.pii());
-        of_pii.any(|pii| pii.rules.masks())
+        self.list.iter().any(|guard| match &guard.kind {
+            GuardKind::Pii(pii) => pii.rules.masks(),
+            GuardKind::Presidio(presidio) => presidio.action == PresidioAction::Mask,
+            GuardKind::Lists(_)
+            | GuardKind::ContentSafety(_)
+            | GuardKind::Moderation(_)
+            | GuardKind::Webhook(_) => false,
+        })
     }
 
     fn need_hash_key(&self) -> bool {

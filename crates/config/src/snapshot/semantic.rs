@@ -16,6 +16,8 @@ pub struct SemanticRule {
     /// As the exact cache's: never empty.
     pub vary_by: Vec<Arc<Expression>>,
     pub turns_max: u32,
+    /// Nobody said what is near enough: it is what the evaluation found for the local model.
+    pub is_assumed: bool,
 }
 
 /// What makes vectors of questions.

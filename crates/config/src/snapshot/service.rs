@@ -7,7 +7,7 @@ use content::safety::{azure, moderation};
 use content::split::Bounds;
 use domain::breaker::BreakerRule;
 
-use super::{BackendAuth, PrivateUrl, SigningKey};
+use super::{BackendAuth, ClientTls, PrivateUrl, SigningKey};
 
 /// A service, and how the gateway gets to it.
 #[derive(Debug)]
@@ -20,6 +20,7 @@ pub struct Service {
     pub auth: BackendAuth,
     /// In which header `BackendAuth::ApiKey` is sent.
     pub key_header: KeyHeader,
+    pub tls: ClientTls,
     pub connect_timeout: Duration,
     pub breaker: BreakerRule,
 }
@@ -36,7 +37,15 @@ pub enum KeyHeader {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Windows {
     pub prompt: Bounds,
-    pub answer: Bounds,
+    pub answer: AnswerWindows,
+}
+
+/// Windows of streamed answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnswerWindows {
+    pub bounds: Bounds,
+    /// The longest that a text waits for its window to fill up.
+    pub hold: Duration,
 }
 
 /// Azure AI Content Safety.
@@ -69,10 +78,18 @@ pub struct Presidio {
     /// By the analyzer's names.
     pub entities: Vec<String>,
     pub score_min: f64,
-    /// Else what is found is redacted.
-    pub blocks: bool,
+    pub action: PresidioAction,
     pub timeout: Duration,
     pub windows: Windows,
+}
+
+/// What becomes of what the analyzer finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PresidioAction {
+    Redact,
+    /// Put back in the answer.
+    Mask,
+    Block,
 }
 
 /// A judge of one's own.
@@ -82,5 +99,5 @@ pub struct GuardWebhook {
     pub key: Option<SigningKey>,
     pub timeout: Duration,
     /// Of streamed answers; whatever is whole is sent whole.
-    pub answer_window: Bounds,
+    pub windows: AnswerWindows,
 }

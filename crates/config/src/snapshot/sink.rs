@@ -7,7 +7,7 @@ use std::time::Duration;
 use domain::{AuditStoreId, SinkId};
 use url::Url;
 
-use super::{PemText, Secret, TokenSource};
+use super::{ClientTls, Secret, TokenSource};
 
 /// A sink that is equal to the one in force goes on as it is across a reload.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,19 +77,11 @@ pub struct KafkaSink {
     /// `host:port`; never empty.
     pub brokers: Vec<String>,
     pub topic: String,
-    pub tls: Option<KafkaTls>,
+    pub tls: Option<ClientTls>,
     pub sasl: Option<KafkaSasl>,
     pub client_id: String,
     pub compression: KafkaCompression,
     pub timeout: Duration,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KafkaTls {
-    /// Instead of the machine's own roots.
-    pub ca: Option<PemText>,
-    /// Certificate and key.
-    pub identity: Option<(PemText, PemText)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

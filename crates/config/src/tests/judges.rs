@@ -3,7 +3,7 @@
 use content::lists::Found;
 
 use super::*;
-use crate::snapshot::{Guard, GuardKind, OnError};
+use crate::snapshot::{BackendAuth, ClientTls, Guard, GuardKind, OnError, PresidioAction};
 
 fn text(guards: &str) -> String {
     format!(
@@ -38,7 +38,10 @@ fn content_safety_looks_at_all_four_categories_unless_told() {
         assert_eq!(&*safety.service.name, "backend/safety");
         let windows = safety.windows;
         assert_eq!(
-            (windows.prompt.chars_max(), windows.answer.chars_max()),
+            (
+                windows.prompt.chars_max(),
+                windows.answer.bounds.chars_max()
+            ),
             (10_000, 1_000)
         );
     });
@@ -217,6 +220,71 @@ fn what_judges_content_hosts_no_models_and_has_no_prices() {
         assert!(
             problems.iter().any(|problem| problem.contains(expected)),
             "{text}: {problems:?}"
+        );
+    }
+}
+
+#[test]
+fn judges_of_ones_own_have_credentials_and_certificates_as_backends_have() {
+    let guard =
+        "{ webhook: { url: \"https://judge.example.com\", auth: { managed_identity: {} } } }";
+    with_guard(guard, |guard| {
+        let GuardKind::Webhook(webhook) = &guard.kind else {
+            panic!("{guard:?}");
+        };
+        assert!(matches!(webhook.service.auth, BackendAuth::Token(_)));
+        assert_eq!(webhook.service.tls, ClientTls::default());
+    });
+    let pem = "\"-----BEGIN CERTIFICATE-----\\nAA==\\n-----END CERTIFICATE-----\"";
+    let guard = format!(
+        "{{ presidio: {{ url: \"https://pii.example.com\", auth: {{ bearer: analyst }}, tls: {{ ca: {pem} }} }} }}"
+    );
+    with_guard(&guard, |guard| {
+        let GuardKind::Presidio(presidio) = &guard.kind else {
+            panic!("{guard:?}");
+        };
+        assert!(matches!(presidio.service.auth, BackendAuth::Bearer(_)));
+        assert!(presidio.service.tls.ca.is_some());
+    });
+}
+
+#[test]
+fn certificates_for_plain_http_and_halves_of_pairs_are_told() {
+    let pem = "\"-----BEGIN CERTIFICATE-----\\nAA==\\n-----END CERTIFICATE-----\"";
+    let guard = format!("{{ presidio: {{ url: \"http://pii.internal\", tls: {{ ca: {pem} }} }} }}");
+    let told = problems(&text(&guard));
+    let expected = "presidio.tls: the URL is plain `http`, which has no certificates";
+    assert!(
+        told.iter().any(|problem| problem.contains(expected)),
+        "{told:?}"
+    );
+    let guard =
+        format!("{{ webhook: {{ url: \"https://a.b.example.com\", tls: {{ cert: {pem} }} }} }}");
+    let told = problems(&text(&guard));
+    let expected = "a certificate without its key";
+    assert!(
+        told.iter().any(|problem| problem.contains(expected)),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn what_presidio_finds_is_redacted_unless_told() {
+    for (settings, action, masks) in [
+        ("", PresidioAction::Redact, false),
+        (", action: mask", PresidioAction::Mask, true),
+        (", action: block", PresidioAction::Block, false),
+    ] {
+        let guard = format!("{{ presidio: {{ url: \"https://pii.example.com\"{settings} }} }}");
+        let snapshot = loaded(&text(&guard));
+        let guards = snapshot.subscriptions["search"].guards.clone().unwrap();
+        let GuardKind::Presidio(presidio) = &guards.list[0].kind else {
+            panic!("{guards:?}");
+        };
+        assert_eq!(
+            (presidio.action, guards.mask()),
+            (action, masks),
+            "{settings}"
         );
     }
 }

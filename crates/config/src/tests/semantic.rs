@@ -101,6 +101,25 @@ fn a_model_of_the_configuration_may_make_the_vectors() {
 }
 
 #[test]
+fn a_threshold_of_the_local_model_is_not_taken_for_anothers_in_silence() {
+    let warned = |semantic: &str, embedder: &str| {
+        let text = format!("{}caching: {{ embedder: {embedder} }}\n", with(semantic));
+        let warnings = super::problems(&text).join("\n");
+        warnings.contains("product/standard/cache") && warnings.contains("min_similarity")
+    };
+    let backend = "{ backend: { model: gpt-4o } }";
+    assert!(warned("{}", backend));
+    assert!(!warned("{}", "{ local: {} }"));
+    for said in [
+        "{ min_similarity: 0.95 }",
+        "{ max_error_rate: 0.02 }",
+        "{ shadow: true }",
+    ] {
+        assert!(!warned(said, backend), "{said}");
+    }
+}
+
+#[test]
 fn an_embedder_is_one_that_exists_and_one_only() {
     for (written, told) in [
         ("{ backend: { model: nobody } }", "nobody"),

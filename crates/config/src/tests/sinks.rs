@@ -6,7 +6,7 @@ use domain::SinkId;
 
 use super::*;
 use crate::snapshot::{
-    Assigned, AuditRecords, Envelope, KafkaCompression, KafkaSasl, KafkaTls, RecordKind, Sink,
+    Assigned, AuditRecords, ClientTls, Envelope, KafkaCompression, KafkaSasl, RecordKind, Sink,
     SinkKind, SinkStart, TokenSource,
 };
 
@@ -50,7 +50,7 @@ fn event_hubs_get_a_token_for_their_own_namespace() {
     let SinkKind::Kafka(kafka) = sink.kind else {
         panic!("{sink:?}");
     };
-    assert_eq!(kafka.tls, Some(KafkaTls::default()));
+    assert_eq!(kafka.tls, Some(ClientTls::default()));
     let Some(KafkaSasl::Oauth(source)) = kafka.sasl else {
         panic!("{:?}", kafka.sasl);
     };

@@ -164,3 +164,29 @@ proptest! {
         prop_assert_eq!(restored, Restore::whole(&whole, &masks));
     }
 }
+
+#[test]
+fn kinds_that_others_found_are_masked_and_put_back_as_ours_are() {
+    let mut masks = Masks::default();
+    masks.avoid("mine: <PERSON_4>, <EMAIL_2>, <b_9>, <_1>, <person_7>");
+    let anna = masks.placeholder_of("PERSON", "Anna").unwrap();
+    let bob = masks.placeholder_of("PERSON", "Bob").unwrap();
+    let place = masks.placeholder_of("nrp/very-long-name-of-a-kind", "Springfield");
+    let place = place.unwrap();
+    assert_eq!((&*anna, &*bob), ("<PERSON_5>", "<PERSON_6>"));
+    assert_eq!(&*place, "<NRP_VERY_LONG_NAME__5>");
+    assert_eq!(
+        masks.placeholder_of("PERSON", "Anna").as_deref(),
+        Some(&*anna)
+    );
+    let mail = masks.placeholder(Kind::Email, "anna@example.com").unwrap();
+    assert_eq!(&*mail, "<EMAIL_3>");
+    let text = format!("{anna}, {bob} and <PERSON_4> of {place}: {mail}");
+    assert_eq!(
+        Restore::whole(&text, &masks),
+        "Anna, Bob and <PERSON_4> of Springfield: anna@example.com"
+    );
+    let places = masks.places(&text);
+    let told: Vec<&str> = places.into_iter().map(|place| &text[place]).collect();
+    assert_eq!(told, [&*anna, &*bob, &*place, &*mail]);
+}

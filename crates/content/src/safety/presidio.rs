@@ -174,9 +174,38 @@ impl Inquiry {
     }
 }
 
-/// The text with each kind in the place of what is of it, and how often each was found. What overlaps
-/// is one, of the kind that begins first.
-pub fn redacted(text: &str, mut spans: Vec<Span>, found: &mut Judgement) -> Option<String> {
+/// The text with something in the place of each value, as `replace` says it for its kind and itself, and
+/// how often each kind was found. What overlaps is one, of the kind that begins first; placeholders that
+/// stand for values already stay as they are.
+pub fn edited(
+    text: &str,
+    spans: Vec<Span>,
+    kept: &[Range<usize>],
+    found: &mut Judgement,
+    mut replace: impl FnMut(&str, &str) -> String,
+) -> Option<String> {
+    let spans = without(text, merged(spans), kept);
+    if spans.is_empty() {
+        return None;
+    }
+    let mut edited = String::with_capacity(text.len());
+    let mut at = 0;
+    for span in &spans {
+        edited.push_str(text.get(at..span.range.start)?);
+        edited.push_str(&replace(&span.kind, text.get(span.range.clone())?));
+        at = span.range.end;
+        found.count(&span.kind);
+    }
+    edited.push_str(text.get(at..)?);
+    Some(edited)
+}
+
+/// What takes the place of a value that is not put back: `[PERSON]`.
+pub fn redaction(kind: &str) -> String {
+    format!("[{kind}]")
+}
+
+fn merged(mut spans: Vec<Span>) -> Vec<Span> {
     spans.sort_by(|one, other| {
         let order = one.range.start.cmp(&other.range.start);
         order.then(other.range.end.cmp(&one.range.end))
@@ -190,21 +219,32 @@ pub fn redacted(text: &str, mut spans: Vec<Span>, found: &mut Judgement) -> Opti
             _ => merged.push(span),
         }
     }
-    if merged.is_empty() {
-        return None;
+    merged
+}
+
+/// Cuts `kept`, in the order of the text, out of the spans; of what is left, what says something.
+fn without(text: &str, spans: Vec<Span>, kept: &[Range<usize>]) -> Vec<Span> {
+    if kept.is_empty() {
+        return spans;
     }
-    let mut edited = String::with_capacity(text.len());
-    let mut at = 0;
-    for span in &merged {
-        edited.push_str(text.get(at..span.range.start)?);
-        edited.push('[');
-        edited.push_str(&span.kind);
-        edited.push(']');
-        at = span.range.end;
-        found.count(&span.kind);
+    let mut left: Vec<Span> = Vec::with_capacity(spans.len());
+    for span in spans {
+        let mut start = span.range.start;
+        let cut = kept
+            .iter()
+            .filter(|kept| kept.start < span.range.end && span.range.start < kept.end);
+        let end = span.range.end..span.range.end;
+        for place in cut.chain([&end]) {
+            let range = start..place.start.max(start);
+            let says = text.get(range.clone()).unwrap_or_default();
+            if says.chars().any(char::is_alphanumeric) {
+                let kind = span.kind.clone();
+                left.push(Span { range, kind });
+            }
+            start = place.end.max(start);
+        }
     }
-    edited.push_str(text.get(at..)?);
-    Some(edited)
+    left
 }
 
 #[cfg(test)]
@@ -213,6 +253,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn redacted(text: &str, spans: Vec<Span>, found: &mut Judgement) -> Option<String> {
+        edited(text, spans, &[], found, |kind, _| redaction(kind))
+    }
 
     /// An analyzer that knows every `NAME`.
     fn analyzed(texts: &[&str], bounds: Bounds) -> (Vec<String>, Judgement) {
@@ -265,6 +309,40 @@ mod tests {
         let edited = redacted("is: Anna Musterweg 5", spans, &mut found);
         assert_eq!(edited.as_deref(), Some("is: [LOCATION]eg 5"));
         assert_eq!(found.findings(), [("LOCATION".to_owned(), 1)]);
+    }
+
+    #[test]
+    fn placeholders_that_stand_for_values_stay_in_whatever_is_found_around_them() {
+        let text = "I am Anna <EMAIL_1> Schmidt, <PERSON_1>.";
+        let span = |found: &str| Span {
+            range: text.find(found).map(|at| at..at + found.len()).unwrap(),
+            kind: "PERSON".to_owned(),
+        };
+        let kept: Vec<_> = ["<EMAIL_1>", "<PERSON_1>"]
+            .map(|place| span(place).range)
+            .into();
+        for (found, expected, count) in [
+            ("Anna <EMAIL_1> Schmidt", "I am [X][X][X], <PERSON_1>.", 2),
+            ("PERSON_1", text, 0),
+            ("<PERSON_1>", text, 0),
+            ("EMAIL_1> Schmidt", "I am Anna <EMAIL_1>[X], <PERSON_1>.", 1),
+        ] {
+            let mut judgement = Judgement::default();
+            let edited = edited(
+                text,
+                vec![span(found)],
+                &kept,
+                &mut judgement,
+                |_, value| {
+                    assert!(!value.contains('<') && !value.contains('>'), "{value}");
+                    "[X]".to_owned()
+                },
+            );
+            let expected = expected.replace("[X][X][X]", "[X]<EMAIL_1>[X]");
+            assert_eq!(edited.as_deref().unwrap_or(text), expected, "{found}");
+            let counted = judgement.findings().first().map_or(0, |(_, count)| *count);
+            assert_eq!(counted, count, "{found}");
+        }
     }
 
     proptest! {

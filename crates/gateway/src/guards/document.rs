@@ -107,7 +107,8 @@ async fn judge(looking: &mut Looking<'_>, index: usize, document: &Bytes) -> Jud
                 return (Judgement::failed(NO_JUDGE), None);
             };
             let guard = &looking.guards.list[index];
-            let judged = judges.document(&guard.kind, &guard.rule, looking.on, document);
+            let (kind, rule, on) = (&guard.kind, &guard.rule, looking.on);
+            let judged = judges.document(kind, rule, on, document, &mut looking.masks);
             let (judged, edited) = Box::pin(judged).await;
             let judgement = Judgement {
                 is_edited: edited.is_some(),

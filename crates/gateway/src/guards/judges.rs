@@ -6,7 +6,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use config::snapshot::{ContentSafety, Guard, GuardKind, GuardWebhook, Moderation, Presidio};
+use config::snapshot::{
+    ContentSafety, Guard, GuardKind, GuardWebhook, Moderation, Presidio, PresidioAction,
+};
+use content::redact::Masks;
 use content::safety::{Judgement, azure, moderation, presidio, webhook};
 use content::split;
 use dialect::texts::{self, Voice};
@@ -47,6 +50,8 @@ pub struct Judged {
     pub failure: Option<Failure>,
     /// One for each text, where some were edited.
     pub edited: Option<Vec<String>>,
+    /// What an analyzer found in each text: for [`apply`], which has the masks.
+    pub spans: Vec<Vec<presidio::Span>>,
 }
 
 impl From<(Judgement, Option<Failure>)> for Judged {
@@ -54,9 +59,31 @@ impl From<(Judgement, Option<Failure>)> for Judged {
         Self {
             judgement,
             failure,
-            edited: None,
+            ..Self::default()
         }
     }
+}
+
+/// Does with what an analyzer found in these texts what its guard says.
+pub fn apply(presidio: &Presidio, texts: &[&str], judged: &mut Judged, masks: &mut Masks) {
+    let mut edited = Vec::with_capacity(texts.len());
+    let mut is_edited = false;
+    for (text, spans) in texts.iter().zip(std::mem::take(&mut judged.spans)) {
+        let kept = masks.places(text);
+        let replace = |kind: &str, value: &str| {
+            let mask = match presidio.action {
+                PresidioAction::Mask => masks.placeholder_of(kind, value),
+                PresidioAction::Redact | PresidioAction::Block => None,
+            };
+            // Past the bound of what one conversation may hold, it cannot be put back.
+            mask.map_or_else(|| presidio::redaction(kind), |mask| mask.to_string())
+        };
+        let replaced = presidio::edited(text, spans, &kept, &mut judged.judgement, replace);
+        is_edited |= replaced.is_some();
+        edited.push(replaced.unwrap_or_else(|| (*text).to_owned()));
+    }
+    judged.judgement.is_blocked |= is_edited && presidio.action == PresidioAction::Block;
+    judged.edited = is_edited.then_some(edited);
 }
 
 impl Judges {
@@ -67,6 +94,7 @@ impl Judges {
         rule: &str,
         on: Content,
         document: &[u8],
+        masks: &mut Masks,
     ) -> (Judged, Option<Vec<u8>>) {
         let judged = match guard {
             GuardKind::Pii(_) | GuardKind::Lists(_) => Judged::default(),
@@ -91,6 +119,7 @@ impl Judges {
                 texts::each(document, |text| all.push(text.to_owned()));
                 let shown: Vec<&str> = all.iter().map(String::as_str).collect();
                 let mut judged = self.presidio(presidio, &shown, usize::MAX).await;
+                apply(presidio, &shown, &mut judged, masks);
                 let edited = judged
                     .edited
                     .take()
@@ -101,7 +130,7 @@ impl Judges {
         (judged, None)
     }
 
-    /// A window of a streamed answer's text.
+    /// A window of a streamed answer's text. What an analyzer found is still to be applied.
     /// Of what stands behind its first `settled` bytes, the next window will tell more.
     pub async fn window(&self, guard: &Guard, text: &str, settled: usize) -> Judged {
         let rule = &guard.rule;
@@ -253,21 +282,16 @@ impl Judges {
                 Ok(Judgement::default())
             }));
         }
-        let (mut judgement, failure) = asking::all(asked).await;
-        let spans = spans.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut is_edited = false;
-        let mut edited = Vec::with_capacity(texts.len());
-        for (text, mut spans) in texts.iter().zip(spans) {
-            spans.retain(|span| span.range.start < settled);
-            let redacted = presidio::redacted(text, spans, &mut judgement);
-            is_edited |= redacted.is_some();
-            edited.push(redacted.unwrap_or_else(|| (*text).to_owned()));
+        let (judgement, failure) = asking::all(asked).await;
+        let mut spans = spans.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for spans in &mut spans {
+            spans.retain(|span: &presidio::Span| span.range.start < settled);
         }
-        judgement.is_blocked = presidio.blocks && is_edited;
         Judged {
             judgement,
             failure,
-            edited: is_edited.then_some(edited),
+            edited: None,
+            spans,
         }
     }
 

@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 use bytes::{Bytes, BytesMut};
 use config::Snapshot;
 use config::snapshot::{GuardKind, Guards, Service};
+use domain::Mono;
 use domain::breaker::{Breaker, Ticket, Verdict};
 use domain::record::AttemptFailure;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
@@ -152,6 +153,15 @@ impl Services {
         state.ok_or(Failure::Unreachable)?.ask(question, read).await
     }
 
+    /// What each service's breaker is at, by name.
+    pub fn breakers(&self, now: Mono) -> Vec<ServiceBreaker> {
+        let all = self.all.load();
+        let mut breakers: Vec<ServiceBreaker> =
+            all.values().map(|state| state.read_breaker(now)).collect();
+        breakers.sort_by(|one, other| one.service.cmp(&other.service));
+        breakers
+    }
+
     /// Closes connections that have been idle for too long.
     pub fn sweep(&self) {
         for state in self.all.load().values() {
@@ -160,8 +170,18 @@ impl Services {
     }
 }
 
+/// For metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceBreaker {
+    pub service: Arc<str>,
+    /// It lets no ordinary question through: open, or half-open.
+    pub is_tripped: bool,
+    /// Its time is over, and one question may try.
+    pub is_half_open: bool,
+}
+
 /// Each service of every scope's guards, once.
-fn services(snapshot: &Snapshot) -> Vec<&Arc<Service>> {
+pub(crate) fn services(snapshot: &Snapshot) -> Vec<&Arc<Service>> {
     let mut all: Vec<&Arc<Service>> = Vec::new();
     let of_products = snapshot.products.values().map(|product| &product.guards);
     let of_subscriptions = snapshot.subscriptions.values().map(|of| &of.guards);
@@ -208,13 +228,15 @@ impl ServiceState {
         let connections = match known {
             Some(known)
                 if known.definition.url == definition.url
-                    && known.definition.connect_timeout == definition.connect_timeout =>
+                    && known.definition.connect_timeout == definition.connect_timeout
+                    && known.definition.tls == definition.tls =>
             {
                 known.connections.clone()
             }
             _ => Connections::new(
                 upstream::origin(&definition.url.0)?,
                 definition.connect_timeout,
+                &definition.tls,
                 clock.clone(),
             )?,
         };
@@ -338,6 +360,16 @@ impl ServiceState {
             state: self.clone(),
             ticket: Some(ticket),
         })
+    }
+
+    fn read_breaker(&self, now: Mono) -> ServiceBreaker {
+        let breaker = self.breaker();
+        let is_tripped = breaker.is_tripped();
+        ServiceBreaker {
+            service: self.definition.name.clone(),
+            is_tripped,
+            is_half_open: is_tripped && breaker.open_until(now).is_none(),
+        }
     }
 
     fn breaker(&self) -> MutexGuard<'_, Breaker> {

@@ -250,7 +250,7 @@ impl Stage {
     }
 
     fn of(index: usize, guards: &Arc<Guards>, gateway: &Gateway, judges: Option<&Judges>) -> Self {
-        let bounds = match &guards.list[index].kind {
+        let windows = match &guards.list[index].kind {
             GuardKind::Pii(pii) => {
                 return match rules(pii, gateway) {
                     Some(rules) => {
@@ -265,13 +265,13 @@ impl Stage {
             }
             GuardKind::ContentSafety(safety) => safety.windows.answer,
             GuardKind::Moderation(moderation) => moderation.windows.answer,
-            GuardKind::Webhook(webhook) => webhook.answer_window,
+            GuardKind::Webhook(webhook) => webhook.windows,
             GuardKind::Presidio(presidio) => presidio.windows.answer,
         };
         let Some(judges) = judges else {
             return Self::never(index, NO_JUDGE);
         };
-        let stage = JudgedStage::new(judges.clone(), guards.clone(), index, bounds);
+        let stage = JudgedStage::new(judges.clone(), guards.clone(), index, windows);
         Self::new(Some(index), Kind::Judged(Box::new(stage)))
     }
 
@@ -303,7 +303,7 @@ impl Stage {
         }
         let given = match &mut self.kind {
             Kind::Judged(stage) => {
-                let given = ready!(stage.judge(&mut self.queue, self.is_last, cx));
+                let given = ready!(stage.judge(&mut self.queue, self.is_last, masks, cx));
                 self.is_over = self.is_last && self.queue.is_empty() && stage.is_idle();
                 given
             }

@@ -55,6 +55,7 @@ impl BackendState {
     fn reaches_as(&self, other: &Backend) -> bool {
         self.definition.url == other.url
             && self.definition.timeouts.connect == other.timeouts.connect
+            && self.definition.tls == other.tls
     }
 
     pub fn connections(&self) -> &Connections {
@@ -265,7 +266,8 @@ impl Backends {
                 Some(known) if known.reaches_as(definition) => known.connections.clone(),
                 _ => {
                     let origin = upstream::origin(&definition.url)?;
-                    Connections::new(origin, definition.timeouts.connect, clock.clone())?
+                    let connect = definition.timeouts.connect;
+                    Connections::new(origin, connect, &definition.tls, clock.clone())?
                 }
             };
             let health = match known {

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use config::snapshot::{Envelope, KafkaCompression, KafkaLogin, KafkaSasl, KafkaSink, KafkaTls};
+use config::snapshot::{ClientTls, Envelope, KafkaCompression, KafkaLogin, KafkaSasl, KafkaSink};
 use kafka::{Compression, Login, Message, Options, Producer, Refused, Sasl, ScramHash, Token};
 use rustls::ClientConfig;
 
 use super::batch::{Batch, Failure, Refusal};
 use crate::clock::Clock;
 use crate::credentials::{Authorisation, Credential, Credentials};
+use crate::fetch::Trust;
 use crate::tls::{self, ClientTlsError};
 
 pub struct Kafka {
@@ -124,6 +125,6 @@ fn producer(definition: &KafkaSink) -> Result<Producer, Failure> {
     Ok(Producer::new(options, brokers, topic, compression))
 }
 
-pub fn client_config(written: &KafkaTls) -> Result<ClientConfig, ClientTlsError> {
-    tls::client_config(written.ca.as_ref(), written.identity.as_ref())
+pub fn client_config(written: &ClientTls) -> Result<ClientConfig, ClientTlsError> {
+    tls::client_config(written, Trust::Machine)
 }

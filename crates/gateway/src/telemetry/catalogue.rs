@@ -112,6 +112,10 @@ metrics! {
         "1 while a backend's breaker lets no ordinary call through: open, or half-open.";
     BREAKER_HALF_OPEN = Gauge "tollgate_breaker_half_open" ("tollgate.breaker.half_open", "1") ["backend"]:
         "1 while an open breaker's time is over and a probe may go through.";
+    GUARD_BREAKER_OPEN = Gauge "tollgate_guard_breaker_open" ("tollgate.guard.breaker.open", "1") ["service"]:
+        "1 while the breaker of a service that judges content lets no ordinary question through: open, or half-open. `service` is `backend/ID`, or the rule of the guard that has it to itself.";
+    GUARD_BREAKER_HALF_OPEN = Gauge "tollgate_guard_breaker_half_open" ("tollgate.guard.breaker.half_open", "1") ["service"]:
+        "1 while such a breaker's time is over and one question may try.";
     SATURATED = Gauge "tollgate_backend_saturated" ("tollgate.backend.saturated", "1") ["backend"]:
         "1 while a backend's own rate limit leaves no room, by its headers or its 429.";
 

@@ -12,6 +12,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
+use config::snapshot::ClientTls;
 use domain::Mono;
 use domain::record::AttemptFailure;
 use http::header::HOST;
@@ -26,6 +27,8 @@ use tokio::net::TcpStream;
 use tower_service::Service as _;
 
 use crate::clock::Clock;
+use crate::fetch::Trust;
+use crate::tls::{self, ClientTlsError};
 
 /// Idle connections kept; one that comes back to a full pool is closed.
 const IDLE_MAX: usize = 512;
@@ -60,14 +63,14 @@ impl Connections {
     pub fn new(
         origin: Uri,
         connect_timeout: Duration,
+        tls: &ClientTls,
         clock: Clock,
-    ) -> Result<Self, rustls::Error> {
+    ) -> Result<Self, ClientTlsError> {
         let mut http = HttpConnector::new();
         http.set_nodelay(true);
         http.enforce_http(false);
-        let provider = rustls::crypto::aws_lc_rs::default_provider();
         let connector = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_provider_and_webpki_roots(provider)?
+            .with_tls_config(tls::client_config(tls, Trust::Public)?)
             .https_or_http()
             .enable_http1()
             .wrap_connector(http);

@@ -1,6 +1,7 @@
 //! Guards on the data path: what reaches the provider, what reaches the client, what is written down.
 
 mod bounds;
+mod flow;
 mod judges;
 mod nothing_raw;
 mod streams;

@@ -40,6 +40,8 @@ mod mixture;
 #[cfg(test)]
 mod operation_clock;
 #[cfg(test)]
+mod private_tls;
+#[cfg(test)]
 mod retries;
 #[cfg(test)]
 mod semantic;

@@ -127,7 +127,8 @@ fn ids(numbers: std::ops::Range<u16>) -> Vec<String> {
 }
 
 pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    for _ in 0..1000 {
+    // Two minutes at least: a busy machine is no fault.
+    for _ in 0..12_000 {
         if holds() {
             return;
         }

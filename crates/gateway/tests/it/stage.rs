@@ -116,7 +116,7 @@ subscriptions:
 }
 
 /// What a configuration says.
-fn loaded(text: &str) -> Snapshot {
+pub fn loaded(text: &str) -> Snapshot {
     let source = Source {
         name: "stage.yaml".into(),
         text: text.to_owned(),

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use content::lists::Action;
 use content::safety::{azure, moderation};
 use content::split::Bounds;
 use dialect::Dialect;
@@ -11,12 +10,13 @@ use domain::breaker::BreakerRule;
 
 use super::Kind;
 use crate::compile::backend::Backends;
-use crate::file::guard::lists::ListAction;
+use crate::file::auth::Auth;
 use crate::file::guard::service::{Categories, ContentSafety, GuardWebhook, Moderation, Presidio};
+use crate::file::tls::{self, ClientTls};
 use crate::problem::{Place, Problems};
-use crate::read::Whole;
+use crate::read::{Placed, Span, Whole};
 use crate::snapshot::{
-    self, BackendAuth, GuardKind, Guarded, KeyHeader, PrivateUrl, Service, Windows,
+    self, AnswerWindows, GuardKind, Guarded, KeyHeader, PrivateUrl, Service, Windows,
 };
 
 /// Severity of what is more than rude and less than a threat.
@@ -39,6 +39,26 @@ impl Site<'_> {
         let field = format!("{}.{field}", self.field);
         self.problems.error(place, &field, problem, fix);
     }
+
+    /// One that a guard has to itself.
+    fn service(
+        &mut self,
+        kind: &str,
+        url: PrivateUrl,
+        auth: Auth,
+        written: Option<Placed<ClientTls>>,
+    ) -> Arc<Service> {
+        let field = format!("{}.{kind}", self.field);
+        Arc::new(Service {
+            name: self.rule.clone(),
+            tls: tls::of(&url.0, written, &field, self.problems),
+            url,
+            auth: auth.0,
+            key_header: KeyHeader::Bearer,
+            connect_timeout: CONNECT_TIMEOUT,
+            breaker: BreakerRule::default(),
+        })
+    }
 }
 
 pub(super) fn content_safety(section: ContentSafety, on: Guarded, site: &mut Site<'_>) -> Kind {
@@ -53,6 +73,7 @@ pub(super) fn content_safety(section: ContentSafety, on: Guarded, site: &mut Sit
         on_error,
         prompt_window,
         answer_window,
+        hold,
         overlap,
     } = section;
     let rules = azure::Rules {
@@ -84,7 +105,7 @@ pub(super) fn content_safety(section: ContentSafety, on: Guarded, site: &mut Sit
         rules,
         shields_prompt: shield_prompt,
         timeout: timeout.0,
-        windows: windows(prompt_window, answer_window, overlap),
+        windows: windows(prompt_window, (answer_window, hold), overlap),
     };
     (on_error, Some(GuardKind::ContentSafety(Box::new(kind))))
 }
@@ -115,6 +136,7 @@ pub(super) fn moderation(section: Moderation, site: &mut Site<'_>) -> Kind {
         on_error,
         prompt_window,
         answer_window,
+        hold,
         overlap,
     } = section;
     let thresholds: BTreeMap<String, f64> = thresholds
@@ -147,39 +169,36 @@ pub(super) fn moderation(section: Moderation, site: &mut Site<'_>) -> Kind {
             url: PrivateUrl(judge.url.clone()),
             auth: judge.auth.clone(),
             key_header: KeyHeader::Bearer,
+            tls: judge.tls.clone(),
             connect_timeout: judge.timeouts.connect,
             breaker: judge.breaker,
         }),
         model: model.text.into(),
         rules,
         timeout: timeout.0,
-        windows: windows(prompt_window, answer_window, overlap),
+        windows: windows(prompt_window, (answer_window, hold), overlap),
     };
     (on_error, Some(GuardKind::Moderation(Box::new(kind))))
 }
 
-pub(super) fn webhook(section: GuardWebhook, site: &Site<'_>) -> Kind {
+pub(super) fn webhook(section: GuardWebhook, site: &mut Site<'_>) -> Kind {
     let GuardWebhook {
         url,
         secret,
+        auth,
+        tls,
         r#where: _,
         timeout,
         on_error,
         answer_window,
+        hold,
         overlap,
     } = section;
     let kind = snapshot::GuardWebhook {
-        service: Arc::new(Service {
-            name: site.rule.clone(),
-            url: url.0,
-            auth: BackendAuth::None,
-            key_header: KeyHeader::Bearer,
-            connect_timeout: CONNECT_TIMEOUT,
-            breaker: BreakerRule::default(),
-        }),
+        service: site.service("webhook", url.0, auth, tls),
         key: secret.map(|secret| secret.0),
         timeout: timeout.0,
-        answer_window: bounds(answer_window, overlap),
+        windows: answer_windows((answer_window, hold), overlap),
     };
     (on_error, Some(GuardKind::Webhook(Box::new(kind))))
 }
@@ -187,15 +206,18 @@ pub(super) fn webhook(section: GuardWebhook, site: &Site<'_>) -> Kind {
 pub(super) fn presidio(section: Presidio, site: &mut Site<'_>) -> Kind {
     let Presidio {
         url,
+        auth,
+        tls,
         language,
         entities,
         min_score,
-        action: ListAction(action),
+        action,
         r#where: _,
         timeout,
         on_error,
         prompt_window,
         answer_window,
+        hold,
         overlap,
     } = section;
     let entities = match entities {
@@ -219,32 +241,35 @@ pub(super) fn presidio(section: Presidio, site: &mut Site<'_>) -> Kind {
         None => ["PERSON", "LOCATION"].map(str::to_owned).to_vec(),
     };
     let kind = snapshot::Presidio {
-        service: Arc::new(Service {
-            name: site.rule.clone(),
-            url: PrivateUrl(url.0),
-            auth: BackendAuth::None,
-            key_header: KeyHeader::Bearer,
-            connect_timeout: CONNECT_TIMEOUT,
-            breaker: BreakerRule::default(),
-        }),
+        service: site.service("presidio", PrivateUrl(url.0), auth, tls),
         language: language.text.into(),
         entities,
         score_min: min_score.0,
-        blocks: action == Action::Block,
+        action,
         timeout: timeout.0,
-        windows: windows(prompt_window, answer_window, overlap),
+        windows: windows(prompt_window, (answer_window, hold), overlap),
     };
     (on_error, Some(GuardKind::Presidio(Box::new(kind))))
 }
 
 fn windows(
     prompt: Whole<100, 10_000>,
-    answer: Whole<100, 10_000>,
+    answer: (Whole<100, 10_000>, Span),
     overlap: Whole<0, 1_000>,
 ) -> Windows {
     Windows {
         prompt: bounds(prompt, overlap),
-        answer: bounds(answer, overlap),
+        answer: answer_windows(answer, overlap),
+    }
+}
+
+fn answer_windows(
+    (window, hold): (Whole<100, 10_000>, Span),
+    overlap: Whole<0, 1_000>,
+) -> AnswerWindows {
+    AnswerWindows {
+        bounds: bounds(window, overlap),
+        hold: hold.0,
     }
 }
 

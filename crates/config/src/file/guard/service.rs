@@ -3,11 +3,12 @@
 use domain::BackendId;
 
 use super::GuardedContent;
-use super::lists::ListAction;
+use crate::file::auth::Auth;
 use crate::file::backend::WebUrl;
 use crate::file::notify::{HookUrl, WebhookSecret};
-use crate::read::{List, Map, Placed, Reference, Share, Span, Text, Whole, section};
-use crate::snapshot::OnError;
+use crate::file::tls::ClientTls;
+use crate::read::{List, Map, Placed, Reference, Share, Span, Text, Whole, section, words};
+use crate::snapshot::{OnError, PresidioAction};
 
 section! {
     /// Azure AI Content Safety judges harm by category, blocklists, and attacks on the model.
@@ -35,6 +36,9 @@ section! {
         pub prompt_window: Whole<100, 10_000> = "10000",
         /// Characters of a streamed answer that are judged at once: so much of it is held back.
         pub answer_window: Whole<100, 10_000> = "1000",
+        /// The longest that a streamed answer's text waits for its window to fill up. Then what is there
+        /// is judged, and leaves if it passes; the next window sees its end again.
+        pub hold: Span = "2s",
         /// Characters that a window has in common with the one before it. A phrase no longer than
         /// this is seen whole by one of them.
         pub overlap: Whole<0, 1_000> = "100",
@@ -79,6 +83,9 @@ section! {
         pub prompt_window: Whole<100, 10_000> = "2000",
         /// Characters of a streamed answer that are judged at once: so much of it is held back.
         pub answer_window: Whole<100, 10_000> = "1000",
+        /// The longest that a streamed answer's text waits for its window to fill up. Then what is there
+        /// is judged, and leaves if it passes; the next window sees its end again.
+        pub hold: Span = "2s",
         /// Characters that a window has in common with the one before it.
         pub overlap: Whole<0, 1_000> = "100",
     }
@@ -92,6 +99,12 @@ section! {
         /// Signs each question, by Standard Webhooks: `whsec_` and Base64, or any text of 16
         /// characters or more. Without it, questions are not signed.
         pub secret: Option<WebhookSecret>,
+        /// The gateway's credential there, beside the signature. Of whichever kind, it is sent as
+        /// `Authorization: Bearer`.
+        pub auth: Auth = "none",
+        /// Whom the gateway trusts there, and what it shows. Without it: the public authorities, and
+        /// nothing.
+        pub tls: Option<Placed<ClientTls>>,
         /// Where it looks. Without it: `[prompt, answer]`.
         pub r#where: Option<Placed<List<GuardedContent>>>,
         /// How long it may take for one question.
@@ -100,6 +113,9 @@ section! {
         pub on_error: OnError = "block",
         /// Characters of a streamed answer that are judged at once: so much of it is held back.
         pub answer_window: Whole<100, 10_000> = "1000",
+        /// The longest that a streamed answer's text waits for its window to fill up. Then what is there
+        /// is judged, and leaves if it passes; the next window sees its end again.
+        pub hold: Span = "2s",
         /// Characters that such a window has in common with the one before it.
         pub overlap: Whole<0, 1_000> = "100",
     }
@@ -110,6 +126,11 @@ section! {
     pub struct Presidio {
         /// Its base URL, without `/analyze`.
         pub url: WebUrl,
+        /// The gateway's credential there. Of whichever kind, it is sent as `Authorization: Bearer`.
+        pub auth: Auth = "none",
+        /// Whom the gateway trusts there, and what it shows. Without it: the public authorities, and
+        /// nothing.
+        pub tls: Option<Placed<ClientTls>>,
         /// The language of the texts, as the analyzer names it.
         pub language: Text = "en",
         /// What it looks for, by the analyzer's names. Without it, `[PERSON, LOCATION]`: `pii` finds the
@@ -117,8 +138,8 @@ section! {
         pub entities: Option<Placed<List<Text>>>,
         /// How sure the analyzer must be.
         pub min_score: Share<true> = "0.5",
-        /// What becomes of what it finds. `redact` leaves the kind: `[PERSON]`.
-        pub action: ListAction = "redact",
+        /// What becomes of what it finds.
+        pub action: PresidioAction = "redact",
         /// Where it looks. Without it: `[prompt, answer]`.
         pub r#where: Option<Placed<List<GuardedContent>>>,
         /// How long the analyzer may take for one question.
@@ -129,8 +150,20 @@ section! {
         pub prompt_window: Whole<100, 10_000> = "5000",
         /// Characters of a streamed answer that are analyzed at once: so much of it is held back.
         pub answer_window: Whole<100, 10_000> = "500",
+        /// The longest that a streamed answer's text waits for its window to fill up. Then what is there
+        /// is judged, and leaves if it passes; the next window sees its end again.
+        pub hold: Span = "2s",
         /// Characters that a window has in common with the one before it. A name no longer than this
         /// is seen whole by one of them.
         pub overlap: Whole<0, 1_000> = "100",
     }
+}
+
+words! { PresidioAction, "action":
+    /// Its kind stands in its place: `[PERSON]`.
+    "redact" => PresidioAction::Redact,
+    /// `<PERSON_1>` stands in its place, and is put back in the answer.
+    "mask" => PresidioAction::Mask,
+    /// The call is refused with 400 `content_filter`.
+    "block" => PresidioAction::Block,
 }

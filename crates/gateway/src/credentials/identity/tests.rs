@@ -6,8 +6,8 @@ mod requests;
 use std::path::Path;
 
 use config::snapshot::{
-    Assigned, Backend, BackendAuth, ClientCredentials, IdentityService, ManagedIdentity, Secret,
-    SecretMethod, Timeouts, TokenSource, WorkloadIdentity,
+    Assigned, Backend, BackendAuth, ClientCredentials, ClientTls, IdentityService, ManagedIdentity,
+    Secret, SecretMethod, Timeouts, TokenSource, WorkloadIdentity,
 };
 use dialect::Dialect;
 use domain::Wall;
@@ -91,6 +91,7 @@ fn backend(auth: BackendAuth) -> Backend {
         url: Url::parse("https://eastus.example.com").unwrap(),
         api_version: None,
         auth,
+        tls: ClientTls::default(),
         timeouts: Timeouts::default(),
         catalogue: None,
         breaker: BreakerRule {

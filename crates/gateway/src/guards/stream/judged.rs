@@ -1,17 +1,22 @@
 //! A stream that a service looks at, a window of its text at a time. Events are held whole until
-//! what they say has passed, and leave as they came.
+//! what they say has passed, and leave as they came. Where a window does not fill up in time, what is
+//! there of it is judged.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use config::snapshot::{GuardKind, Guards};
+use config::snapshot::{AnswerWindows, GuardKind, Guards};
+use content::redact::Masks;
 use content::split::{Bounds, Windower};
 use dialect::texts::{self, EventTexts, Part, Place};
+use domain::Mono;
+use tokio::time::Sleep;
 
-use super::super::judges::{Judged, Judges};
+use super::super::judges::{Judged, Judges, apply};
 use super::super::service::Failure;
 use super::super::{findings, service_wait};
 use super::{Judgement, Stop};
@@ -24,6 +29,10 @@ pub struct JudgedStage {
     guards: Arc<Guards>,
     index: usize,
     bounds: Bounds,
+    /// Longer than this, no text waits for a window to fill up.
+    hold: Duration,
+    /// Wakes when the first of what is held has waited so long.
+    patience: Option<Pin<Box<Sleep>>>,
     reader: EventTexts,
     /// For judges that edit: it makes events of the texts that they gave.
     writer: Option<EventTexts>,
@@ -41,6 +50,7 @@ type Asked = Pin<Box<dyn Future<Output = Judged> + Send>>;
 
 struct Event {
     bytes: Bytes,
+    came_at: Mono,
     /// Texts that it goes on with, and how far each goes with it.
     says: Vec<(usize, u64)>,
 }
@@ -58,7 +68,8 @@ struct Text {
 }
 
 impl JudgedStage {
-    pub fn new(judges: Judges, guards: Arc<Guards>, index: usize, bounds: Bounds) -> Self {
+    pub fn new(judges: Judges, guards: Arc<Guards>, index: usize, windows: AnswerWindows) -> Self {
+        let AnswerWindows { bounds, hold } = windows;
         let edits = match guards.list[index].kind {
             GuardKind::Webhook(_) | GuardKind::Presidio(_) => true,
             GuardKind::Pii(_)
@@ -71,6 +82,8 @@ impl JudgedStage {
             guards,
             index,
             bounds,
+            hold,
+            patience: None,
             reader: EventTexts::default(),
             writer: edits.then(EventTexts::default),
             texts: Vec::new(),
@@ -88,11 +101,13 @@ impl JudgedStage {
         &mut self,
         queue: &mut BytesMut,
         is_last: bool,
+        masks: &mut Masks,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Bytes, Stop>> {
         if let Err(stop) = self.take(queue, is_last) {
             return Poll::Ready(Err(stop));
         }
+        let mut given = BytesMut::new();
         loop {
             if let Some((text, asked)) = &mut self.asked {
                 let text = *text;
@@ -100,7 +115,7 @@ impl JudgedStage {
                     break;
                 };
                 self.asked = None;
-                if let Err(stop) = self.judged(text, judged, queue) {
+                if let Err(stop) = self.judged(text, judged, masks, queue) {
                     return Poll::Ready(Err(stop));
                 }
             }
@@ -108,15 +123,53 @@ impl JudgedStage {
             if let Err(stop) = self.take(queue, is_last) {
                 return Poll::Ready(Err(stop));
             }
+            self.give(&mut given);
+            if self.ask() {
+                continue;
+            }
+            if self.asked.is_some() || !self.has_waited(cx) {
+                break;
+            }
+            self.hurry();
+            self.give(&mut given);
             if !self.ask() {
                 break;
             }
         }
-        let given = self.give();
+        self.give(&mut given);
         if given.is_empty() && self.asked.is_some() {
             return Poll::Pending;
         }
-        Poll::Ready(Ok(given))
+        Poll::Ready(Ok(given.freeze()))
+    }
+
+    /// Whether the first of what is held has waited long enough for more. If not, `cx` is woken then.
+    fn has_waited(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(first) = self.held.front() else {
+            return false;
+        };
+        let waited = self.judges.clock.mono().since(first.came_at);
+        if waited >= self.hold {
+            return true;
+        }
+        let left = self.hold.saturating_sub(waited);
+        let patience = self
+            .patience
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(left)));
+        let is_over = patience.as_mut().poll(cx).is_ready();
+        if is_over {
+            self.patience = None;
+        }
+        is_over
+    }
+
+    /// Nothing waits for more any longer.
+    fn hurry(&mut self) {
+        for text in &mut self.texts {
+            if let Some(given) = text.windower.hurry() {
+                text.pass(given.of_bytes, given.edited);
+            }
+        }
     }
 
     /// Nothing is held.
@@ -143,7 +196,11 @@ impl JudgedStage {
                 return Err(Stop::fails("unreadable event", rest));
             };
             self.held_bytes += event.len();
-            self.held.push_back(Event { bytes: event, says });
+            self.held.push_back(Event {
+                bytes: event,
+                came_at: self.judges.clock.mono(),
+                says,
+            });
         }
         if is_last && queue.is_empty() && !self.has_ended {
             self.has_ended = true;
@@ -183,26 +240,26 @@ impl JudgedStage {
             return false;
         }
         if self.held_bytes >= HELD_BYTES_MAX {
-            self.texts.iter_mut().for_each(|text| text.windower.hurry());
+            self.hurry();
         }
         // Events leave in order: what the first waits for goes first.
         let first = self.held.iter().flat_map(|event| &event.says);
-        let waited_for = first.map(|(text, _)| *text).find(|text| {
-            let text = &self.texts[*text];
-            text.windower.window().is_some()
-        });
+        let waited_for = first
+            .map(|(text, _)| *text)
+            .find(|text| self.texts[*text].windower.is_due());
         let Some(at) = waited_for else { return false };
-        let text = &self.texts[at];
+        // Judges that edit are shown what they put back; others what it means.
+        let is_escaped = self.texts[at].place.is_json() && self.writer.is_none();
+        let text = &mut self.texts[at];
         let Some(window) = text.windower.window() else {
             return false;
         };
         if window.trim().is_empty() {
-            let given = self.texts[at].windower.pass();
-            self.texts[at].pass(given.of_bytes, None);
+            let given = text.windower.pass();
+            text.pass(given.of_bytes, None);
             return true;
         }
-        // Judges that edit are shown what they put back; others what it means.
-        let window = if text.place.is_json() && self.writer.is_none() {
+        let window = if is_escaped {
             texts::unescaped(window)
         } else {
             window.to_owned()
@@ -217,11 +274,23 @@ impl JudgedStage {
         true
     }
 
-    fn judged(&mut self, text: usize, judged: Judged, queue: &mut BytesMut) -> Result<(), Stop> {
+    fn judged(
+        &mut self,
+        text: usize,
+        mut judged: Judged,
+        masks: &mut Masks,
+        queue: &mut BytesMut,
+    ) -> Result<(), Stop> {
+        if let GuardKind::Presidio(presidio) = &self.guards.list[self.index].kind
+            && let Some(window) = self.texts[text].windower.window()
+        {
+            apply(presidio, &[window], &mut judged, masks);
+        }
         let Judged {
             judgement,
             failure,
             edited,
+            spans: _,
         } = judged;
         self.found.add(&judgement);
         if judgement.is_blocked {
@@ -243,8 +312,7 @@ impl JudgedStage {
     }
 
     /// The events whose texts have passed.
-    fn give(&mut self) -> Bytes {
-        let mut given = BytesMut::new();
+    fn give(&mut self, given: &mut BytesMut) {
         while let Some(event) = self.held.front() {
             let mut says = event.says.iter();
             if !says.all(|(text, until)| self.texts[*text].passed_bytes >= *until) {
@@ -254,10 +322,11 @@ impl JudgedStage {
                 break;
             };
             self.held_bytes -= event.bytes.len();
+            // What is behind it came later.
+            self.patience = None;
             let written = self.write(&event.bytes);
             given.extend_from_slice(written.as_deref().unwrap_or(&event.bytes));
         }
-        given.freeze()
     }
 
     /// The event with what judges put in, if they ever edited anything.
@@ -353,3 +422,6 @@ fn stopped_by(failure: Failure, events: Vec<u8>) -> Stop {
         events,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@ use simulator::{Behaviour, Running, Simulator};
 use super::streams::{DELTA_STOP, arguments, delta, said};
 use super::{asking, saying, verdicts};
 use crate::scripted::{Answer, Backend, DONE, USAGE, dead_address};
+use crate::sinks::metric;
 use crate::stage::{KEY, Stage, Told, reported, request};
 
 pub async fn judge(behaviour: Behaviour) -> Running {
@@ -332,14 +333,21 @@ async fn a_service_that_is_down_is_not_asked_for_a_while() {
         assert_eq!(stage.call(asking("hello")).await.status, 503);
     }
     let asked = judge.counts().judged;
+    let open = "tollgate_guard_breaker_open{service=\"backend/safety\"}";
+    assert_eq!(metric(&stage.gateway, open) as u64, 1);
     let told = stage.call(asking("hello")).await;
     assert_eq!((told.status.as_u16(), judge.counts().judged), (503, asked));
     assert!(told.text().contains("breaker open"), "{}", told.text());
     assert_eq!(told.retry_after_s(), Some(30));
     judge.set(Behaviour::default());
     stage.advance_s(31);
+    let half_open = "tollgate_guard_breaker_half_open{service=\"backend/safety\"}";
+    assert_eq!(metric(&stage.gateway, half_open) as u64, 1);
     assert_eq!(stage.call(asking("hello")).await.status, 200);
     assert!(judge.counts().judged > asked);
+    for series in [open, half_open] {
+        assert_eq!(metric(&stage.gateway, series) as u64, 0);
+    }
 }
 
 #[tokio::test]
@@ -367,7 +375,7 @@ fn in_windows(on_error: &str) -> String {
     IN_WINDOWS.replace("ON", &format!(", on_error: {on_error}"))
 }
 
-fn streamed() -> Request<Full<Bytes>> {
+pub fn streamed() -> Request<Full<Bytes>> {
     let body =
         json!({"model": "gpt-4o", "stream": true, "messages": [{"role": "user", "content": "hi"}]});
     request(body.to_string())
@@ -734,6 +742,59 @@ async fn names_in_a_stream_are_taken_out_wherever_windows_and_events_end() {
                 (Content::Answer, Ruling::Redacted, found("PERSON", 1), None)
             );
         }
+    }
+}
+
+#[tokio::test]
+async fn names_that_are_masked_are_put_back_for_the_client_alone() {
+    let judge = judge(Behaviour::default()).await;
+    let address = judge.address();
+    // `<EMAIL_1>` stands for something by then, and whatever an analyzer makes of it stays.
+    let guards = format!(
+        "[ {{ pii: {{ action: mask }} }}, {{ presidio: {{ url: \"http://{address}\", action: mask, timeout: 60s }} }} ]"
+    );
+    let prompt = json!([
+        {"role": "user", "content": "I am Erika Mustermann, <PERSON_3>, anna.schmidt@example.com."},
+        {"role": "assistant", "content": "Hello Erika Mustermann."},
+        {"role": "user", "content": "Who is John Q. Public?"},
+    ]);
+    let answer = saying("<PERSON_5> knows <PERSON_4> and Erika Mustermann at <EMAIL_1>.");
+    let (stage_of_names, model) = stage(&judge, &guards, answer).await;
+    let told = stage_of_names.call(messages(&prompt)).await;
+    let sent = super::sent(&model);
+    let contents = [0, 1, 2].map(|turn| sent["messages"][turn]["content"].clone());
+    assert_eq!(
+        contents,
+        [
+            "I am <PERSON_4>, <PERSON_3>, <EMAIL_1>.",
+            "Hello <PERSON_4>.",
+            "Who is <PERSON_5>?",
+        ]
+    );
+    assert_eq!(
+        super::said(&told),
+        "John Q. Public knows Erika Mustermann and Erika Mustermann at anna.schmidt@example.com."
+    );
+    let record = stage_of_names.record().await;
+    let all = verdicts(&record);
+    assert!(all.iter().all(|verdict| verdict.2 == Ruling::Redacted));
+
+    // In streams, wherever windows and events end.
+    let text = format!(
+        "{}Erika Mustermann met <PERSON_1> in Springfield. {}",
+        "all fine here ".repeat(9),
+        "and there ".repeat(20)
+    );
+    let settings = "action: mask, answer_window: 100, overlap: 30, timeout: 60s";
+    for chars in [1, 7, 1_000] {
+        let guards = with_presidio(&judge, settings);
+        let (stage, model) = stage(&judge, &guards, streaming(&events(&text, chars))).await;
+        let body = json!({"model": "gpt-4o", "stream": true, "messages": [{"role": "user", "content": "John Q. Public"}]});
+        let told = stage.call(request(body.to_string())).await;
+        assert_eq!(super::prompt_sent(&model), "<PERSON_1>");
+        let expected = text.replace("<PERSON_1>", "John Q. Public");
+        assert_eq!(said(told.text()).0, expected, "{chars}");
+        assert!(told.text().ends_with(DONE));
     }
 }
 

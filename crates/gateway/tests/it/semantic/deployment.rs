@@ -296,6 +296,24 @@ async fn vectors_of_another_model_are_not_compared() {
 }
 
 #[tokio::test]
+async fn a_reload_changes_what_makes_the_vectors() {
+    let played = play(PATIENT, "", small()).await;
+    let deployment = configuration(&played.chats, &played.vectors, PATIENT, "");
+    let nowhere = tempfile::tempdir().unwrap();
+    let local = format!("local: {{ models: \"{}\" }}", nowhere.path().display());
+    let local = deployment.replace(&format!("backend: {PATIENT}"), &local);
+    assert_ne!(local, deployment);
+    assert_eq!(cached(&played.ask(ASKED).await), "miss");
+    played.stage.reload(&local);
+    assert_eq!(cached(&played.ask(ALIKE).await), "miss");
+    // The model is not there, and nobody else was asked.
+    assert!(unembedded(&played.stage, "failed", 1));
+    assert_eq!(played.vectors.requests(), 1);
+    played.stage.reload(&deployment);
+    assert_eq!(cached(&played.ask(ALIKE).await), "hit");
+}
+
+#[tokio::test]
 async fn answers_are_compared_by_the_same_deployment() {
     let played = play(PATIENT, "", small()).await;
     let text = configuration(&played.chats, &played.vectors, PATIENT, "");

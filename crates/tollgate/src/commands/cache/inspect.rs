@@ -13,6 +13,9 @@ use crate::commands::audit::{At, shown};
 use crate::print;
 use crate::table::{Cell, Table};
 
+/// In the place of a question that can be found by its hash only.
+const NO_TEXT: &str = "(kept by `exact`, without its text)";
+
 #[derive(Debug, Args)]
 pub(super) struct Inspect {
     #[command(flatten)]
@@ -142,7 +145,7 @@ impl Inspect {
                 ));
             }
             if self.texts {
-                cells.push(Cell::text(entry.text().map_or("", |text| text)));
+                cells.push(Cell::text(entry.text().map_or(NO_TEXT, |text| text)));
             }
             table.row(cells);
         }
