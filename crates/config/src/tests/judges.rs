@@ -57,6 +57,25 @@ fn content_safety_looks_at_all_four_categories_unless_told() {
 }
 
 #[test]
+fn an_overlap_is_a_hundred_characters_or_what_is_written_up_to_half_a_window() {
+    for (settings, overlap) in [
+        ("", 100),
+        (", answer_window: 100", 50),
+        (", answer_window: 100, overlap: 50", 50),
+        (", overlap: 500", 500),
+        (", overlap: 0", 0),
+    ] {
+        let guard = format!("{{ webhook: {{ url: \"https://judge.example.com\"{settings} }} }}");
+        with_guard(&guard, |guard| {
+            let GuardKind::Webhook(webhook) = &guard.kind else {
+                panic!("{guard:?}");
+            };
+            assert_eq!(webhook.windows.bounds.overlap(), overlap, "{settings}");
+        });
+    }
+}
+
+#[test]
 fn moderation_blocks_what_is_flagged_unless_it_has_thresholds() {
     for (guard, flagged, thresholds) in [
         ("{ moderation: { backend: a } }", true, 0),
@@ -175,6 +194,23 @@ fn mistakes_are_named_with_their_place_and_fix() {
         (
             "{ presidio: { url: \"http://analyzer:5002\", entities: [] } }",
             "presidio.entities: it looks for nothing",
+        ),
+        (
+            "{ content_safety: { backend: safety, answer_window: 100, overlap: 51 } }",
+            "content_safety.overlap: more than half of `answer_window`, which is 100; at most 50 with \
+             `answer_window: 100`, or `answer_window` of at least 102",
+        ),
+        (
+            "{ presidio: { url: \"http://analyzer:5002\", prompt_window: 399, overlap: 200 } }",
+            "presidio.overlap: more than half of `prompt_window`, which is 399; at most 199",
+        ),
+        (
+            "{ moderation: { backend: a, overlap: 501 } }",
+            "moderation.overlap: more than half of `answer_window`, which is 1000; at most 500",
+        ),
+        (
+            "{ webhook: { url: \"https://judge.example.com\", overlap: 501 } }",
+            "webhook.overlap: more than half of `answer_window`, which is 1000; at most 500",
         ),
         (
             "{ webhook: { url: \"ftp://x\" } }",

@@ -104,6 +104,16 @@ pub struct Span {
     pub kind: String,
 }
 
+/// Of what was found in a window of a stream, what can still be edited: what ends within what was told
+/// already stays, and so does that part of what goes on behind it. What begins behind what is given out
+/// next is looked at again with what follows.
+pub fn editable(spans: &mut Vec<Span>, given_out: &Range<usize>) {
+    spans.retain_mut(|span| {
+        span.range.start = span.range.start.max(given_out.start);
+        span.range.start < span.range.end.min(given_out.end)
+    });
+}
+
 /// Every text that has a letter is in one question at least.
 pub fn inquiries(texts: &[&str], bounds: Bounds) -> Vec<Inquiry> {
     let mut inquiries: Vec<Inquiry> = Vec::new();
@@ -292,6 +302,21 @@ mod tests {
             ]
         );
         assert_eq!(found.findings(), [("PERSON".to_owned(), 3)]);
+    }
+
+    #[test]
+    fn what_was_told_is_not_edited_any_more() {
+        let text = "Anna met Bert, and Eva ca";
+        let span = |range: Range<usize>| Span {
+            range,
+            kind: "PERSON".to_owned(),
+        };
+        // "Anna met Be" was told, and the window goes on behind "and ".
+        let mut spans = vec![span(0..4), span(9..13), span(19..22)];
+        editable(&mut spans, &(11..19));
+        assert_eq!(spans, [span(11..13)]);
+        let edited = redacted(text, spans, &mut Judgement::default());
+        assert_eq!(edited.as_deref(), Some("Anna met Be[PERSON], and Eva ca"));
     }
 
     #[test]

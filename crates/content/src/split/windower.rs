@@ -5,6 +5,8 @@
 
 use super::Bounds;
 
+mod align;
+
 #[derive(Clone, Debug)]
 pub struct Windower {
     bounds: Bounds,
@@ -120,6 +122,11 @@ impl Windower {
         self.asked.map(|asked| &self.held[..asked.end])
     }
 
+    /// How much of the window was given out before.
+    pub fn shown_bytes(&self) -> usize {
+        self.shown
+    }
+
     /// How much of the window will be given out when it passes: what is behind it is looked at again
     /// with what follows.
     pub fn settled_bytes(&self) -> usize {
@@ -147,9 +154,13 @@ impl Windower {
         if edited == &self.held[..end] {
             return self.pass();
         }
+        let new = &edited[align::place(&self.held[..end], self.shown, edited)..];
+        if new == &self.held[self.shown..end] {
+            // It edited what was given out before, and nothing else.
+            return self.pass();
+        }
         self.asked = None;
-        let new = &edited[common_start(&self.held[..self.shown], edited)..];
-        let kept = common_end(&self.held[settled..end], new);
+        let kept = align::common_end(&self.held[settled..end], new);
         let text = new[..new.len() - kept].to_owned();
         self.give(asked, end - kept, Some(text))
     }
@@ -174,20 +185,6 @@ impl Windower {
         self.judged = context.len();
         Given { of_bytes, edited }
     }
-}
-
-/// How many bytes two texts have in common at their beginning: whole characters.
-fn common_start(one: &str, other: &str) -> usize {
-    let pairs = one.chars().zip(other.chars());
-    let same = pairs.take_while(|(one, other)| one == other);
-    same.map(|(char, _)| char.len_utf8()).sum()
-}
-
-/// How many bytes two texts have in common at their end: whole characters.
-fn common_end(one: &str, other: &str) -> usize {
-    let pairs = one.chars().rev().zip(other.chars().rev());
-    let same = pairs.take_while(|(one, other)| one == other);
-    same.map(|(char, _)| char.len_utf8()).sum()
 }
 
 #[cfg(test)]

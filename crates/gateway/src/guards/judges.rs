@@ -3,6 +3,7 @@
 //! Texts of different voices never share a question: a harmless system prompt must not hide what a
 //! user wrote. Nothing is left out for its length.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -118,7 +119,7 @@ impl Judges {
                 let mut all = Vec::new();
                 texts::each(document, |text| all.push(text.to_owned()));
                 let shown: Vec<&str> = all.iter().map(String::as_str).collect();
-                let mut judged = self.presidio(presidio, &shown, usize::MAX).await;
+                let mut judged = self.presidio(presidio, &shown, 0..usize::MAX).await;
                 apply(presidio, &shown, &mut judged, masks);
                 let edited = judged
                     .edited
@@ -131,8 +132,9 @@ impl Judges {
     }
 
     /// A window of a streamed answer's text. What an analyzer found is still to be applied.
-    /// Of what stands behind its first `settled` bytes, the next window will tell more.
-    pub async fn window(&self, guard: &Guard, text: &str, settled: usize) -> Judged {
+    /// `given_out`: which of its bytes leave once it passes. Those before have left, and of what stands
+    /// behind them, the next window will tell more.
+    pub async fn window(&self, guard: &Guard, text: &str, given_out: Range<usize>) -> Judged {
         let rule = &guard.rule;
         match &guard.kind {
             GuardKind::Pii(_) | GuardKind::Lists(_) => Judged::default(),
@@ -145,7 +147,7 @@ impl Judges {
             GuardKind::Webhook(webhook) => {
                 self.webhook(webhook, rule, Content::Answer, &[text]).await
             }
-            GuardKind::Presidio(presidio) => self.presidio(presidio, &[text], settled).await,
+            GuardKind::Presidio(presidio) => self.presidio(presidio, &[text], given_out).await,
         }
     }
 
@@ -268,9 +270,14 @@ impl Judges {
         (sum, with(document, edited))
     }
 
-    /// `settled`: of a text that goes on, what begins behind it is not looked at yet.
-    async fn presidio(&self, presidio: &Presidio, texts: &[&str], settled: usize) -> Judged {
-        let spans = Mutex::new(vec![Vec::new(); texts.len()]);
+    /// `given_out`: of a text that goes on, what begins behind it is not looked at yet.
+    async fn presidio(
+        &self,
+        presidio: &Presidio,
+        texts: &[&str],
+        given_out: Range<usize>,
+    ) -> Judged {
+        let spans = Mutex::new(vec![Vec::<presidio::Span>::new(); texts.len()]);
         let inquiries = presidio::inquiries(texts, presidio.windows.prompt);
         let mut asked: Vec<Asking<'_>> = Vec::with_capacity(inquiries.len());
         for inquiry in &inquiries {
@@ -285,7 +292,13 @@ impl Judges {
         let (judgement, failure) = asking::all(asked).await;
         let mut spans = spans.into_inner().unwrap_or_else(PoisonError::into_inner);
         for spans in &mut spans {
-            spans.retain(|span: &presidio::Span| span.range.start < settled);
+            match presidio.action {
+                PresidioAction::Mask | PresidioAction::Redact => {
+                    presidio::editable(spans, &given_out);
+                }
+                // What was told in part can still end the answer.
+                PresidioAction::Block => spans.retain(|span| span.range.start < given_out.end),
+            }
         }
         Judged {
             judgement,

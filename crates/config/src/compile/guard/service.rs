@@ -22,6 +22,11 @@ use crate::snapshot::{
 /// Severity of what is more than rude and less than a threat.
 const MEDIUM: u8 = 4;
 
+/// If nothing is said, and half a window if that is less.
+const OVERLAP: u32 = 100;
+
+type Overlap = Option<Placed<Whole<0, 1_000>>>;
+
 /// Of services that have no backend of their own to say it.
 const CONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
 
@@ -38,6 +43,50 @@ impl Site<'_> {
     fn error(&mut self, place: Place, field: &str, problem: &str, fix: &str) {
         let field = format!("{}.{field}", self.field);
         self.problems.error(place, &field, problem, fix);
+    }
+
+    fn windows(
+        &mut self,
+        kind: &str,
+        prompt: Whole<100, 10_000>,
+        (answer, hold): (Whole<100, 10_000>, Span),
+        overlap: Overlap,
+    ) -> Windows {
+        let windows = [("prompt_window", prompt), ("answer_window", answer)];
+        let [prompt, answer] = self.bounds(kind, windows, overlap);
+        Windows {
+            prompt,
+            answer: AnswerWindows {
+                bounds: answer,
+                hold: hold.0,
+            },
+        }
+    }
+
+    /// An overlap that is not written is as long as its windows allow.
+    fn bounds<const N: usize>(
+        &mut self,
+        kind: &str,
+        windows: [(&str, Whole<100, 10_000>); N],
+        overlap: Overlap,
+    ) -> [Bounds; N] {
+        let chars = overlap
+            .as_ref()
+            .map_or(OVERLAP, |overlap| overlap.value.as_u32());
+        let smallest = windows.iter().min_by_key(|(_, window)| window.as_u32());
+        if let (Some(overlap), Some((name, window))) = (overlap, smallest)
+            && chars > window.as_u32() / 2
+        {
+            let window = window.as_u32();
+            let problem = format!("more than half of `{name}`, which is {window}");
+            let most = window / 2;
+            let fix = format!(
+                "at most {most} with `{name}: {window}`, or `{name}` of at least {}",
+                2 * chars
+            );
+            self.error(overlap.place, &format!("{kind}.overlap"), &problem, &fix);
+        }
+        windows.map(|(_, window)| Bounds::new(window.as_u32() as usize, chars as usize))
     }
 
     /// One that a guard has to itself.
@@ -76,6 +125,12 @@ pub(super) fn content_safety(section: ContentSafety, on: Guarded, site: &mut Sit
         hold,
         overlap,
     } = section;
+    let windows = site.windows(
+        "content_safety",
+        prompt_window,
+        (answer_window, hold),
+        overlap,
+    );
     let rules = azure::Rules {
         thresholds: thresholds(categories.as_ref()),
         blocklists: blocklists.items.into_iter().map(|list| list.text).collect(),
@@ -105,7 +160,7 @@ pub(super) fn content_safety(section: ContentSafety, on: Guarded, site: &mut Sit
         rules,
         shields_prompt: shield_prompt,
         timeout: timeout.0,
-        windows: windows(prompt_window, (answer_window, hold), overlap),
+        windows,
     };
     (on_error, Some(GuardKind::ContentSafety(Box::new(kind))))
 }
@@ -139,6 +194,7 @@ pub(super) fn moderation(section: Moderation, site: &mut Site<'_>) -> Kind {
         hold,
         overlap,
     } = section;
+    let windows = site.windows("moderation", prompt_window, (answer_window, hold), overlap);
     let thresholds: BTreeMap<String, f64> = thresholds
         .entries
         .into_iter()
@@ -176,7 +232,7 @@ pub(super) fn moderation(section: Moderation, site: &mut Site<'_>) -> Kind {
         model: model.text.into(),
         rules,
         timeout: timeout.0,
-        windows: windows(prompt_window, (answer_window, hold), overlap),
+        windows,
     };
     (on_error, Some(GuardKind::Moderation(Box::new(kind))))
 }
@@ -194,11 +250,16 @@ pub(super) fn webhook(section: GuardWebhook, site: &mut Site<'_>) -> Kind {
         hold,
         overlap,
     } = section;
+    let windows = [("answer_window", answer_window)];
+    let [bounds] = site.bounds("webhook", windows, overlap);
     let kind = snapshot::GuardWebhook {
         service: site.service("webhook", url.0, auth, tls),
         key: secret.map(|secret| secret.0),
         timeout: timeout.0,
-        windows: answer_windows((answer_window, hold), overlap),
+        windows: AnswerWindows {
+            bounds,
+            hold: hold.0,
+        },
     };
     (on_error, Some(GuardKind::Webhook(Box::new(kind))))
 }
@@ -220,6 +281,7 @@ pub(super) fn presidio(section: Presidio, site: &mut Site<'_>) -> Kind {
         hold,
         overlap,
     } = section;
+    let windows = site.windows("presidio", prompt_window, (answer_window, hold), overlap);
     let entities = match entities {
         Some(written) => {
             if written.value.items.is_empty() && written.value.is_whole {
@@ -247,32 +309,7 @@ pub(super) fn presidio(section: Presidio, site: &mut Site<'_>) -> Kind {
         score_min: min_score.0,
         action,
         timeout: timeout.0,
-        windows: windows(prompt_window, (answer_window, hold), overlap),
+        windows,
     };
     (on_error, Some(GuardKind::Presidio(Box::new(kind))))
-}
-
-fn windows(
-    prompt: Whole<100, 10_000>,
-    answer: (Whole<100, 10_000>, Span),
-    overlap: Whole<0, 1_000>,
-) -> Windows {
-    Windows {
-        prompt: bounds(prompt, overlap),
-        answer: answer_windows(answer, overlap),
-    }
-}
-
-fn answer_windows(
-    (window, hold): (Whole<100, 10_000>, Span),
-    overlap: Whole<0, 1_000>,
-) -> AnswerWindows {
-    AnswerWindows {
-        bounds: bounds(window, overlap),
-        hold: hold.0,
-    }
-}
-
-fn bounds(window: Whole<100, 10_000>, overlap: Whole<0, 1_000>) -> Bounds {
-    Bounds::new(window.as_u32() as usize, overlap.as_u32() as usize)
 }

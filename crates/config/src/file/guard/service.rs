@@ -40,8 +40,9 @@ section! {
         /// is judged, and leaves if it passes; the next window sees its end again.
         pub hold: Span = "2s",
         /// Characters that a window has in common with the one before it. A phrase no longer than
-        /// this is seen whole by one of them.
-        pub overlap: Whole<0, 1_000> = "100",
+        /// this is seen whole by one of them. At most half a
+        /// window. Without it: 100, or half a window if that is less.
+        pub overlap: Option<Placed<Whole<0, 1_000>>>,
     }
 }
 
@@ -86,8 +87,9 @@ section! {
         /// The longest that a streamed answer's text waits for its window to fill up. Then what is there
         /// is judged, and leaves if it passes; the next window sees its end again.
         pub hold: Span = "2s",
-        /// Characters that a window has in common with the one before it.
-        pub overlap: Whole<0, 1_000> = "100",
+        /// Characters that a window has in common with the one before it. At most half a
+        /// window. Without it: 100, or half a window if that is less.
+        pub overlap: Option<Placed<Whole<0, 1_000>>>,
     }
 }
 
@@ -116,8 +118,9 @@ section! {
         /// The longest that a streamed answer's text waits for its window to fill up. Then what is there
         /// is judged, and leaves if it passes; the next window sees its end again.
         pub hold: Span = "2s",
-        /// Characters that such a window has in common with the one before it.
-        pub overlap: Whole<0, 1_000> = "100",
+        /// Characters that such a window has in common with the one before it. At most half a
+        /// window. Without it: 100, or half a window if that is less.
+        pub overlap: Option<Placed<Whole<0, 1_000>>>,
     }
 }
 
@@ -154,8 +157,9 @@ section! {
         /// is judged, and leaves if it passes; the next window sees its end again.
         pub hold: Span = "2s",
         /// Characters that a window has in common with the one before it. A name no longer than this
-        /// is seen whole by one of them.
-        pub overlap: Whole<0, 1_000> = "100",
+        /// is seen whole by one of them. At most half a
+        /// window. Without it: 100, or half a window if that is less.
+        pub overlap: Option<Placed<Whole<0, 1_000>>>,
     }
 }
 

@@ -127,6 +127,38 @@ fn what_was_told_is_not_told_again_when_its_judge_edits_it_later() {
 }
 
 #[test]
+fn an_edit_of_what_was_told_neither_repeats_it_nor_loses_what_follows() {
+    let second = |told: &str, text: &str, edited: &str| {
+        let mut windower = Windower::new(Bounds::new(200, 90));
+        windower.push(told);
+        windower.hurry();
+        windower.window().unwrap();
+        windower.pass();
+        windower.push(text);
+        windower.hurry();
+        assert_eq!(windower.window(), Some(&*format!("{told}{text}")));
+        let given = windower.replace(edited);
+        assert_eq!(given.of_bytes, text.len());
+        given.edited
+    };
+    let told = "Anna said hello. ";
+    // What was told stays, and the rest is as it came.
+    let edited = "[PERSON] said hello. How are you";
+    assert_eq!(second(told, "How are you", edited), None);
+    let edited = "[PERSON] said hello. How is [PERSON]?";
+    let given = second(told, "How is Bert?", edited);
+    assert_eq!(given.as_deref(), Some("How is [PERSON]?"));
+    let given = second("Anna ", "Bert", "[PERSON] [PERSON]");
+    assert_eq!(given.as_deref(), Some("[PERSON]"));
+    let given = second("Anna met Be", "rt.", "[PERSON] met [PERSON].");
+    assert_eq!(given.as_deref(), Some("[PERSON]."));
+    let given = second("安娜说你好。", "你好，贝特。", "[人]说你好。你好，[人]。");
+    assert_eq!(given.as_deref(), Some("你好，[人]。"));
+    let given = second("Anna said ", "hello", "another text");
+    assert_eq!(given.as_deref(), Some("text"));
+}
+
+#[test]
 fn an_edited_window_is_given_out_as_it_was_edited() {
     let redact = |window: &str| Some(window.replace("secret", "[X]"));
     let text = "the secret is 42. No secret is 43.";
@@ -230,5 +262,41 @@ proptest! {
         let is_part = |letter: &char| !"secret".contains(*letter);
         let of = |text: &str| text.chars().filter(is_part).collect::<String>();
         prop_assert_eq!(of(&told), of(&rest));
+    }
+
+    #[test]
+    fn what_a_judge_edits_only_once_more_follows_is_neither_repeated_nor_lost(
+        words in prop::collection::vec("(Anna|Bert|of|it|is|[a-m]{1,6}[.]?)", 1..40),
+        piece in 1usize..30,
+        (chars_max, overlap) in (16usize..80, 0usize..40),
+        every in 1usize..5,
+    ) {
+        let words: Vec<String> =
+            words.iter().enumerate().map(|(at, word)| format!("{word}{at}")).collect();
+        let text = words.join(" ");
+        // A name alone at the end is not one yet: it takes context to see it.
+        let redact = |window: &str| {
+            let words = window.split(' ').collect::<Vec<_>>();
+            let last = words.len() - 1;
+            let is_name = |word: &str| word.starts_with("Anna") || word.starts_with("Bert");
+            let edited = words.iter().enumerate().map(|(at, word)| {
+                let is_known = is_name(word) && at + 2 < last;
+                if is_known { "[X]" } else { *word }
+            });
+            Some(edited.collect::<Vec<_>>().join(" "))
+        };
+        let hurries = |number: usize| number.is_multiple_of(every);
+        let (out, _) = given_hurried(&text, piece, Bounds::new(chars_max, overlap), hurries, redact);
+        // But for names, which are told or taken out, each word is there once and in its place.
+        let plain = |text: &str| {
+            let names = ["Anna", "Bert", "[X]"];
+            let words = text.split(' ').filter(|word| !names.iter().any(|name| word.contains(name)));
+            words.map(str::to_owned).collect::<Vec<_>>()
+        };
+        prop_assert_eq!(plain(&out), plain(&text));
+        // No name is told twice.
+        for word in &words {
+            prop_assert!(out.matches(&format!("{word} ")).count() <= 1, "{out}");
+        }
     }
 }

@@ -264,11 +264,11 @@ impl JudgedStage {
         } else {
             window.to_owned()
         };
-        let settled = text.windower.settled_bytes();
+        let given_out = text.windower.shown_bytes()..text.windower.settled_bytes();
         let (judges, guards, index) = (self.judges.clone(), self.guards.clone(), self.index);
         let asked = async move {
             let guard = &guards.list[index];
-            judges.window(guard, &window, settled).await
+            judges.window(guard, &window, given_out).await
         };
         self.asked = Some((at, Box::pin(asked)));
         true
