@@ -377,6 +377,13 @@ pub fn remember_prices(prices: &PriceList, record: &CallRecord, ledger: &Ledger)
             remember(price, ledger);
         }
     }
+    // A hit has no attempts, and the price by which it saved may be a backend's that was never asked.
+    if record.attempts.is_empty()
+        && let Some(id) = record.cost.price()
+        && let Some(price) = prices.named(id, record.opening.at)
+    {
+        remember(price, ledger);
+    }
 }
 
 fn remember(price: &Price, ledger: &Ledger) {

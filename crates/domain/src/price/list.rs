@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Price, Rates};
 use crate::ids::BackendId;
 use crate::money::{Currency, Nanos};
-use crate::record::{Cost, OpeningPrice};
+use crate::record::{Cost, OpeningPrice, PriceId};
 use crate::time::Wall;
 use crate::usage::{ServiceTier, Usage};
 
@@ -48,6 +48,12 @@ impl PriceList {
     pub fn price(&self, backend: &BackendId, at: Wall) -> Option<&Arc<Price>> {
         let (_, schedule) = self.members.iter().find(|(member, _)| member == backend)?;
         schedule.at(at)
+    }
+
+    /// The one of that id, whichever backend's.
+    pub fn named(&self, id: &PriceId, at: Wall) -> Option<&Arc<Price>> {
+        let mut prices = self.members.iter().filter_map(|(_, of)| of.at(at));
+        prices.find(|price| price.id == *id)
     }
 
     /// What usage at a backend costs, and what its prompt cache saved.

@@ -327,7 +327,7 @@ impl Desk {
     fn may(&mut self, deed: Deed, about: &str) -> Result<(Actor, Reach), DeskError> {
         match access::reach(&self.access.grants, deed) {
             Some((role, reach)) => Ok((self.actor(role.as_str()), reach)),
-            None => Err(self.refuse(deed, about)?),
+            None => Err(self.refuse(deed, "here", about)?),
         }
     }
 
@@ -337,7 +337,11 @@ impl Desk {
         if reach == Reach::All {
             return Ok(actor);
         }
-        Err(self.refuse(deed, about)?)
+        Err(self.refuse(
+            deed,
+            "here: that takes a role over all subscriptions",
+            about,
+        )?)
     }
 
     fn may_over(
@@ -350,10 +354,10 @@ impl Desk {
         if reach.holds(subscription) {
             return Ok(actor);
         }
-        Err(self.refuse(deed, about)?)
+        Err(self.refuse(deed, "here", about)?)
     }
 
-    fn refuse(&mut self, deed: Deed, about: &str) -> Result<DeskError, DeskError> {
+    fn refuse(&mut self, deed: Deed, place: &str, about: &str) -> Result<DeskError, DeskError> {
         let mut roles: Vec<&str> = self
             .access
             .grants
@@ -366,7 +370,7 @@ impl Desk {
         self.archive.note(Read::Refused, about, &actor, self.now)?;
         let id = &self.access.id;
         Ok(DeskError::Denied(format!(
-            "`{id}` ({roles}) may not {} here; the refusal is on the audit log",
+            "`{id}` ({roles}) may not {} {place}; the refusal is on the audit log",
             deed.as_str()
         )))
     }

@@ -64,6 +64,31 @@ async fn an_answer_says_what_it_cost_and_the_ledger_by_which_price() {
 }
 
 #[tokio::test]
+async fn the_ledger_knows_the_price_by_which_a_hit_saved_though_its_backend_was_never_asked() {
+    let (a, b) = (
+        Backend::answering(Answer::chat()).await,
+        Backend::answering(Answer::chat()).await,
+    );
+    let mut rules = priced();
+    rules.priorities = vec![2, 1];
+    rules.limits += "\n    cache: { exact: {} }";
+    let stage = Stage::new(&rules, &[&a, &b]);
+    for told in ["miss", "hit"] {
+        let answer = stage.call(chat()).await;
+        assert_eq!(answer.header("x-tollgate-cache"), Some(told));
+    }
+    assert_eq!((a.requests(), b.requests()), (0, 1));
+    let folder = stage.into_folder().await;
+    let records = store::ledger::recent(folder.path(), 10).unwrap();
+    let prices = store::ledger::prices(folder.path()).unwrap();
+    let hit = &records[0];
+    // (12 x 2.50 + 5 x 10) x 0.9, at the backend that costs less.
+    assert_eq!(hit.saved, amount("0.000072"));
+    let id = hit.cost.price().unwrap();
+    assert!(prices.iter().any(|(known, _)| known == id), "{prices:?}");
+}
+
+#[tokio::test]
 async fn a_failover_costs_what_the_backend_that_answered_asks() {
     let (a, b) = (
         Backend::answering(Answer::error(500)).await,
