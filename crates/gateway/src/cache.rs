@@ -149,6 +149,8 @@ pub struct Asked {
     flight: FlightKey,
     /// What was masked in its prompt is put back in its own answer only.
     is_masked: bool,
+    /// Guards may mask more in its answer.
+    may_mask_answer: bool,
     is_stream: bool,
     offers_tools: bool,
     inquiry: Option<Inquiry>,
@@ -203,6 +205,7 @@ pub fn asked(
         wishes,
         key,
         is_masked,
+        may_mask_answer: guarded.is_some_and(Guarded::may_mask_answer),
         is_stream: errand.call.stream,
         offers_tools: shape.offers_tools,
         inquiry,
@@ -364,12 +367,13 @@ impl Asked {
     }
 
     /// Whether it may wait for another's answer, or have others wait for its own. Of a stream nobody knows
-    /// in time whether it will call a tool.
+    /// in time whether it will call a tool, or say what guards will mask; of a unary answer, each that gets
+    /// it has its own guards mask it.
     fn may_share(&self) -> bool {
         self.rule.exact.is_some()
             && self.wishes.are_none()
             && !self.is_masked
-            && !(self.is_stream && self.offers_tools)
+            && !(self.is_stream && (self.offers_tools || self.may_mask_answer))
     }
 }
 

@@ -123,7 +123,11 @@ pub struct Guarded {
 pub enum Told {
     AsItCame,
     /// A unary answer that was edited.
-    Edited(Bytes),
+    Edited {
+        bytes: Bytes,
+        /// Values were masked in it that its prompt did not have: nobody else could put them back.
+        has_own_masks: bool,
+    },
     Stream(Box<StreamGuard>),
     Blocked(Refusal),
 }
@@ -184,6 +188,11 @@ impl Guarded {
         !self.masks.is_empty()
     }
 
+    /// Its answer may have values masked that its prompt did not have.
+    pub fn may_mask_answer(&self) -> bool {
+        self.guards.mask_answers()
+    }
+
     /// Judges a unary answer, or gets ready to judge a stream. An answer that is here was paid for,
     /// whatever becomes of it: it is metered before anybody looks at it.
     pub async fn judge_answer(
@@ -215,6 +224,7 @@ impl Guarded {
         };
         let bytes = bytes.clone();
         reply::meter(call, held, answered, origin);
+        let of_prompt = masks.len();
         let mut looking = Looking {
             gateway,
             guards: &guards,
@@ -234,7 +244,11 @@ impl Guarded {
         if let router::Content::Whole { bytes, .. } = &mut answered.content {
             *bytes = kept;
         }
-        Ok(restored.or(edited).map_or(Told::AsItCame, Told::Edited))
+        let told = |bytes| Told::Edited {
+            bytes,
+            has_own_masks: masks.len() > of_prompt,
+        };
+        Ok(restored.or(edited).map_or(Told::AsItCame, told))
     }
 }
 

@@ -169,6 +169,9 @@ impl MeteredBody {
         let facts = self.trail.facts();
         if let Some(guard) = &mut self.guard {
             guard.tell(&mut facts.verdicts);
+            if let (true, Some(part)) = (guard.has_own_masks(), &mut facts.cached) {
+                part.keep_nothing();
+            }
         }
         let (Some(held), Some(call)) = (&mut facts.held, &facts.call) else {
             return;

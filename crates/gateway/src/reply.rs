@@ -106,7 +106,7 @@ pub fn send(reply: Reply, mut trail: Trail) -> Response<Body> {
     };
     let guard = match told {
         Told::Stream(guard) => Some(guard),
-        Told::AsItCame | Told::Edited(_) | Told::Blocked(_) => None,
+        Told::AsItCame | Told::Edited { .. } | Told::Blocked(_) => None,
     };
     let flight = facts.cached.as_deref().and_then(Part::flight);
     let metered = MeteredBody::new(body, first, tally, serving, trail).guarded(guard);
@@ -149,8 +149,16 @@ fn settled(
             if let Content::Whole { bytes, .. } = &content {
                 facts.said.keep_whole(bytes);
             }
+            if let Told::Edited {
+                has_own_masks: true,
+                ..
+            } = &told
+                && let Some(part) = &mut facts.cached
+            {
+                part.keep_nothing();
+            }
             let body = match (told, content) {
-                (Told::Edited(bytes), _) | (_, Content::Whole { bytes, .. }) => bytes,
+                (Told::Edited { bytes, .. }, _) | (_, Content::Whole { bytes, .. }) => bytes,
                 (_, Content::Stream { .. } | Content::Large { .. }) => Bytes::new(),
             };
             let body = match (&facts.cached, &facts.call) {

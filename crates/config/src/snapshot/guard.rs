@@ -83,6 +83,20 @@ impl Snapshot {
     }
 }
 
+impl Guard {
+    /// Whether it masks values, which are put back for the client.
+    fn masks(&self) -> bool {
+        match &self.kind {
+            GuardKind::Pii(pii) => pii.rules.masks(),
+            GuardKind::Presidio(presidio) => presidio.action == PresidioAction::Mask,
+            GuardKind::Lists(_)
+            | GuardKind::ContentSafety(_)
+            | GuardKind::Moderation(_)
+            | GuardKind::Webhook(_) => false,
+        }
+    }
+}
+
 impl Guards {
     pub fn look_at_prompt(&self) -> bool {
         self.list.iter().any(|guard| guard.on.prompt)
@@ -105,14 +119,13 @@ impl Guards {
 
     /// Whether something of a prompt may have to be put back in its answer.
     pub fn mask(&self) -> bool {
-        self.list.iter().any(|guard| match &guard.kind {
-            GuardKind::Pii(pii) => pii.rules.masks(),
-            GuardKind::Presidio(presidio) => presidio.action == PresidioAction::Mask,
-            GuardKind::Lists(_)
-            | GuardKind::ContentSafety(_)
-            | GuardKind::Moderation(_)
-            | GuardKind::Webhook(_) => false,
-        })
+        self.list.iter().any(Guard::masks)
+    }
+
+    /// Whether something of an answer may be masked that no prompt said.
+    pub fn mask_answers(&self) -> bool {
+        let mut of_answers = self.list.iter().filter(|guard| guard.on.answer);
+        of_answers.any(Guard::masks)
     }
 
     fn need_hash_key(&self) -> bool {

@@ -27,6 +27,11 @@ impl Masks {
         self.values.is_empty()
     }
 
+    /// How many values it has masked.
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
     /// Keeps away from what a text says of its own accord: a client that writes `<EMAIL_1>` shall
     /// not read someone's address in the answer.
     pub fn avoid(&mut self, text: &str) {

@@ -200,6 +200,13 @@ impl Part {
         }
     }
 
+    /// Nobody else may have the answer: it says what only its own call can put back.
+    pub fn keep_nothing(&mut self) {
+        if let State::Miss { keeping, .. } = &mut self.0 {
+            *keeping = None;
+        }
+    }
+
     /// Keeps the answer, where it may be given again. Who waits for the call is told that it is over by
     /// what this lets go of, so the answer is there before that.
     pub fn settle(

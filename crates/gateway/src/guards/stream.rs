@@ -38,6 +38,8 @@ pub struct StreamGuard {
     guards: Arc<Guards>,
     stages: Vec<Stage>,
     masks: Masks,
+    /// How many of the masks its prompt had.
+    of_prompt: usize,
     is_told: bool,
     /// For a record: what every guard let through, before masked values are put back.
     kept: Option<BytesMut>,
@@ -111,6 +113,7 @@ impl StreamGuard {
         Self {
             guards,
             stages,
+            of_prompt: masks.len(),
             masks,
             is_told: false,
             kept: None,
@@ -126,6 +129,11 @@ impl StreamGuard {
     pub fn take_kept(&mut self) -> Bytes {
         let kept = self.kept.as_mut().map(BytesMut::split);
         kept.unwrap_or_default().freeze()
+    }
+
+    /// Values were masked in it that its prompt did not have: nobody else could put them back.
+    pub fn has_own_masks(&self) -> bool {
+        self.masks.len() > self.of_prompt
     }
 
     /// Takes whole events; `is_cut`: what comes is no longer whole ones, which no stage can read.

@@ -10,7 +10,7 @@ use http::Request;
 use http_body_util::Full;
 use serde_json::{Value, json};
 
-use crate::scripted::{Answer, Backend, CHAT};
+use crate::scripted::{Answer, Backend, CHAT, DELTA, DONE, USAGE};
 use crate::sinks::eventually;
 use crate::stage::{Stage, Told, request};
 
@@ -91,14 +91,17 @@ fn heard(told: &Told) -> (String, Option<Value>) {
     (text, usage)
 }
 
+const STOP: &str =
+    "data: {\"id\":\"c1\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+
 /// A stream that ends by itself: 12 + 5 tokens by the provider's word.
 fn stream() -> Answer {
     Answer::stream(&[
         "data: {\"id\":\"c1\",\"model\":\"gpt-4o-2024\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"About \"}}]}\n\n",
         "data: {\"id\":\"c1\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"384,400 km.\"}}]}\n\n",
-        "data: {\"id\":\"c1\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n",
-        crate::scripted::USAGE,
-        crate::scripted::DONE,
+        STOP,
+        USAGE,
+        DONE,
     ])
 }
 
@@ -387,6 +390,36 @@ async fn guards_look_at_what_is_given_again_and_each_gets_its_own_values_back() 
         blocked.text()
     );
     assert_eq!(backend.requests(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_with_masks_that_its_prompt_had_not_is_not_kept() {
+    let content = "Ask anna@example.com.";
+    let whole = Answer::json(200, CHAT.replace("About 384,400 km.", content));
+    let of_stream = Answer::stream(&[
+        &DELTA.replace("About 384,400 km.", content),
+        STOP,
+        USAGE,
+        DONE,
+    ]);
+    let guards = ", guards: [ { pii: { action: mask } } ]";
+    for (answer, body) in [
+        (whole, asking("Whom shall I ask?")),
+        (of_stream, streamed("Whom shall I ask?")),
+    ] {
+        let backend = Backend::answering(answer).await;
+        let stage = Stage::reading(&configuration(&backend, EXACT, guards));
+        for requests in 1..=2 {
+            let told = stage.call(call(&body)).await;
+            assert!(told.text().contains("anna@"), "{}", told.text());
+            assert_eq!((cached(&told), backend.requests()), ("miss", requests));
+        }
+        // Guards that let the answer be have it kept.
+        stage.reload(&configuration(&backend, EXACT, ""));
+        assert_eq!(cached(&stage.call(call(&body)).await), "miss");
+        assert_eq!(cached(&stage.call(call(&body)).await), "hit");
+        assert_eq!(backend.requests(), 3);
+    }
 }
 
 #[tokio::test]

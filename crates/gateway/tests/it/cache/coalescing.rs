@@ -263,6 +263,40 @@ async fn calls_with_masked_values_wait_for_nobody() {
 }
 
 #[tokio::test]
+async fn streams_whose_answers_guards_may_mask_wait_for_nobody() {
+    let backend = Backend::answering(stream()).await;
+    for (guards, of_second) in [
+        (", guards: [ { pii: { action: mask } } ]", "miss"),
+        (
+            ", guards: [ { pii: { action: mask, where: [prompt] } } ]",
+            "hit",
+        ),
+    ] {
+        let stage = Stage::reading(&configuration(&backend, EXACT, guards));
+        let (leader, other) = (begun(&stage).await, begun(&stage).await);
+        assert_eq!(cached(&Told::read(leader).await), "miss");
+        assert_eq!(cached(&Told::read(other).await), of_second);
+    }
+}
+
+#[tokio::test]
+async fn those_who_wait_for_an_answer_with_an_email_address_read_it() {
+    let answer = CHAT.replace("About 384,400 km.", "Ask anna@example.com.");
+    let backend = Backend::answering(Answer::json(200, answer).held()).await;
+    let guards = ", guards: [ { pii: { action: mask } } ]";
+    let stage = Stage::reading(&configuration(&backend, EXACT, guards));
+    let mut calls = at_once(&stage, &backend, &asking("Whom?"), 3).await;
+    backend.release();
+    while let Some(told) = calls.join_next().await {
+        let told = told.unwrap();
+        assert!(told.text().contains("anna@example.com"), "{}", told.text());
+    }
+    assert_eq!(backend.requests(), 1);
+    let again = stage.call(call(&asking("Whom?"))).await;
+    assert_eq!((cached(&again), backend.requests()), ("miss", 2));
+}
+
+#[tokio::test]
 async fn guards_that_look_at_a_stream_have_looked_at_what_its_followers_get() {
     let backend = Backend::answering(stream().held()).await;
     let guards = ", guards: [ { lists: { words: ['384,400'], action: redact, where: [answer] } } ]";
