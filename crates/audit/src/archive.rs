@@ -184,7 +184,8 @@ impl Archive {
     }
 
     /// Wraps the data keys anew, under a new root that the current key-encryption key wraps. Records
-    /// stay as they are. A gateway that runs meanwhile must know that key too.
+    /// stay as they are. A gateway that runs meanwhile must know that key too: until it
+    /// is restarted with it, it can seal nothing.
     pub fn rotate(&mut self, actor: &Actor, now: Wall) -> Result<(), AuditError> {
         let details = Details {
             actor: actor.clone(),

@@ -18,12 +18,16 @@ use crate::frame::Frame;
 use crate::handover::Handing;
 use crate::keys::{Keyring, Keys};
 use crate::record::{Draft, put_content, put_skeleton};
+use crate::sealer::Whose;
 use crate::signal::{Signal, Stop};
 use crate::vault::{Unwritable, Vault};
 use crate::writer::{Shared, Writer};
 use crate::{AuditError, event};
 
 mod opening;
+mod sealing;
+
+use sealing::Sealing;
 
 /// One store: a directory, in a region.
 #[derive(Clone, Debug)]
@@ -96,6 +100,7 @@ pub struct AuditLog {
     writer: Option<JoinHandle<bool>>,
     appended: AtomicU64,
     refused: AtomicU64,
+    sealing: Sealing,
     _lock: Lock,
 }
 
@@ -164,6 +169,7 @@ impl AuditLog {
             writer: Some(writer),
             appended: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            sealing: Sealing::default(),
             _lock: lock,
         })
     }
@@ -190,10 +196,7 @@ impl AuditLog {
             draft.at,
             Some(now),
         );
-        let key = key.map_err(|error| {
-            tracing::error!(%error, "a call cannot be sealed");
-            Unwritable
-        })?;
+        let key = self.sealing.note(key).ok_or(Unwritable)?;
         let max = self.settings.content_bytes_max;
         let len = |content: Option<&[u8]>| content.map_or(0, |content| content.len().min(max));
         let sealed = Frame::seal(
@@ -206,10 +209,7 @@ impl AuditLog {
             },
             |content| put_content(content, draft, max),
         );
-        let mut frame = sealed.map_err(|error| {
-            tracing::error!(%error, "a call cannot be sealed");
-            Unwritable
-        })?;
+        let mut frame = self.sealing.note(sealed).ok_or(Unwritable)?;
         shared.note_now(now);
         let texts = draft.texts(max);
         if texts.iter().map(|text| text.len()).sum::<usize>() <= HANDED_BYTES_MAX {
@@ -236,8 +236,26 @@ impl AuditLog {
         self.shared.vault.has_room(contents + HEADER_BYTES_MAX)
     }
 
-    /// From time to time, say each ten seconds: signs what has waited long enough for a head.
+    /// Whether this person's record could be sealed now: asked before, as `has_room` is. Looks at the key
+    /// file, which another process may have wrapped with a key that this one does not know, and makes the
+    /// person's key of the month if there is none.
+    pub fn can_seal(&self, whose: Whose<'_>) -> bool {
+        let Whose {
+            subscription,
+            person,
+            at,
+        } = whose;
+        let key = self
+            .shared
+            .keyring
+            .of_draft(subscription.as_str(), person, at, None);
+        self.sealing.note(key).is_some()
+    }
+
+    /// From time to time, say each ten seconds: signs what has waited long enough for a head, and looks
+    /// whether the key file can be opened. Blocks where a key service is asked.
     pub fn tick(&self, now: Wall) {
+        self.sealing.note(self.shared.keyring.epoch());
         self.shared.note_now(now);
         self.shared.wake();
     }
@@ -259,7 +277,7 @@ impl AuditLog {
             unsigned: shared.unsigned.load(Ordering::Relaxed),
             behind_bytes: shared.vault.behind_bytes(),
             bytes_on_disk: shared.vault.bytes_on_disk(),
-            append_fault: shared.vault.fault(),
+            append_fault: shared.vault.fault().or_else(|| self.sealing.fault()),
             chain_fault: ended.or(chain_fault),
         }
     }

@@ -204,12 +204,19 @@ fn put_usage(out: &mut Vec<u8>, operation: Operation, usage: &Usage) {
     put_member(out, "prompt_tokens_details", |out| {
         out.extend_from_slice(b"{\"cached_tokens\":");
         put_number(out, usage.prompt);
+        if operation == Operation::ChatCompletions {
+            out.extend_from_slice(b",\"audio_tokens\":");
+            put_number(out, usage.audio_prompt);
+        }
         out.push(b'}');
     });
-    if usage.reasoning > 0 {
+    // Also where they are none: clients read them without asking whether they are there.
+    if operation == Operation::ChatCompletions || usage.reasoning > 0 {
         put_member(out, "completion_tokens_details", |out| {
             out.extend_from_slice(b"{\"reasoning_tokens\":");
             put_number(out, usage.reasoning);
+            out.extend_from_slice(b",\"audio_tokens\":");
+            put_number(out, usage.audio_completion);
             out.push(b'}');
         });
     }

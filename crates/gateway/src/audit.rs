@@ -14,20 +14,21 @@ pub mod stores;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use ::audit::Draft;
+use ::audit::{Draft, Whose};
 use bytes::Bytes;
 use config::snapshot::{Audit, Guards};
 use config::{CallContext, Snapshot};
 use content::redact::{Findings, Masks, Rules};
 use dialect::{Operation, Request, texts};
+use domain::Now;
 use domain::audit::Level;
 use domain::record::{CallRecord, Content, Cost, Ruling, Verdict};
-use domain::{CallId, Now};
 
 use crate::gateway::Gateway;
 use crate::guards;
 use crate::identity::Caller;
 use crate::refusal::Refusal;
+use crate::trail::Origin;
 
 use self::stores::Store;
 
@@ -47,19 +48,19 @@ pub fn begin(
     gateway: &Gateway,
     snapshot: &Snapshot,
     caller: &Caller,
-    call: CallId,
+    origin: &Origin,
     context: &CallContext<'_>,
 ) -> Result<Option<Box<Recording>>, Refusal> {
     let Some(rule) = rule_of(snapshot, caller) else {
         return Ok(None);
     };
-    if !rule.sample.takes(call) || !applies(rule, context)? {
+    if !rule.sample.takes(origin.id) || !applies(rule, context)? {
         return Ok(None);
     }
     let Some(store) = gateway.audit.get(&rule.store) else {
         return unavailable(rule);
     };
-    if rule.required && !store.has_room() {
+    if rule.required && !store.can_take(whose(caller, origin, &caller.label())) {
         store.count_refused_call();
         return unavailable(rule);
     }
@@ -73,6 +74,15 @@ pub fn begin(
         guards,
         prompt_is_judged: !is_to_be_judged,
     })))
+}
+
+/// Whose key will seal the record, as its [`Draft`] says later.
+fn whose<'w>(caller: &'w Caller, origin: &Origin, label: &'w str) -> Whose<'w> {
+    Whose {
+        subscription: &caller.subscription.id,
+        person: caller.user.as_deref().unwrap_or(label),
+        at: origin.started.wall,
+    }
 }
 
 /// The application's, else the subscription's, which has those of wider scopes in it.

@@ -111,7 +111,7 @@ impl Gateway {
             deployment.as_deref(),
         )?);
         let context = admission::context(caller, call, &head.headers, ip);
-        facts.recording = audit::begin(self, &snapshot, caller, facts.origin.id, &context)?;
+        facts.recording = audit::begin(self, &snapshot, caller, &facts.origin, &context)?;
         if let Some(recording) = &facts.recording {
             facts.said.want(recording.answer_bytes_wanted());
         }

@@ -6,11 +6,13 @@ mod facts;
 mod focus;
 mod frame;
 mod negation;
+mod only;
 mod oppositions;
 mod order;
 mod participants;
 mod roles;
 mod score;
+mod sides;
 mod tense;
 mod verbatim;
 
@@ -102,6 +104,8 @@ fn veto(pair: &Pair<'_>, alignment: &Alignment) -> Option<Difference> {
         .or_else(|| alignment.frame().difference(pair))
         .or_else(|| order::difference(pair))
         .or_else(|| roles::difference(pair, alignment))
+        .or_else(|| sides::difference(pair))
+        .or_else(|| only::difference(pair, alignment))
 }
 
 struct Pair<'a> {

@@ -241,6 +241,7 @@ pub(super) fn unwrap_root(
     body: &Body,
     current: &Kek,
     previous: &[Kek],
+    remedy: &str,
 ) -> Result<[u8; KEY_BYTES], AuditError> {
     let kek = std::iter::once(current)
         .chain(previous)
@@ -251,7 +252,7 @@ pub(super) fn unwrap_root(
             .map(Kek::id)
             .collect();
         return Err(AuditError::Keys(format!(
-            "the audit log's keys are wrapped with `{}`, and the configured key-encryption keys are {}; add it as a previous key",
+            "the audit log's keys are wrapped with `{}`, and the configured key-encryption keys are {}; {remedy}",
             body.kek,
             known.join(", ")
         )));

@@ -35,6 +35,10 @@ pub(crate) struct Keyring {
     epoch: AtomicU64,
 }
 
+/// What to do about a key file whose key-encryption key is not known.
+const AT_A_START: &str = "add it as a previous key";
+const WHILE_IT_RUNS: &str = "another process rotated them: restart the gateway with the new key";
+
 /// No call is made then.
 const NEVER: i64 = i64::MIN;
 
@@ -79,7 +83,7 @@ impl Keyring {
             return Ok(Err(keys));
         };
         let body = file.body().map_err(failed)?;
-        let root = unwrap_root(&body, &keys.current, &keys.previous)?;
+        let root = unwrap_root(&body, &keys.current, &keys.previous, AT_A_START)?;
         let loaded = Loaded::new(file, body, &root).map_err(|error| error.in_file(&keys.dir))?;
         let Keys {
             dir,
@@ -419,7 +423,7 @@ impl Keyring {
                     ))
                 })?;
                 let body = file.body().map_err(failed)?;
-                let root = unwrap_root(&body, &self.current, &self.previous)?;
+                let root = unwrap_root(&body, &self.current, &self.previous, WHILE_IT_RUNS)?;
                 *loaded =
                     Loaded::new(file, body, &root).map_err(|error| error.in_file(&self.dir))?;
                 self.epoch.fetch_add(1, Ordering::AcqRel);

@@ -118,6 +118,49 @@ fn a_gateway_that_runs_takes_up_a_rotation_by_a_command() {
     );
 }
 
+#[test]
+fn a_rotation_to_a_key_that_a_gateway_does_not_know_is_its_fault_until_it_can_open_the_keys_again()
+{
+    let place = Place::new();
+    let log = place.log();
+    let call = |number| Call::new(number, "search", "alice", "a prompt");
+    let search = SubscriptionId::from("search");
+    let whose = Whose {
+        subscription: &search,
+        person: "alice",
+        at: NOON,
+    };
+    let rotate = |current: &str, previous: &str| {
+        let command = keys(&place.key_dir(), current, &[previous]);
+        let mut archive = Archive::open(place.settings(), command, NOON).unwrap();
+        archive.rotate(&actor(), NOON).unwrap();
+    };
+    assert!(log.can_seal(whose));
+    log.append(&call(1).draft(), NOON).unwrap();
+
+    rotate("kek-2", "kek-1");
+    let fault = |log: &AuditLog| log.levels().append_fault.unwrap_or_default();
+    assert_eq!(fault(&log), "", "nobody has looked yet");
+    log.tick(NOON);
+    assert!(
+        fault(&log).ends_with(
+            "wrapped with `kek-2`, and the configured key-encryption keys are kek-1; another process rotated them: restart the gateway with the new key"
+        ),
+        "{}",
+        fault(&log)
+    );
+    assert!(!log.can_seal(whose));
+    let later = NOON + Duration::from_millis(1);
+    assert!(log.append(&call(2).draft(), later).is_err());
+
+    rotate("kek-1", "kek-2");
+    assert!(log.can_seal(whose), "it looks anew each time");
+    assert_eq!(fault(&log), "");
+    log.append(&call(3).draft(), later).unwrap();
+    log.close(later);
+    assert_eq!(place.problems(), [""; 0]);
+}
+
 #[derive(Debug)]
 struct FakeVault(&'static str);
 

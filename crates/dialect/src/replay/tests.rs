@@ -12,8 +12,8 @@ const USAGE: Usage = Usage {
     cache_write: 0,
     cache_write_1h: 0,
     reasoning: 2,
-    audio_prompt: 0,
-    audio_completion: 0,
+    audio_prompt: 3,
+    audio_completion: 1,
     images: 0,
 };
 
@@ -95,11 +95,34 @@ fn a_whole_answer_has_an_id_a_time_and_a_usage_of_its_own() {
         }],
         "usage": {
             "prompt_tokens": 12, "completion_tokens": 5, "total_tokens": 17,
-            "prompt_tokens_details": { "cached_tokens": 12 },
-            "completion_tokens_details": { "reasoning_tokens": 2 },
+            "prompt_tokens_details": { "cached_tokens": 12, "audio_tokens": 3 },
+            "completion_tokens_details": { "reasoning_tokens": 2, "audio_tokens": 1 },
         },
     });
     assert_eq!(given, expected);
+}
+
+#[test]
+fn details_of_usage_are_there_where_they_are_none() {
+    let usage = Usage {
+        prompt: 12,
+        completion: 5,
+        ..Usage::default()
+    };
+    let given = Given {
+        usage: &usage,
+        ..GIVEN
+    };
+    let given = value(&whole(
+        Operation::ChatCompletions,
+        chat("hi").as_bytes(),
+        &given,
+    ));
+    assert_eq!(
+        given["usage"]["completion_tokens_details"],
+        json!({ "reasoning_tokens": 0, "audio_tokens": 0 })
+    );
+    assert_eq!(given["usage"]["prompt_tokens_details"]["audio_tokens"], 0);
 }
 
 #[test]

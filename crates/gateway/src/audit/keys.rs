@@ -215,12 +215,12 @@ impl Service {
             let namespace = HeaderValue::from_str(namespace).map_err(|error| error.to_string())?;
             headers.insert("x-vault-namespace", namespace);
         }
-        self.runtime.block_on(self.post(&url, headers, asked))
+        self.wait_for(self.post(&url, headers, asked))
     }
 
     fn ask_azure(&self, key: &AzureKey, mut url: url::Url, asked: &Value) -> Result<Value, String> {
         url.set_query(Some(&format!("api-version={AZURE_VERSION}")));
-        self.runtime.block_on(async {
+        self.wait_for(async {
             let credential = self.credentials.of_source(&key.source);
             let mut headers = HeaderMap::new();
             let mut tries = 0;
@@ -239,6 +239,12 @@ impl Service {
             }
             self.post(&url, headers, asked).await
         })
+    }
+
+    /// A call's thread may come here too, once after each rotation by another process: others take over
+    /// what else it had to do.
+    fn wait_for<T>(&self, told: impl Future<Output = T>) -> T {
+        tokio::task::block_in_place(|| self.runtime.block_on(told))
     }
 
     async fn post(

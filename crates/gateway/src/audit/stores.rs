@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use ::audit::{Archive, AuditError, AuditLog, Draft, Settings};
+use ::audit::{Archive, AuditError, AuditLog, Draft, Settings, Whose};
 use arc_swap::ArcSwap;
 use config::snapshot::{AuditStore, Kek};
 use config::{Problem, Snapshot};
@@ -259,8 +259,10 @@ impl Store {
         self.log.get()
     }
 
-    pub fn has_room(&self) -> bool {
-        self.log.get().is_some_and(AuditLog::has_room)
+    /// Whether a record would be taken now: there is room, and it can be sealed.
+    pub fn can_take(&self, whose: Whose<'_>) -> bool {
+        let can = |log: &AuditLog| log.has_room() && log.can_seal(whose);
+        self.log.get().is_some_and(can)
     }
 
     pub fn content_bytes_max(&self) -> usize {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use audit::{Actor, Archive, Found, Query, State};
 use config::Snapshot;
+use config::snapshot::AuditStore;
 use domain::Wall;
 use domain::record::Outcome;
 use gateway::Clock;
@@ -459,6 +460,81 @@ async fn a_call_that_must_be_recorded_and_cannot_is_refused_before_it_is_forward
         metrics.contains(r#"tollgate_audit_records_total{store="main",result="failed"} 1"#),
         "{metrics}"
     );
+}
+
+#[tokio::test]
+async fn a_call_that_must_be_recorded_is_refused_while_the_keys_are_wrapped_with_an_unknown_one() {
+    let running = audited("{ content: full, required: true }", "[]", Answer::chat()).await;
+    assert_eq!(running.stage.call(chat()).await.status, 200);
+    assert!(
+        running
+            .stage
+            .metrics()
+            .contains(r#"tollgate_audit_fault{store="main",part="records"} 0"#)
+    );
+
+    // As `audit keys rotate` does it, reading a file whose new key the gateway was not started with.
+    let with_new_key = |folder: &Path| {
+        let rules = rules(folder, "{ content: full, required: true }", "[]");
+        let kek = r#"kek: { id: kek-2029, key: "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=" }"#;
+        Rules {
+            money: rules.money.replace("keys: {", &format!("keys: {{ {kek},")),
+            ..rules
+        }
+    };
+    let elsewhere = tempfile::tempdir().unwrap();
+    let command = Stage::new(&with_new_key(elsewhere.path()), &[&running.backend]);
+    let mut definition = AuditStore::clone(&command.gateway.snapshot.load().auditing.stores[0]);
+    let known = &running.snapshot.auditing.stores[0];
+    definition.dir.clone_from(&known.dir);
+    definition.keys_dir.clone_from(&known.keys_dir);
+    let actor = Actor {
+        by: "root".into(),
+        role: "admin".into(),
+        reason: "yearly".into(),
+    };
+    stores::archive(&definition, &credentials(), now())
+        .unwrap()
+        .rotate(&actor, now())
+        .unwrap();
+
+    let told = running.stage.call(chat()).await;
+    assert_eq!(
+        (told.status.as_u16(), told.code().as_deref()),
+        (503, Some("audit_unavailable"))
+    );
+    assert_eq!(running.backend.requests(), 1, "it was not forwarded");
+    let metrics = running.stage.metrics();
+    assert!(
+        metrics.contains(r#"tollgate_audit_fault{store="main",part="records"} 1"#),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains(r#"tollgate_audit_refused_calls_total{store="main"} 1"#),
+        "{metrics}"
+    );
+    let Audited {
+        stage,
+        backend,
+        folder,
+        ..
+    } = running;
+    stage.gateway.close().await;
+
+    let stage = Stage::new(&with_new_key(folder.path()), &[&backend]);
+    assert_eq!(stage.call(chat()).await.status, 200);
+    let metrics = stage.metrics();
+    assert!(
+        metrics.contains(r#"tollgate_audit_fault{store="main",part="records"} 0"#),
+        "{metrics}"
+    );
+    let restarted = Audited {
+        snapshot: stage.gateway.snapshot.load_full(),
+        stage,
+        backend,
+        folder,
+    };
+    assert_eq!(restarted.records().await.len(), 2);
 }
 
 #[tokio::test]
