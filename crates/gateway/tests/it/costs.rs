@@ -1,6 +1,6 @@
 //! What calls cost: on the answer, on the ledger and in the metrics.
 
-use domain::record::Outcome;
+use domain::record::{CacheOutcome, Outcome};
 use domain::{Cost, Nanos};
 
 use crate::scripted::{Answer, Backend, DELTA, DONE, Script};
@@ -81,7 +81,10 @@ async fn the_ledger_knows_the_price_by_which_a_hit_saved_though_its_backend_was_
     let folder = stage.into_folder().await;
     let records = store::ledger::recent(folder.path(), 10).unwrap();
     let prices = store::ledger::prices(folder.path()).unwrap();
-    let hit = &records[0];
+    let mut hits = records
+        .iter()
+        .filter(|record| record.cache == CacheOutcome::Hit);
+    let hit = hits.next().unwrap();
     // (12 x 2.50 + 5 x 10) x 0.9, at the backend that costs less.
     assert_eq!(hit.saved, amount("0.000072"));
     let id = hit.cost.price().unwrap();
