@@ -19,7 +19,10 @@ use crate::head::Head;
 use crate::keys::{DataKey, Keyring};
 
 const FILE: &str = "audit.sqlite";
-const CHECKPOINT_PAGES: i64 = 4_000;
+/// Of a new one. What a page costs besides its bytes, four calls of the system among it, is paid for some
+/// thirty entries; an older database keeps its own.
+const PAGE_BYTES: i64 = 16_384;
+const CHECKPOINT_BYTES: i64 = 16 * 1024 * 1024;
 const VERSION: i64 = 4;
 /// What sinks missed, and rotations that a kill could cut short.
 const TO_THIRD: &str = "
@@ -145,9 +148,13 @@ impl Database {
     fn set_up(dir: &Path, connection: rusqlite::Result<Connection>) -> Result<Self, AuditError> {
         let set_up = |connection: &mut Connection| -> rusqlite::Result<i64> {
             connection.busy_timeout(Duration::from_secs(10))?;
+            connection.pragma_update(None, "page_size", PAGE_BYTES)?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "synchronous", "FULL")?;
-            connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+            let page_bytes: i64 =
+                connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+            let pages = CHECKPOINT_BYTES / page_bytes.max(1);
+            connection.pragma_update(None, "wal_autocheckpoint", pages)?;
             // Filters and sealed details that were deleted are overwritten.
             connection.pragma_update(None, "secure_delete", "ON")?;
             let transaction =
