@@ -3,93 +3,155 @@
 //! Pure. A checksum covers the place too, so that what an older file left behind is no frame.
 
 use crate::AuditError;
-use crate::seal::{GAP_BYTES, SealingKey};
+use crate::seal::{GAP_BYTES, SealingKey, TAG_BYTES};
 use crate::segment::Place;
 
 const MAGIC: [u8; 4] = [0xC0, 0xFF, 0xC1, 0xFA];
 const FRAME_BYTES: usize = 16;
 const ALIGN: usize = 8;
 
+/// Where the parts of a frame are, from its start.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layout {
+    header_end: usize,
+    /// The tag follows, and zeros up to a multiple of `ALIGN`.
+    content_end: usize,
+}
+
+impl Layout {
+    /// Puts a frame that is still to be sealed behind others.
+    pub(crate) fn put(
+        bytes: &mut Vec<u8>,
+        content_bytes: usize,
+        put_header: impl FnOnce(&mut Vec<u8>),
+        put_content: impl FnOnce(&mut Vec<u8>),
+    ) -> Self {
+        let start = bytes.len();
+        bytes.reserve(content_bytes + 512);
+        bytes.extend_from_slice(&MAGIC);
+        bytes.resize(start + FRAME_BYTES, 0);
+        put_header(bytes);
+        let header_end = bytes.len() - start;
+        bytes.resize(start + header_end + GAP_BYTES, 0);
+        put_content(bytes);
+        let layout = Self {
+            header_end,
+            content_end: bytes.len() - start,
+        };
+        bytes.resize(start + layout.len(), 0);
+        layout
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.sealed_end().next_multiple_of(ALIGN)
+    }
+
+    pub(crate) fn header<'f>(&self, frame: &'f mut [u8]) -> &'f mut [u8] {
+        &mut frame[FRAME_BYTES..self.header_end]
+    }
+
+    /// As long as it is not sealed.
+    pub(crate) fn content<'f>(&self, frame: &'f [u8]) -> &'f [u8] {
+        &frame[self.header_end + GAP_BYTES..self.content_end]
+    }
+
+    fn sealed_end(&self) -> usize {
+        self.content_end + TAG_BYTES
+    }
+}
+
 /// A record on its way to the vault: header in the clear, content sealed.
 #[derive(Debug)]
-pub(crate) struct Frame {
-    bytes: Vec<u8>,
-    header_end: usize,
-    /// Zeros follow, up to a multiple of `ALIGN`.
-    sealed_end: usize,
+pub(crate) struct Frame<'b> {
+    bytes: &'b mut [u8],
+    sealed: Sealed,
+}
+
+/// What is known of a frame besides its bytes once it is sealed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sealed {
+    layout: Layout,
     payload_sum: u32,
 }
 
-impl Frame {
-    /// Seals what `put_content` writes under `key`, bound to what `put_header` writes. `bytes` lends
-    /// its memory.
-    pub(crate) fn seal(
-        mut bytes: Vec<u8>,
+impl<'b> Frame<'b> {
+    /// Seals what `put_content` writes under `key`, bound to what `put_header` writes. `memory` is what
+    /// it stands in.
+    pub(crate) fn of(
+        memory: &'b mut Vec<u8>,
         key: &SealingKey,
         content_bytes: usize,
         put_header: impl FnOnce(&mut Vec<u8>),
         put_content: impl FnOnce(&mut Vec<u8>),
     ) -> Result<Self, AuditError> {
-        bytes.clear();
-        bytes.reserve(content_bytes + 512);
-        bytes.extend_from_slice(&MAGIC);
-        bytes.resize(FRAME_BYTES, 0);
-        put_header(&mut bytes);
-        let header_end = bytes.len();
-        bytes.resize(header_end + GAP_BYTES, 0);
-        put_content(&mut bytes);
-        let (header, sealed) = bytes.split_at_mut(header_end);
-        let tag = key.seal_in_gap(sealed, &header[FRAME_BYTES..])?;
-        bytes.extend_from_slice(&tag);
+        memory.clear();
+        let layout = Layout::put(memory, content_bytes, put_header, put_content);
+        Self::seal(memory, layout, key)
+    }
+
+    /// In place.
+    pub(crate) fn seal(
+        bytes: &'b mut [u8],
+        layout: Layout,
+        key: &SealingKey,
+    ) -> Result<Self, AuditError> {
+        let (header, rest) = bytes.split_at_mut(layout.header_end);
+        let (content, rest) = rest.split_at_mut(layout.content_end - layout.header_end);
+        let tag = key.seal_in_gap(content, &header[FRAME_BYTES..])?;
+        rest[..TAG_BYTES].copy_from_slice(&tag);
         let len = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX).to_be_bytes();
-        let (header_len, payload_len) = (
-            len(header_end - FRAME_BYTES),
-            len(bytes.len() - FRAME_BYTES),
-        );
-        bytes[4..8].copy_from_slice(&payload_len);
-        bytes[12..16].copy_from_slice(&header_len);
-        let payload_sum = crc32fast::hash(&bytes[FRAME_BYTES..]);
-        let sealed_end = bytes.len();
-        bytes.resize(sealed_end.next_multiple_of(ALIGN), 0);
-        Ok(Self {
-            bytes,
-            header_end,
-            sealed_end,
+        bytes[4..8].copy_from_slice(&len(layout.sealed_end() - FRAME_BYTES));
+        bytes[12..16].copy_from_slice(&len(layout.header_end - FRAME_BYTES));
+        let payload_sum = crc32fast::hash(&bytes[FRAME_BYTES..layout.sealed_end()]);
+        let sealed = Sealed {
+            layout,
             payload_sum,
-        })
+        };
+        Ok(Self { bytes, sealed })
+    }
+
+    /// One of several that were sealed.
+    pub(crate) fn sealed_before(bytes: &'b mut [u8], sealed: Sealed) -> Self {
+        Self { bytes, sealed }
+    }
+
+    pub(crate) fn into_sealed(self) -> Sealed {
+        self.sealed
     }
 
     pub(crate) fn header(&self) -> &[u8] {
-        &self.bytes[FRAME_BYTES..self.header_end]
+        &self.bytes[FRAME_BYTES..self.sealed.layout.header_end]
     }
 
     pub(crate) fn sealed(&self) -> &[u8] {
-        &self.bytes[self.header_end..self.sealed_end]
+        let Layout { header_end, .. } = self.sealed.layout;
+        &self.bytes[header_end..self.sealed.layout.sealed_end()]
     }
 
     /// Of its content, if the frame stands at `start`.
     pub(crate) fn place(&self, segment: u64, start: u64) -> Place {
         Place {
             segment,
-            offset: start + self.header_end as u64,
-            length: (self.sealed_end - self.header_end) as u64,
+            offset: start + self.sealed.layout.header_end as u64,
+            length: self.sealed().len() as u64,
         }
     }
 
     pub(crate) fn len(&self) -> u64 {
-        self.bytes.len() as u64
+        self.sealed.len()
     }
 
     /// As it stands there.
     pub(crate) fn placed(&mut self, segment: u64, offset: u64) -> &[u8] {
-        let sum = checksum(segment, offset, &self.bytes, self.payload_sum);
+        let sum = checksum(segment, offset, self.bytes, self.sealed.payload_sum);
         self.bytes[8..12].copy_from_slice(&sum.to_be_bytes());
-        &self.bytes
-    }
-
-    /// For the next one.
-    pub(crate) fn into_memory(self) -> Vec<u8> {
         self.bytes
+    }
+}
+
+impl Sealed {
+    pub(crate) fn len(&self) -> u64 {
+        self.layout.len() as u64
     }
 }
 

@@ -53,7 +53,13 @@ pub(crate) struct Handed<'a> {
 
 impl Handover {
     /// The frame that was just written at `start`.
-    pub(crate) fn push(&mut self, segment: u64, start: u64, frame: &Frame, handing: &Handing<'_>) {
+    pub(crate) fn push(
+        &mut self,
+        segment: u64,
+        start: u64,
+        frame: &Frame<'_>,
+        handing: &Handing<'_>,
+    ) {
         if self.headers.len() + self.filters.len() * size_of::<u64>() > BYTES_MAX {
             return;
         }
@@ -118,10 +124,10 @@ mod tests {
     use super::*;
     use crate::seal::SealingKey;
 
-    fn frame(header: &[u8]) -> Frame {
+    fn frame<'b>(memory: &'b mut Vec<u8>, header: &[u8]) -> Frame<'b> {
         let key = SealingKey::new(&[7; 32]).unwrap();
-        Frame::seal(
-            Vec::new(),
+        Frame::of(
+            memory,
             &key,
             8,
             |bytes| bytes.extend_from_slice(header),
@@ -132,7 +138,8 @@ mod tests {
 
     /// Pushes one for each that is to be, and returns where they stand.
     fn handed(handover: &mut Handover, filter: &[u64], is_handed: &[bool]) -> Vec<u64> {
-        let frame = frame(b"header");
+        let mut memory = Vec::new();
+        let frame = frame(&mut memory, b"header");
         let mut starts = Vec::new();
         for (number, is_handed) in is_handed.iter().enumerate() {
             starts.push(number as u64 * frame.len());

@@ -28,6 +28,8 @@ mod handover;
 
 mod vault;
 
+mod gathering;
+
 mod database;
 
 mod witness;

@@ -15,6 +15,7 @@ use crate::database::{Database, State, Tip, unusable};
 use crate::files::Lock;
 use crate::filter::with_filter;
 use crate::frame::Frame;
+use crate::gathering::{Gatherer, Gathering};
 use crate::handover::Handing;
 use crate::keys::{Keyring, Keys};
 use crate::record::{Draft, put_content, put_skeleton};
@@ -27,7 +28,7 @@ use crate::{AuditError, event};
 mod opening;
 mod sealing;
 
-use sealing::Sealing;
+pub(crate) use sealing::Sealing;
 
 /// One store: a directory, in a region.
 #[derive(Clone, Debug)]
@@ -48,7 +49,14 @@ pub struct Settings {
     pub head_interval: Duration,
     /// Newest entries that searches read one by one, before they are indexed.
     pub index_tail: u64,
+    /// How long a record that no call requires may wait in memory for others, to be sealed and written
+    /// with them: a kill loses so much of them. Zero: each is written by its call.
+    pub gathering: Duration,
 }
+
+/// Long enough that waking a thread for it is no cost, short enough that what waits stays in the
+/// processor's cache.
+const GATHERING: Duration = Duration::from_millis(3);
 
 impl Settings {
     pub fn new(dir: impl Into<PathBuf>, region: impl Into<String>) -> Self {
@@ -62,6 +70,7 @@ impl Settings {
             head_entries: 1_000,
             head_interval: Duration::from_secs(60),
             index_tail: 16_384,
+            gathering: GATHERING,
         }
     }
 
@@ -98,18 +107,22 @@ pub struct AuditLog {
     shared: Arc<Shared>,
     settings: Settings,
     writer: Option<JoinHandle<bool>>,
+    gathering: Arc<Gathering>,
+    gatherer: Option<JoinHandle<()>>,
     appended: AtomicU64,
     refused: AtomicU64,
-    sealing: Sealing,
+    sealing: Arc<Sealing>,
     _lock: Lock,
 }
 
 /// For metrics and readiness.
 #[derive(Clone, Debug, Default)]
 pub struct Levels {
-    /// Records that this process appended, and those that it could not.
+    /// Records that this process wrote, and those that it refused.
     pub appended: u64,
     pub refused: u64,
+    /// Those that were taken, to be written with others, and then could not be.
+    pub lost: u64,
     /// Entries of the chain, and how many no head covers yet.
     pub entries: u64,
     pub unsigned: u64,
@@ -163,22 +176,52 @@ impl AuditLog {
             .name("audit-writer".into())
             .spawn(move || writer.run())
             .map_err(|error| failed(&error))?;
+        let (gathering, sealing) = (
+            Arc::new(Gathering::new(settings.gathering)),
+            Arc::<Sealing>::default(),
+        );
+        let gatherer = Gatherer::new(
+            Arc::clone(&gathering),
+            Arc::clone(&sealing),
+            Arc::clone(&shared),
+        );
+        let gatherer = if settings.gathering.is_zero() {
+            None
+        } else {
+            let gatherer = std::thread::Builder::new()
+                .name("audit-gatherer".into())
+                .spawn(move || gatherer.run())
+                .map_err(|error| failed(&error))?;
+            Some(gatherer)
+        };
         Ok(Self {
             shared,
             settings,
             writer: Some(writer),
+            gathering,
+            gatherer,
             appended: AtomicU64::new(0),
             refused: AtomicU64::new(0),
-            sealing: Sealing::default(),
+            sealing,
             _lock: lock,
         })
     }
 
-    /// Seals and writes a call's record. When this returns, kill -9 cannot lose it. Never waits for
-    /// the database; the first call of a person in a month writes a key, under a lock.
+    /// Takes a call's record. One that is `required` is written when this returns: kill -9 cannot lose
+    /// it. Others may wait in memory for as long as `Settings::gathering` says. Never waits for the
+    /// database; the first call of a person in a month writes a key, under a lock.
     pub fn append(&self, draft: &Draft<'_>, now: Wall) -> Result<(), Unwritable> {
-        let appended = self.try_append(draft, now);
+        let now = now.max(draft.at);
+        self.shared.note_now(now);
+        let max = self.settings.content_bytes_max;
+        let texts = draft.texts(max);
+        let is_short = texts.iter().map(|text| text.len()).sum::<usize>() <= HANDED_BYTES_MAX;
+        if is_short && self.gathering.take(draft, max, now) {
+            return Ok(());
+        }
+        let appended = self.write(draft, now, is_short.then_some(texts));
         let counter = if appended.is_ok() {
+            self.gathering.resume();
             &self.appended
         } else {
             &self.refused
@@ -187,9 +230,14 @@ impl AuditLog {
         appended
     }
 
-    fn try_append(&self, draft: &Draft<'_>, now: Wall) -> Result<(), Unwritable> {
+    /// Without `texts`, the writer tells its words.
+    fn write(
+        &self,
+        draft: &Draft<'_>,
+        now: Wall,
+        texts: Option<[&[u8]; 2]>,
+    ) -> Result<(), Unwritable> {
         let shared = &*self.shared;
-        let now = now.max(draft.at);
         let key = shared.keyring.of_draft(
             draft.subscription.as_str(),
             draft.person(),
@@ -199,8 +247,9 @@ impl AuditLog {
         let key = self.sealing.note(key).ok_or(Unwritable)?;
         let max = self.settings.content_bytes_max;
         let len = |content: Option<&[u8]>| content.map_or(0, |content| content.len().min(max));
-        let sealed = Frame::seal(
-            MEMORY.take(),
+        let mut memory = MEMORY.take();
+        let sealed = Frame::of(
+            &mut memory,
             &key.key,
             len(draft.prompt) + len(draft.answer),
             |header| {
@@ -210,21 +259,20 @@ impl AuditLog {
             |content| put_content(content, draft, max),
         );
         let mut frame = self.sealing.note(sealed).ok_or(Unwritable)?;
-        shared.note_now(now);
-        let texts = draft.texts(max);
-        if texts.iter().map(|text| text.len()).sum::<usize>() <= HANDED_BYTES_MAX {
-            let content_hash = content_hash(frame.sealed());
-            with_filter(&texts, |filter| {
-                let handing = Handing {
-                    content_hash,
-                    filter,
-                };
-                shared.vault.append(&mut frame, Some(&handing))
-            })?;
-            MEMORY.set(frame.into_memory());
-        } else {
+        let Some(texts) = texts else {
             shared.vault.append(&mut frame, None)?;
-        }
+            shared.wake();
+            return Ok(());
+        };
+        let content_hash = content_hash(frame.sealed());
+        with_filter(&texts, |filter| {
+            let handing = Handing {
+                content_hash,
+                filter,
+            };
+            shared.vault.append(&mut frame, Some(&handing))
+        })?;
+        MEMORY.set(memory);
         shared.wake();
         Ok(())
     }
@@ -267,15 +315,18 @@ impl AuditLog {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
+        // Before what the vault has: a record that moves from one to the other is counted in either.
+        let gathered = self.gathering.behind_bytes();
         let ended = self.writer.as_ref().is_none_or(JoinHandle::is_finished);
         let ended =
             ended.then(|| "the audit log's writer has ended; restart the gateway".to_owned());
         Levels {
-            appended: self.appended.load(Ordering::Relaxed),
+            appended: self.appended.load(Ordering::Relaxed) + self.gathering.written(),
             refused: self.refused.load(Ordering::Relaxed),
+            lost: self.gathering.lost(),
             entries: shared.entries.load(Ordering::Relaxed),
             unsigned: shared.unsigned.load(Ordering::Relaxed),
-            behind_bytes: shared.vault.behind_bytes(),
+            behind_bytes: gathered + shared.vault.behind_bytes(),
             bytes_on_disk: shared.vault.bytes_on_disk(),
             append_fault: shared.vault.fault().or_else(|| self.sealing.fault()),
             chain_fault: ended.or(chain_fault),
@@ -307,7 +358,14 @@ impl AuditLog {
         }
     }
 
+    /// What was gathered is written in any case.
     fn stop(&mut self, stop: Stop) -> bool {
+        self.gathering.ask_to_stop();
+        if let Some(gatherer) = self.gatherer.take()
+            && gatherer.join().is_err()
+        {
+            tracing::error!("records of the audit log that were in memory are lost");
+        }
         self.shared.signal.ask_to_stop(stop);
         self.writer
             .take()

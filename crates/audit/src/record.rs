@@ -93,11 +93,18 @@ const ANSWER_CUT: u8 = 8;
 const REQUIRED: u8 = 16;
 /// A name that a client chose does not make a header longer than this.
 const TEXT_BYTES_MAX: usize = 1024;
+/// In a header: behind its mark, the call's id and two times.
+const KEY_AT: usize = 2 + 16 + 8 + 8;
 
 impl Draft<'_> {
     /// Whose key seals it.
     pub(crate) fn person(&self) -> &str {
         self.user.unwrap_or(self.caller)
+    }
+
+    /// Whether what is kept says whose key seals it.
+    pub(crate) fn tells_person(&self) -> bool {
+        self.person().len() <= TEXT_BYTES_MAX
     }
 
     /// As much of prompt and answer as is kept.
@@ -259,6 +266,11 @@ pub(crate) fn put_skeleton(
     bytes::put_text(header, bounded(draft.verdicts));
 }
 
+/// In a record's header that was written before its key was known.
+pub(crate) fn set_key(header: &mut [u8], key: KeyId) {
+    header[KEY_AT..KEY_AT + 8].copy_from_slice(&key.0.to_be_bytes());
+}
+
 /// Writes what is to be sealed of a draft.
 pub(crate) fn put_content(sealed: &mut Vec<u8>, draft: &Draft<'_>, content_bytes_max: usize) {
     bytes::put_optional_text(sealed, draft.user.map(bounded));
@@ -280,6 +292,16 @@ pub(crate) struct Opened<'a> {
 }
 
 impl<'a> Opened<'a> {
+    /// As `Draft::person`.
+    pub(crate) fn person(&self) -> &'a str {
+        self.user.unwrap_or(self.caller)
+    }
+
+    /// As `Draft::texts`.
+    pub(crate) fn texts(&self) -> [&'a [u8]; 2] {
+        [self.prompt, self.answer].map(Option::unwrap_or_default)
+    }
+
     pub(crate) fn read(plain: &'a [u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(plain);
         let opened = Self {

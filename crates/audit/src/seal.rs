@@ -14,9 +14,9 @@ use crate::AuditError;
 
 pub(crate) const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 12;
-const TAG_BYTES: usize = 16;
-/// What `seal_in_gap` wants free.
+/// What `seal_in_gap` wants free before, and what it returns for behind.
 pub(crate) const GAP_BYTES: usize = NONCE_BYTES;
+pub(crate) const TAG_BYTES: usize = 16;
 /// What sealing adds.
 pub(crate) const SEAL_BYTES: usize = NONCE_BYTES + TAG_BYTES;
 

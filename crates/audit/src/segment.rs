@@ -9,8 +9,6 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::frame::Frame;
-
 #[derive(Debug)]
 pub(crate) struct Segment {
     pub(crate) number: u64,
@@ -80,7 +78,7 @@ impl Segment {
     }
 
     /// Takes its room in memory too, before anything is appended: a call then only copies. Finding a
-    /// page for what it writes takes longer than that.
+    /// page for what it writes takes longer than that. Many records at once bring their own.
     pub(crate) fn warm(&self) -> io::Result<()> {
         zero(&self.file, 0, self.bytes)
     }
@@ -109,10 +107,6 @@ impl Segment {
         self.end.load(Ordering::Acquire)
     }
 
-    pub(crate) fn has_room_for(&self, frame: &Frame) -> bool {
-        self.room() >= frame.len()
-    }
-
     pub(crate) fn room(&self) -> u64 {
         self.bytes - self.end()
     }
@@ -121,13 +115,13 @@ impl Segment {
         self.end() > self.bytes / 2
     }
 
-    /// Writes at the end, and says where that was. One writer at a time: the vault's lock sees to it.
-    pub(crate) fn append(&self, frame: &mut Frame) -> io::Result<u64> {
+    /// Writes frames that were placed at its end. One writer at a time: the vault's lock sees to it.
+    pub(crate) fn append(&self, placed: &[u8]) -> io::Result<()> {
         let offset = self.end.load(Ordering::Relaxed);
-        self.file
-            .write_all_at(frame.placed(self.number, offset), offset)?;
-        self.end.store(offset + frame.len(), Ordering::Release);
-        Ok(offset)
+        self.file.write_all_at(placed, offset)?;
+        self.end
+            .store(offset + placed.len() as u64, Ordering::Release);
+        Ok(())
     }
 
     pub(crate) fn read(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {

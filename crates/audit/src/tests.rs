@@ -15,6 +15,7 @@ mod documented;
 mod erasure;
 mod following;
 mod formats;
+mod gathering;
 mod governance;
 mod handing;
 mod indexing;

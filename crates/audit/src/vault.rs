@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::Settings;
 use crate::files::sync_directory;
-use crate::frame::Frame;
+use crate::frame::{Frame, Sealed};
 use crate::handover::{Handing, Handover};
 use crate::segment::{self, Place, Segment};
 
@@ -29,6 +29,8 @@ pub(crate) struct Vault {
     /// Of all segments, as the writer last measured them.
     on_disk: AtomicU64,
     wants_spare: AtomicBool,
+    /// Records were written alone since the last segment was made ready.
+    has_single: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -43,6 +45,28 @@ struct State {
     /// Set by a failed append; appends fail at once until the writer has mended it.
     fault: Option<String>,
     current_failed: bool,
+}
+
+/// At once, of several records: one that is written alone waits no longer than this takes.
+const WRITE_BYTES: u64 = 64 * 1024;
+
+/// One of several that are written together.
+#[derive(Debug)]
+pub(crate) struct Together<'a> {
+    /// Where its frame stands among theirs.
+    pub(crate) start: usize,
+    pub(crate) sealed: Sealed,
+    pub(crate) handing: Handing<'a>,
+}
+
+impl Together<'_> {
+    fn end(&self) -> usize {
+        self.start + self.sealed.len() as usize
+    }
+
+    fn of<'b>(&self, bytes: &'b mut [u8]) -> Frame<'b> {
+        Frame::sealed_before(&mut bytes[self.start..self.end()], self.sealed)
+    }
 }
 
 /// The vault cannot take a record now. `AuditLog::levels` says why.
@@ -63,7 +87,10 @@ impl Vault {
         }
         let number = numbers.last().copied().unwrap_or(0).max(applied) + 1;
         let current = Arc::new(Segment::create(&dir, number, settings.segment_bytes)?);
-        current.warm()?;
+        let has_single = settings.gathering.is_zero();
+        if has_single {
+            current.warm()?;
+        }
         unapplied.push_back(Arc::clone(&current));
         Ok(Self {
             segment_bytes: settings.segment_bytes,
@@ -82,6 +109,7 @@ impl Vault {
             applied: AtomicU64::new(0),
             on_disk: AtomicU64::new(measure(&dir)?),
             wants_spare: AtomicBool::new(true),
+            has_single: AtomicBool::new(has_single),
             dir,
         })
     }
@@ -90,47 +118,91 @@ impl Vault {
     /// the writer reads it back.
     pub(crate) fn append(
         &self,
-        frame: &mut Frame,
+        frame: &mut Frame<'_>,
         handing: Option<&Handing<'_>>,
     ) -> Result<(), Unwritable> {
         let mut state = self.state();
-        if state.fault.is_some() {
-            return Err(Unwritable);
+        self.make_room(&mut state, frame.len())?;
+        let (number, start) = (state.current.number, state.current.end());
+        self.write(&mut state, frame.placed(number, start))?;
+        if let Some(handing) = handing {
+            state.handover.push(number, start, frame, handing);
         }
-        if self.behind_bytes() > self.behind_bytes_max {
-            return Err(Unwritable);
-        }
-        if state.current_failed || !state.current.has_room_for(frame) {
-            self.roll(&mut state, frame)?;
-        }
-        match state.current.append(frame) {
-            Ok(start) => {
-                self.appended.fetch_add(frame.len(), Ordering::SeqCst);
-                if let Some(handing) = handing {
-                    let number = state.current.number;
-                    state.handover.push(number, start, frame, handing);
-                }
-                if state.spare.is_none() && state.current.is_half_full() {
-                    self.wants_spare.store(true, Ordering::Release);
-                }
-                Ok(())
-            }
-            Err(error) => {
-                tracing::error!(%error, "the audit log cannot be written");
-                state.fault = Some(format!("cannot write to {}: {error}", self.dir.display()));
-                state.current_failed = true;
-                Err(Unwritable)
-            }
-        }
+        self.has_single.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
-    fn roll(&self, state: &mut State, frame: &Frame) -> Result<(), Unwritable> {
+    /// As `append`, of several that stand one behind the other in `bytes`: zeros stand between them where
+    /// one is missing. Returns how many were written.
+    pub(crate) fn append_all(&self, bytes: &mut [u8], frames: &[Together<'_>]) -> usize {
+        let mut written = 0;
+        while let Some(first) = frames.get(written) {
+            let mut state = self.state();
+            if self.make_room(&mut state, first.sealed.len()).is_err() {
+                break;
+            }
+            let (number, offset) = (state.current.number, state.current.end());
+            let room = state
+                .current
+                .room()
+                .min(WRITE_BYTES.max(first.sealed.len()));
+            let fits = |frame: &&Together<'_>| (frame.end() - first.start) as u64 <= room;
+            let fitting = frames[written..].iter().take_while(fits).count();
+            let fitting = &frames[written..written + fitting];
+            let end = fitting.last().map_or(first.end(), Together::end);
+            for frame in fitting {
+                let start = offset + (frame.start - first.start) as u64;
+                frame.of(bytes).placed(number, start);
+            }
+            if self.write(&mut state, &bytes[first.start..end]).is_err() {
+                break;
+            }
+            for frame in fitting {
+                let start = offset + (frame.start - first.start) as u64;
+                let handing = &frame.handing;
+                state
+                    .handover
+                    .push(number, start, &frame.of(bytes), handing);
+            }
+            written += fitting.len();
+        }
+        written
+    }
+
+    /// In the current segment, for a frame of so many bytes.
+    fn make_room(&self, state: &mut State, bytes: u64) -> Result<(), Unwritable> {
+        if state.fault.is_some() || self.behind_bytes() > self.behind_bytes_max {
+            return Err(Unwritable);
+        }
+        if state.current_failed || state.current.room() < bytes {
+            self.roll(state, bytes)?;
+        }
+        Ok(())
+    }
+
+    /// At the current segment's end, for which it was placed.
+    fn write(&self, state: &mut State, placed: &[u8]) -> Result<(), Unwritable> {
+        if let Err(error) = state.current.append(placed) {
+            tracing::error!(%error, "the audit log cannot be written");
+            state.fault = Some(format!("cannot write to {}: {error}", self.dir.display()));
+            state.current_failed = true;
+            return Err(Unwritable);
+        }
+        let bytes = placed.len() as u64;
+        self.appended.fetch_add(bytes, Ordering::SeqCst);
+        if state.spare.is_none() && state.current.is_half_full() {
+            self.wants_spare.store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    fn roll(&self, state: &mut State, bytes: u64) -> Result<(), Unwritable> {
         let spare = match state.spare.take() {
-            Some(spare) if spare.has_room_for(frame) => spare,
+            Some(spare) if spare.room() >= bytes => spare,
             // The writer is behind, or the record is larger than a segment: it gets one of its own.
             spare => {
                 state.spare = spare;
-                match self.create(state, frame.len().max(self.segment_bytes)) {
+                match self.create(state, bytes.max(self.segment_bytes)) {
                     Ok(segment) => segment,
                     Err(fault) => {
                         tracing::error!(%fault, "the audit log cannot be written");
@@ -202,7 +274,9 @@ impl Vault {
     fn make_spare(&self) -> Result<(), String> {
         let segment = self.create(&mut self.state(), self.segment_bytes)?;
         // Calls do not wait for it.
-        if let Err(error) = segment.warm() {
+        if self.has_single.swap(false, Ordering::Relaxed)
+            && let Err(error) = segment.warm()
+        {
             let _ = segment.delete();
             return Err(format!("cannot write to {}: {error}", self.dir.display()));
         }

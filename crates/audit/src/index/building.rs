@@ -150,12 +150,8 @@ impl Building {
         let Some(Ok(opened)) = opened.map(Opened::read) else {
             return Ok(());
         };
-        let texts = [
-            opened.prompt.unwrap_or_default(),
-            opened.answer.unwrap_or_default(),
-        ];
         let start = self.words.len();
-        let len = put_filter(&mut self.words, &texts, &mut self.scratch);
+        let len = put_filter(&mut self.words, &opened.texts(), &mut self.scratch);
         self.built.push(Built {
             key: record.key,
             sequence,

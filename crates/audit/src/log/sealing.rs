@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::AuditError;
 
 #[derive(Debug, Default)]
-pub(super) struct Sealing {
+pub(crate) struct Sealing {
     /// Whether `fault` is set: most calls look no further.
     fails: AtomicBool,
     fault: Mutex<Option<String>>,
@@ -14,7 +14,7 @@ pub(super) struct Sealing {
 
 impl Sealing {
     /// What came of it, and whether that is news.
-    pub(super) fn note<T>(&self, tried: Result<T, AuditError>) -> Option<T> {
+    pub(crate) fn note<T>(&self, tried: Result<T, AuditError>) -> Option<T> {
         match tried {
             Ok(done) => {
                 if self.fails.load(Ordering::Acquire) {
@@ -29,7 +29,7 @@ impl Sealing {
         }
     }
 
-    pub(super) fn fault(&self) -> Option<String> {
+    pub(crate) fn fault(&self) -> Option<String> {
         self.lock().clone()
     }
 

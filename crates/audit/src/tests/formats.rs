@@ -91,12 +91,13 @@ fn segment_of(contents: &[Vec<u8>]) -> (Vec<u8>, Vec<usize>) {
     let mut ends = Vec::new();
     for content in contents {
         let header = |header: &mut Vec<u8>| header.extend_from_slice(b"header");
-        let mut frame = Frame::seal(Vec::new(), &key, content.len(), header, |bytes| {
+        let mut memory = Vec::new();
+        let mut frame = Frame::of(&mut memory, &key, content.len(), header, |bytes| {
             bytes.extend_from_slice(content);
         })
         .unwrap();
-        assert!(segment.has_room_for(&frame));
-        segment.append(&mut frame).unwrap();
+        assert!(segment.room() >= frame.len());
+        segment.append(frame.placed(7, segment.end())).unwrap();
         ends.push(segment.end() as usize);
     }
     let bytes = std::fs::read(crate::segment::path_of(dir.path(), 7)).unwrap();

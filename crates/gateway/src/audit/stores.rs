@@ -297,7 +297,7 @@ impl Store {
         StoreHealth {
             id: self.id().clone(),
             written: levels.appended,
-            failed: count(&self.counts.failed),
+            failed: count(&self.counts.failed) + levels.lost,
             refused_calls: count(&self.counts.refused_calls),
             purged: count(&self.counts.purged),
             entries: levels.entries,

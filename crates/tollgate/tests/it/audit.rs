@@ -420,7 +420,8 @@ async fn roles_hold_on_the_command_line_and_every_visit_is_told() {
 
 #[tokio::test]
 async fn after_kill_9_the_chain_is_whole_and_after_tampering_verify_says_where() {
-    let mut audited = audited(|config| config).await;
+    let mut audited =
+        audited(|config| config.with("/products/0/audit/required", json!(true))).await;
     let mut answered = Vec::new();
     for round in 0..3 {
         for number in 0..20 {

@@ -1,0 +1,291 @@
+//! Records that no call requires, on their way to a segment: what some milliseconds bring is sealed and
+//! written together.
+//!
+//! One after the other they take half of what each takes amid all else that a call does. Until they are
+//! written they are only in memory: a kill loses them. Bounded; a record that finds no room here is
+//! written alone.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use domain::{SubscriptionId, Wall};
+
+use crate::chain::{Hash, content_hash};
+use crate::event::put_record_mark;
+use crate::filter::{Scratch, put_filter};
+use crate::frame::{Frame, Layout, Sealed};
+use crate::handover::Handing;
+use crate::keys::KeyId;
+use crate::log::Sealing;
+use crate::record::{Draft, Opened, put_content, put_skeleton, set_key};
+use crate::signal::{Signal, Stop};
+use crate::vault::Together;
+use crate::writer::Shared;
+
+/// Of records that wait. There are as many again that are being written.
+const BYTES_MAX: usize = 1024 * 1024;
+
+/// What calls and the thread that seals share.
+#[derive(Debug)]
+pub(crate) struct Gathering {
+    /// How long the first of them waits for others.
+    length: Duration,
+    waiting: Mutex<Waiting>,
+    has_records: AtomicBool,
+    signal: Signal,
+    /// Something could not be written: records are written alone, so that their calls are told.
+    declines: AtomicBool,
+    /// Of those that are in no segment yet.
+    bytes: AtomicU64,
+    written: AtomicU64,
+    lost: AtomicU64,
+}
+
+/// Frames that are still to be sealed, one behind the other.
+#[derive(Debug, Default)]
+struct Waiting {
+    bytes: Vec<u8>,
+    records: Vec<Record>,
+}
+
+#[derive(Debug)]
+struct Record {
+    subscription: SubscriptionId,
+    at: Wall,
+    start: usize,
+    layout: Layout,
+}
+
+impl Gathering {
+    pub(crate) fn new(length: Duration) -> Self {
+        Self {
+            length,
+            waiting: Mutex::default(),
+            has_records: AtomicBool::new(false),
+            signal: Signal::default(),
+            declines: AtomicBool::new(length.is_zero()),
+            bytes: AtomicU64::new(0),
+            written: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
+        }
+    }
+
+    /// False if it is to be written alone.
+    pub(crate) fn take(&self, draft: &Draft<'_>, content_bytes_max: usize, now: Wall) -> bool {
+        if draft.required || !draft.tells_person() || self.declines.load(Ordering::Acquire) {
+            return false;
+        }
+        let mut waiting = self.waiting();
+        let Waiting { bytes, records } = &mut *waiting;
+        let start = bytes.len();
+        if start > BYTES_MAX {
+            return false;
+        }
+        let contents: usize = draft
+            .texts(content_bytes_max)
+            .iter()
+            .map(|text| text.len())
+            .sum();
+        let layout = Layout::put(
+            bytes,
+            contents,
+            |header| {
+                put_record_mark(header);
+                // Which key it is is known once it is sealed.
+                put_skeleton(header, draft, KeyId(0), content_bytes_max, now);
+            },
+            |content| put_content(content, draft, content_bytes_max),
+        );
+        self.bytes.fetch_add(layout.len() as u64, Ordering::Relaxed);
+        records.push(Record {
+            subscription: draft.subscription.clone(),
+            at: draft.at,
+            start,
+            layout,
+        });
+        let is_first = records.len() == 1;
+        drop(waiting);
+        if is_first {
+            self.has_records.store(true, Ordering::SeqCst);
+            self.signal.wake();
+        }
+        true
+    }
+
+    /// One that was written alone was written: others may wait for each other again.
+    pub(crate) fn resume(&self) {
+        if self.declines.load(Ordering::Relaxed) && !self.length.is_zero() {
+            self.declines.store(false, Ordering::Release);
+        }
+    }
+
+    pub(crate) fn behind_bytes(&self) -> u64 {
+        self.bytes.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    /// Records that were taken, and then could not be written.
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Those that wait are written first.
+    pub(crate) fn ask_to_stop(&self) {
+        self.signal.ask_to_stop(Stop::Finish);
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The thread that seals and writes what was gathered. Waits for no database.
+pub(crate) struct Gatherer {
+    gathering: Arc<Gathering>,
+    sealing: Arc<Sealing>,
+    shared: Arc<Shared>,
+    // Kept between batches.
+    taken: Waiting,
+    done: Vec<Done>,
+    filters: Vec<u64>,
+    scratch: Scratch,
+}
+
+/// One that is sealed.
+struct Done {
+    start: usize,
+    sealed: Sealed,
+    content_hash: Hash,
+    filter: std::ops::Range<usize>,
+}
+
+/// A thread that has ended takes nothing more, whatever ended it.
+struct Ends<'g>(&'g Gathering);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.declines.store(true, Ordering::Release);
+    }
+}
+
+impl Gatherer {
+    pub(crate) fn new(
+        gathering: Arc<Gathering>,
+        sealing: Arc<Sealing>,
+        shared: Arc<Shared>,
+    ) -> Self {
+        Self {
+            gathering,
+            sealing,
+            shared,
+            taken: Waiting::default(),
+            done: Vec::new(),
+            filters: Vec::new(),
+            scratch: Scratch::default(),
+        }
+    }
+
+    pub(crate) fn run(mut self) {
+        let gathering = Arc::clone(&self.gathering);
+        let _ends = Ends(&gathering);
+        loop {
+            // Before looking: nothing comes after it.
+            let stop = gathering.signal.stop();
+            if stop.is_none() {
+                let has_records = || gathering.has_records.load(Ordering::SeqCst);
+                gathering.signal.wait(None, has_records);
+                gathering.signal.pause(gathering.length);
+            }
+            gathering.has_records.store(false, Ordering::SeqCst);
+            std::mem::swap(&mut *gathering.waiting(), &mut self.taken);
+            if !self.taken.records.is_empty() {
+                self.write();
+            } else if stop.is_some() {
+                return;
+            }
+        }
+    }
+
+    fn write(&mut self) {
+        self.done.clear();
+        self.filters.clear();
+        let taken = std::mem::take(&mut self.taken);
+        let Waiting { mut bytes, records } = taken;
+        for record in &records {
+            let frame = &mut bytes[record.start..record.start + record.layout.len()];
+            if self.seal(record, frame).is_none() {
+                // Nothing in the clear is written, and no frame that is none.
+                frame.fill(0);
+            }
+        }
+        let frames: Vec<Together<'_>> = self
+            .done
+            .iter()
+            .map(|done| Together {
+                start: done.start,
+                sealed: done.sealed,
+                handing: Handing {
+                    content_hash: done.content_hash,
+                    filter: &self.filters[done.filter.clone()],
+                },
+            })
+            .collect();
+        let written = self.shared.vault.append_all(&mut bytes, &frames);
+        drop(frames);
+        let lost = records.len() - written;
+        let gathering = &self.gathering;
+        gathering
+            .written
+            .fetch_add(written as u64, Ordering::Relaxed);
+        if lost > 0 {
+            gathering.lost.fetch_add(lost as u64, Ordering::Relaxed);
+            gathering.declines.store(true, Ordering::Release);
+        }
+        self.shared.wake();
+        // Behind what the vault counts: whoever asks what is behind misses nothing.
+        gathering
+            .bytes
+            .fetch_sub(bytes.len() as u64, Ordering::SeqCst);
+        self.keep(bytes, records);
+    }
+
+    /// Its memory, for the next ones.
+    fn keep(&mut self, mut bytes: Vec<u8>, mut records: Vec<Record>) {
+        bytes.clear();
+        records.clear();
+        self.taken = Waiting { bytes, records };
+    }
+
+    /// `None` if it cannot be.
+    fn seal(&mut self, record: &Record, frame: &mut [u8]) -> Option<()> {
+        let now = Wall(self.shared.now.load(Ordering::SeqCst));
+        let opened = Opened::read(record.layout.content(frame)).ok()?;
+        let key = self.shared.keyring.of_draft(
+            record.subscription.as_str(),
+            opened.person(),
+            record.at,
+            Some(now),
+        );
+        let key = self.sealing.note(key)?;
+        let texts = opened.texts();
+        let start = self.filters.len();
+        if texts.iter().any(|text| !text.is_empty()) {
+            put_filter(&mut self.filters, &texts, &mut self.scratch);
+        }
+        set_key(record.layout.header(frame), key.id);
+        let sealed = self
+            .sealing
+            .note(Frame::seal(frame, record.layout, &key.key))?;
+        self.done.push(Done {
+            start: record.start,
+            content_hash: content_hash(sealed.sealed()),
+            sealed: sealed.into_sealed(),
+            filter: start..self.filters.len(),
+        });
+        Some(())
+    }
+}
