@@ -184,6 +184,36 @@ async fn a_full_record_has_prompt_answer_and_what_the_call_used() {
 }
 
 #[tokio::test]
+async fn a_hit_is_on_record_as_one_with_the_answer_that_its_client_read() {
+    let cached = "[]\n    cache: { exact: { ttl: 1h } }";
+    let audited = audited("{ content: full }", cached, Answer::chat()).await;
+    audited.stage.call(chat()).await;
+    let told = audited.stage.call(chat()).await;
+    let streamed = audited.stage.call(streamed_chat()).await;
+    let [miss, hit, stream]: [Found; 3] = audited.records().await.try_into().unwrap();
+    let answer = |found: &Found| {
+        let State::Here(content) = &found.content else {
+            panic!("{found:?}");
+        };
+        content.answer.clone().unwrap()
+    };
+    assert_eq!((miss.skeleton.hit, answer(&miss)), (None, CHAT.into()));
+    for found in [&hit, &stream] {
+        assert_eq!(found.skeleton.hit, Some(audit::Hit::Exact));
+        assert_eq!(found.skeleton.prompt_tokens, 0);
+        let answer: Value = serde_json::from_slice(&answer(found)).unwrap();
+        let id = format!("chatcmpl-{}", found.skeleton.call);
+        assert_eq!(answer["id"], id.as_str());
+        assert_eq!(
+            answer["usage"]["prompt_tokens_details"]["cached_tokens"],
+            12
+        );
+    }
+    assert_eq!(told.text().as_bytes(), answer(&hit));
+    assert!(streamed.text().contains(&stream.skeleton.call.to_string()));
+}
+
+#[tokio::test]
 async fn metadata_keeps_no_content_and_none_keeps_no_record() {
     let metadata = audited("{ content: metadata }", "[]", Answer::chat()).await;
     metadata.stage.call(chat()).await;

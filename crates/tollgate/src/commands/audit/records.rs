@@ -7,10 +7,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use audit::{Found, Query, State};
+use audit::{Found, Hit, Query, State};
 use clap::Args;
 use domain::CallId;
 use domain::access::Reach;
+use domain::record::CacheOutcome;
 use gateway::audit::desk::{DeskError, Seen, content_state, shows_verdicts};
 use serde_json::{Value, json};
 
@@ -156,6 +157,7 @@ fn table(found: &[Found], verdicts: Option<&Reach>) -> Table {
         .column("model")
         .column("outcome")
         .number("status")
+        .column("cache")
         .number("prompt_tokens")
         .number("completion_tokens")
         .column("cost")
@@ -186,6 +188,11 @@ fn table(found: &[Found], verdicts: Option<&Reach>) -> Table {
             Cell::Text(skeleton.model.to_string()),
             Cell::Text(skeleton.outcome.as_str().to_owned()),
             Cell::Number(u64::from(skeleton.status)),
+            Cell::Text(
+                skeleton
+                    .hit
+                    .map_or_else(String::new, |_| CacheOutcome::Hit.as_str().to_owned()),
+            ),
             Cell::Number(skeleton.prompt_tokens),
             Cell::Number(skeleton.completion_tokens),
             Cell::Text(skeleton.cost.to_string()),
@@ -211,6 +218,8 @@ fn object(found: &Found, verdicts: Option<&Reach>) -> Value {
         "backend": skeleton.backend.as_deref(),
         "outcome": skeleton.outcome.as_str(),
         "status": skeleton.status,
+        "cache": skeleton.hit.map(|_| CacheOutcome::Hit.as_str()),
+        "hit": skeleton.hit.map(Hit::as_str),
         "prompt_tokens": skeleton.prompt_tokens,
         "completion_tokens": skeleton.completion_tokens,
         "cost": &*skeleton.cost,
