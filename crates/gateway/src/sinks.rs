@@ -112,7 +112,7 @@ impl Sinks {
             RecordKind::Audit(records) => {
                 // Every store that a sink names is one of the snapshot's, which are there before it.
                 let store = stores.get(&records.store)?;
-                Some(Origin::Audit(Arc::downgrade(&store), records.clone()))
+                Some(Origin::audit(&store, records.clone()))
             }
         }
     }
