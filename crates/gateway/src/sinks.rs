@@ -8,6 +8,7 @@ mod backoff;
 mod batch;
 mod destination;
 mod event;
+mod failing;
 mod file;
 mod health;
 mod kafka;
@@ -38,6 +39,7 @@ use health::Health;
 use run::Work;
 use source::Origin;
 
+pub use failing::read as failing_of;
 pub use health::{Failing, SinkHealth};
 pub use trial::try_out;
 
