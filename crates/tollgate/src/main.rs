@@ -9,6 +9,7 @@ mod configuration;
 mod core_dump;
 mod log;
 mod moment;
+mod on_disk;
 mod print;
 mod provisioned;
 mod signals;

@@ -7,9 +7,11 @@ use domain::Scope;
 use super::audit::Audits;
 use crate::expression::Expression;
 use crate::file::cache as file;
-use crate::problem::{Place, Problems};
+use crate::problem::{Place, Problems, Written};
 use crate::read::{Cel, List, Placed};
-use crate::snapshot::{AuditStore, CacheRule, Caching, CachingDisk, ExactRule};
+use crate::snapshot::{
+    AuditStore, CacheRule, Caching, CachingDisk, Embedder, ExactRule, Expected, OnDisk,
+};
 
 /// Each is evaluated for each call.
 const VARY_BY_MAX: usize = 8;
@@ -41,6 +43,17 @@ fn compile(scope: &Scope, section: file::Cache, problems: &mut Problems) -> Cach
         Scope::Subscription(id) => format!("subscriptions[{id}].cache"),
         Scope::Application(name) => format!("applications[{name}].cache"),
     };
+    if let Some(written) = &vary_by
+        && exact.is_none()
+        && semantic.is_none()
+    {
+        problems.warning(
+            written.place,
+            &format!("{field}.vary_by"),
+            "without `exact` and `semantic`, nothing is cached",
+            "add `exact: {}` or `semantic: {}`, or leave it out",
+        );
+    }
     let vary_by = match vary_by {
         Some(written) => expressions(written, &field, problems),
         None => Expression::compile("subscription.id")
@@ -111,12 +124,17 @@ pub(super) struct Bound {
     regions: Vec<(String, String)>,
     /// Rules that do not say what is near enough, and give answers by it.
     assumed: Vec<Arc<str>>,
+    /// The first rule that compares questions by meaning.
+    by_meaning: Option<Written>,
 }
 
 impl Bound {
-    pub fn note_assumed(&mut self, cache: Option<&Arc<CacheRule>>) {
+    pub fn note(&mut self, cache: Option<&Arc<CacheRule>>) {
         let Some(rule) = cache else { return };
         let semantic = rule.semantic.as_ref();
+        if self.by_meaning.is_none() {
+            self.by_meaning = semantic.map(|semantic| semantic.written.clone());
+        }
         if semantic.is_some_and(|semantic| semantic.is_assumed && !semantic.choice.shadow)
             && !self.assumed.contains(&rule.rule)
         {
@@ -127,6 +145,17 @@ impl Bound {
     pub fn add(&mut self, cache: Option<&Arc<CacheRule>>, scope: &Scope, region: Option<&str>) {
         if let (Some(true), Some(region)) = (cache.map(|rule| rule.is_on()), region) {
             self.regions.push((region.to_owned(), scope.to_string()));
+        }
+    }
+
+    /// The local model, where questions are compared by it.
+    pub fn local_model(&self, caching: &Caching) -> Option<Expected> {
+        match &caching.embedder {
+            Embedder::Local(local) => Some(Expected {
+                written: self.by_meaning.clone()?,
+                what: OnDisk::LocalModel(local.clone()),
+            }),
+            Embedder::Backend(_) => None,
         }
     }
 

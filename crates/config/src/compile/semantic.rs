@@ -70,6 +70,7 @@ pub(super) fn rule(
         vary_by,
         turns_max: u32::try_from(max_turns.0).unwrap_or(u32::MAX),
         is_assumed,
+        written: problems.written(ttl.place, field.to_owned()),
     }
 }
 
