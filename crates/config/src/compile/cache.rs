@@ -120,12 +120,19 @@ pub(super) fn expressions(
 /// Who caches, and has to stay in a region, or assumes something.
 #[derive(Default)]
 pub(super) struct Bound {
-    /// Each with the scope that is bound to it.
-    regions: Vec<(String, String)>,
+    regions: Vec<Region>,
     /// Rules that do not say what is near enough, and give answers by it.
-    assumed: Vec<Arc<str>>,
+    pub(super) assumed: Vec<Arc<str>>,
     /// The first rule that compares questions by meaning.
     by_meaning: Option<Written>,
+}
+
+/// What a scope that caches is bound to.
+struct Region {
+    region: String,
+    scope: String,
+    /// It compares questions.
+    is_by_meaning: bool,
 }
 
 impl Bound {
@@ -143,8 +150,12 @@ impl Bound {
     }
 
     pub fn add(&mut self, cache: Option<&Arc<CacheRule>>, scope: &Scope, region: Option<&str>) {
-        if let (Some(true), Some(region)) = (cache.map(|rule| rule.is_on()), region) {
-            self.regions.push((region.to_owned(), scope.to_string()));
+        if let (Some(rule), Some(region)) = (cache.filter(|rule| rule.is_on()), region) {
+            self.regions.push(Region {
+                region: region.to_owned(),
+                scope: scope.to_string(),
+                is_by_meaning: rule.semantic.is_some(),
+            });
         }
     }
 
@@ -159,9 +170,34 @@ impl Bound {
         }
     }
 
+    /// A deployment that reads questions must be where they may be read.
+    pub(super) fn check_embedder(
+        &self,
+        written: Option<&str>,
+        place: Place,
+        problems: &mut Problems,
+    ) {
+        let mut bound = self.regions.iter().filter(|bound| bound.is_by_meaning);
+        let Some(Region { region, scope, .. }) = bound.find(|bound| written != Some(&bound.region))
+        else {
+            return;
+        };
+        let is_where = match written {
+            Some(written) => format!("the deployment is in region `{written}`"),
+            None => "nothing says where the deployment is".to_owned(),
+        };
+        let problem =
+            format!("{is_where}, and `{scope}`, whose questions it reads, requires `{region}`");
+        let fix = format!(
+            "write `region: {region}` if that is where it is; else leave `semantic` out of the cache of {scope}, or use `local`"
+        );
+        problems.error(place, "caching.embedder.backend.region", problem, fix);
+    }
+
     fn check(&self, store: &AuditStore, place: Place, problems: &mut Problems) {
-        let outside = |(region, _): &&(String, String)| *region != store.region;
-        if let Some((region, scope)) = self.regions.iter().find(outside) {
+        let mut bound = self.regions.iter();
+        if let Some(Region { region, scope, .. }) = bound.find(|bound| bound.region != store.region)
+        {
             let problem = format!(
                 "the store `{}` is in region `{}`, and `{scope}`, whose answers are cached, requires `{region}`",
                 store.id, store.region
@@ -199,7 +235,7 @@ pub(super) fn caching(
     });
     Caching {
         disk,
-        embedder: super::semantic::embedder(embedder, &bound.assumed, problems),
+        embedder: super::semantic::embedder(embedder, bound, problems),
         memory_bytes: memory.0,
         entry_bytes_max: usize::try_from(max_entry.0).unwrap_or(usize::MAX),
     }

@@ -43,6 +43,8 @@ impl Embedder {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackendEmbedder {
     pub model: ModelName,
+    /// A label.
+    pub region: Option<String>,
     pub timeout: Duration,
     pub max_concurrent: usize,
 }
