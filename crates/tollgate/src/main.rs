@@ -7,6 +7,7 @@ mod commands;
 mod change;
 mod configuration;
 mod core_dump;
+mod huge_pages;
 mod log;
 mod moment;
 mod on_disk;

@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 use store::alerts::DeliveryState;
 
-use crate::scripted::{Answer, Backend, Script, dead_address};
+use crate::scripted::{Answer, Backend, DeadBackend, Script};
 use crate::stage::{Rules, Stage, chat};
 
 /// The Base64 of what webhooks are signed with.
@@ -420,6 +420,7 @@ async fn a_sink_that_fails_and_an_issuer_that_is_gone_are_told_with_what_to_do()
         receiver().await,
         Backend::answering(Answer::json(503, "")).await,
     );
+    let dead = DeadBackend::new();
     let folder = tempfile::tempdir().unwrap();
     let text = format!(
         "
@@ -434,7 +435,7 @@ alerts:
   - {{ name: logins, notify: [ops], credential_failure: {{ for: 10m }} }}
 ",
         folder.path().display(),
-        dead_address().await,
+        dead.address,
         broken.address,
         receiver.address,
     );

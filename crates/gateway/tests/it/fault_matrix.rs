@@ -7,7 +7,7 @@ use domain::record::{AttemptFailure, CallRecord, Outcome};
 use http::Request;
 use http_body_util::Full;
 
-use crate::scripted::{Answer, Backend, CHAT, Script, dead_address, provider_error};
+use crate::scripted::{Answer, Backend, CHAT, DeadBackend, Script, provider_error};
 use crate::stage::{Rules, Stage, Told, chat, streamed_chat};
 
 #[derive(Clone, Copy, Debug)]
@@ -216,10 +216,8 @@ async fn every_late_answer_is_retried_and_counted() {
 
 #[tokio::test]
 async fn a_backend_that_cannot_be_reached_is_retried_and_counted() {
-    let mut refused = Vec::new();
-    for _ in 0..3 {
-        refused.push(dead_address().await);
-    }
+    let dead = DeadBackend::new();
+    let refused = vec![dead.address.clone(); 3];
     let greeting = Backend::start(Script::Greeting).await;
     let no_tls = vec![greeting.address.replace("http:", "https:"); 3];
     let silent = Backend::start(Script::Silence).await;

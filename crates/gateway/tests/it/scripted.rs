@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -273,10 +273,22 @@ impl Backend {
     }
 }
 
-/// Where nobody listens.
-pub async fn dead_address() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    format!("http://{}", listener.local_addr().unwrap())
+/// A backend that nobody can reach. Its port is taken and nothing listens on it: a free one could become
+/// that of another test's backend, which would answer.
+pub struct DeadBackend {
+    pub address: String,
+    _port: TcpSocket,
+}
+
+impl DeadBackend {
+    pub fn new() -> Self {
+        let port = TcpSocket::new_v4().unwrap();
+        port.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        Self {
+            address: format!("http://{}", port.local_addr().unwrap()),
+            _port: port,
+        }
+    }
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {

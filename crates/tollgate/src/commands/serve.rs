@@ -14,6 +14,7 @@ use tokio::sync::mpsc::{self, Receiver};
 use crate::change::{self, Change, LoadNow};
 use crate::configuration::{LoadFailure, Loader};
 use crate::core_dump;
+use crate::huge_pages;
 use crate::log::LogOptions;
 use crate::signals::{Asked, Signals};
 
@@ -47,6 +48,7 @@ impl Serve {
         if !self.core_dumps {
             core_dump::forbid().context("cannot forbid core dumps; allow them: --core-dumps")?;
         }
+        huge_pages::decline().context("cannot decline huge pages")?;
         // Before anything is opened, so that no signal finds the process without an ear.
         let mut signals = Signals::listen()?;
         let mut loader = Loader::new(self.config);

@@ -11,7 +11,7 @@ use simulator::{Behaviour, Running, Simulator};
 
 use super::streams::{DELTA_STOP, arguments, delta, said};
 use super::{asking, saying, verdicts};
-use crate::scripted::{Answer, Backend, DONE, USAGE, dead_address};
+use crate::scripted::{Answer, Backend, DONE, DeadBackend, USAGE};
 use crate::sinks::metric;
 use crate::stage::{KEY, Stage, Told, reported, request};
 
@@ -310,10 +310,10 @@ async fn a_service_that_gives_no_answer_blocks_unless_it_may_pass() {
 
 #[tokio::test]
 async fn a_service_that_is_not_there_blocks_unless_it_may_pass() {
-    let dead = dead_address().await;
+    let dead = DeadBackend::new();
     for (on_error, status) in [("block", 503), ("allow", 200)] {
         let model = Backend::answering(saying("fine")).await;
-        let text = configured(&model, &dead, &with_on_error(on_error), "[]");
+        let text = configured(&model, &dead.address, &with_on_error(on_error), "[]");
         let stage = Stage::reading(&text);
         assert_eq!(stage.call(asking("hello")).await.status.as_u16(), status);
         let record = stage.record().await;
