@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::scripted::{Answer, Backend, CHAT, DELTA, DONE, EVENTS, USAGE};
+use crate::sinks::eventually;
 use crate::stage::{Rules, Stage, chat, request, streamed_chat};
 
 const EMAIL: &str = "anna.schmidt@example.com";
@@ -631,19 +632,12 @@ async fn roles_decide_who_reads_what_and_every_visit_is_on_the_log() {
     let call = {
         // The writer chains within a moment.
         let mut found = Vec::new();
-        for _ in 0..200 {
-            found = audited
-                .desk("carl", "carls-token-of-16", None)
-                .unwrap()
-                .search(&Query::default())
-                .unwrap()
-                .page
-                .found;
-            if !found.is_empty() {
-                break;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
+        eventually("the record", || {
+            let mut desk = audited.desk("carl", "carls-token-of-16", None).unwrap();
+            found = desk.search(&Query::default()).unwrap().page.found;
+            !found.is_empty()
+        })
+        .await;
         found[0].skeleton.call
     };
 
@@ -752,12 +746,7 @@ async fn content_goes_when_its_days_are_over_and_not_before() {
     audited.stage.call(chat()).await;
     let store = audited.stage.gateway.audit.all().remove(0);
     let chained = || store.health().behind_bytes == 0 && store.health().entries > 1;
-    for _ in 0..200 {
-        if chained() {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+    eventually("the record is chained", chained).await;
     let day_ms = 86_400_000;
     let began = audited.stage.clock.now().wall;
     gateway::audit::retain(&store, Wall(began.0 + 29 * day_ms));
