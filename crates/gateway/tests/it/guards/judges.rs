@@ -800,16 +800,20 @@ async fn names_that_are_masked_are_put_back_for_the_client_alone() {
 
 #[tokio::test]
 async fn names_in_a_streams_tool_arguments_stay_json_however_they_are_written() {
+    const QUOTED: &str = "John\n\"Q\" Public";
     let judge = judge(Behaviour::default()).await;
     // What the analyzer is asked about is what it means: behind `\n` begins a name, and no `n`.
-    let text = r#"{"note":"all fine here","to":"Dear\nErika\u0020Mustermann","at":"\"Musterstra\u00dfe 12\"","who":"<PERSON_1>","s":"x\"y"}"#;
-    let expected = |erika: &str, street: &str, john: &str| json!({"note": "all fine here", "to": format!("Dear\n{erika}"), "at": format!("\"{street}\""), "who": john, "s": "x\"y"});
+    let text = r#"{"note":"all fine here","to":"Dear\nErika\u0020Mustermann","at":"\"Musterstra\u00dfe 12\"","cc":"John\n\"Q\" Public","who":"<PERSON_1>","s":"x\"y"}"#;
+    let expected = |erika: &str, street: &str, cc: &str, john: &str| json!({"note": "all fine here", "to": format!("Dear\n{erika}"), "at": format!("\"{street}\""), "cc": cc, "who": john, "s": "x\"y"});
     for (action, expected) in [
         (
             "mask",
-            expected("Erika Mustermann", "Musterstraße 12", "John\n\"Q\" Public"),
+            expected("Erika Mustermann", "Musterstraße 12", QUOTED, QUOTED),
         ),
-        ("redact", expected("[PERSON]", "[LOCATION]", "<PERSON_1>")),
+        (
+            "redact",
+            expected("[PERSON]", "[LOCATION]", "[PERSON]", "<PERSON_1>"),
+        ),
     ] {
         for chars in [1, 7, 40, 1_000] {
             let all: Vec<char> = text.chars().collect();
