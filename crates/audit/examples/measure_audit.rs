@@ -220,6 +220,7 @@ impl Call {
             backend: Some("openai-region-1"),
             outcome: Outcome::Ok,
             status: 200,
+            hit: None,
             rule: None,
             prompt_tokens: 250,
             completion_tokens: 250,

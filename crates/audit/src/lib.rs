@@ -72,7 +72,7 @@ pub use head::Head;
 pub use keys::{Kek, KeyId, Keys, Kms};
 pub use log::{AuditLog, Levels, Settings};
 pub use query::{Found, Page, Query, Scope, State};
-pub use record::{Content, Draft, Skeleton};
+pub use record::{Content, Draft, Hit, Skeleton};
 pub use sealer::{Sealer, Whose};
 pub use vault::Unwritable;
 pub use verify::{Options, Problem, Report, verify};

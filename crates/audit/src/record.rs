@@ -27,6 +27,8 @@ pub struct Draft<'a> {
     pub backend: Option<&'a str>,
     pub outcome: Outcome,
     pub status: u16,
+    /// How the gateway's own cache found the answer, if it gave it.
+    pub hit: Option<Hit>,
     /// What refused the call, e.g. `product/standard/guard/pii`.
     pub rule: Option<&'a str>,
     pub prompt_tokens: u64,
@@ -60,6 +62,8 @@ pub struct Skeleton {
     pub backend: Option<Arc<str>>,
     pub outcome: Outcome,
     pub status: u16,
+    /// As the draft had it; older records never say it.
+    pub hit: Option<Hit>,
     pub rule: Option<Arc<str>>,
     pub prompt_tokens: u64,
     pub completion_tokens: u64,
@@ -74,6 +78,24 @@ pub struct Skeleton {
     pub answer_cut: bool,
     /// Sealed under this key.
     pub key: KeyId,
+}
+
+/// An answer that was made for an earlier call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hit {
+    /// To just the same call.
+    Exact,
+    /// To a question that means the same.
+    Semantic,
+}
+
+impl Hit {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Semantic => "semantic",
+        }
+    }
 }
 
 /// What is sealed.
@@ -91,6 +113,9 @@ const ANSWER: u8 = 2;
 const PROMPT_CUT: u8 = 4;
 const ANSWER_CUT: u8 = 8;
 const REQUIRED: u8 = 16;
+const HIT: u8 = 32;
+/// Beside [`HIT`].
+const SEMANTIC: u8 = 64;
 /// A name that a client chose does not make a header longer than this.
 const TEXT_BYTES_MAX: usize = 1024;
 /// In a header: behind its mark, the call's id and two times.
@@ -179,6 +204,11 @@ impl<'a> Glance<'a> {
             backend: self.backend.map(Into::into),
             outcome: self.outcome,
             status: self.status,
+            hit: match (flag(HIT), flag(SEMANTIC)) {
+                (false, _) => None,
+                (true, false) => Some(Hit::Exact),
+                (true, true) => Some(Hit::Semantic),
+            },
             rule: self.rule.map(Into::into),
             prompt_tokens: self.prompt_tokens,
             completion_tokens: self.completion_tokens,
@@ -244,6 +274,8 @@ pub(crate) fn put_skeleton(
     set(PROMPT_CUT, len(draft.prompt) > content_bytes_max);
     set(ANSWER_CUT, len(draft.answer) > content_bytes_max);
     set(REQUIRED, draft.required);
+    set(HIT, draft.hit.is_some());
+    set(SEMANTIC, draft.hit == Some(Hit::Semantic));
     header.extend_from_slice(&draft.call.0.to_be_bytes());
     header.extend_from_slice(&draft.at.0.to_be_bytes());
     header.extend_from_slice(&recorded_at.0.to_be_bytes());

@@ -189,6 +189,7 @@ impl Call {
             backend: Some("east"),
             outcome: Outcome::Ok,
             status: 200,
+            hit: None,
             rule: None,
             prompt_tokens: 12,
             completion_tokens: 34,

@@ -129,7 +129,7 @@ pub(crate) fn compile(
 
     let mut bound = cache::Bound::default();
     for (name, cache) in &application_caches {
-        bound.note_assumed(Some(cache));
+        bound.note(Some(cache));
         for region in audits.regions() {
             bound.add(Some(cache), &Scope::Application(name.clone()), Some(region));
         }
@@ -156,7 +156,7 @@ pub(crate) fn compile(
             let scope = Scope::Subscription(id.id.clone());
             let audit = audits.rule(&scope, audit, granted.audit.as_ref(), limits.problems);
             let cache = cache::rule(&scope, cache, granted.cache.as_ref(), limits.problems);
-            bound.note_assumed(cache.as_ref());
+            bound.note(cache.as_ref());
             bound.add(
                 cache.as_ref(),
                 &scope,
@@ -195,6 +195,8 @@ pub(crate) fn compile(
         stores: audits.into_stores(),
         access: access::access(access.items, problems),
     };
+    let mut expected = sink::folders(&sinks.items, problems);
+    expected.extend(bound.local_model(&caching));
     let sinks = sink::sinks(sinks.items, &auditing.stores, problems);
     let issuers = identity::issuers(identity.jwt.items, problems);
     let products: HashMap<_, _> = products
@@ -227,6 +229,7 @@ pub(crate) fn compile(
         alerting,
         prices,
         sinks,
+        expected,
     }
 }
 

@@ -65,6 +65,14 @@ pub struct Written {
 
 impl Written {
     pub fn error(&self, problem: impl Into<String>, fix: impl Into<String>) -> Problem {
+        self.problem(problem.into(), fix.into(), Severity::Error)
+    }
+
+    pub fn warning(&self, problem: impl Into<String>, fix: impl Into<String>) -> Problem {
+        self.problem(problem.into(), fix.into(), Severity::Warning)
+    }
+
+    fn problem(&self, problem: String, fix: String, severity: Severity) -> Problem {
         let Self {
             file,
             line,
@@ -76,9 +84,9 @@ impl Written {
             line,
             column,
             field,
-            problem: problem.into(),
-            fix: fix.into(),
-            severity: Severity::Error,
+            problem,
+            fix,
+            severity,
         }
     }
 }

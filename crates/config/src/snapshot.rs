@@ -75,6 +75,22 @@ pub struct Snapshot {
     pub alerting: Alerting,
     pub prices: Prices,
     pub sinks: Vec<Arc<Sink>>,
+    pub expected: Vec<Expected>,
+}
+
+/// Something on disk that is counted on: whether it is there, only who runs the gateway can see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expected {
+    pub written: Written,
+    pub what: OnDisk,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OnDisk {
+    /// The folder that this file is in.
+    FolderOf(PathBuf),
+    /// What compares questions by meaning.
+    LocalModel(LocalEmbedder),
 }
 
 /// Of the process rather than of any call. Those marked need a restart to change.

@@ -14,6 +14,7 @@ mod mistakes;
 mod prices;
 mod semantic;
 mod sinks;
+mod warnings;
 mod yaml;
 
 use super::*;

@@ -5,6 +5,7 @@
 
 mod arguments;
 mod events;
+mod meaning;
 mod turns;
 
 use std::borrow::Cow;
@@ -14,6 +15,7 @@ use crate::json::{Json, scan};
 
 pub use arguments::ArgumentTexts;
 pub use events::{EventTexts, Part, Place, Unreadable, event_length};
+pub use meaning::Meaning;
 pub use turns::{Voice, each_turn};
 
 /// Their strings are names of the protocol and ids: no text, as long as they look like one.
@@ -200,12 +202,6 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
     }
     let quoted = quoted(text);
     Cow::Owned(String::from_utf8_lossy(&quoted[1..quoted.len() - 1]).into_owned())
-}
-
-/// What part of a JSON string means: for whoever reads arguments as they come. Half an escape at an
-/// end is as it is written.
-pub fn unescaped(text: &str) -> String {
-    crate::json::unescape(text.as_bytes())
 }
 
 #[cfg(test)]

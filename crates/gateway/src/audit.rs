@@ -14,7 +14,7 @@ pub mod stores;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use ::audit::{Draft, Whose};
+use ::audit::{Draft, Hit, Whose};
 use bytes::Bytes;
 use config::snapshot::{Audit, Guards};
 use config::{CallContext, Snapshot};
@@ -22,7 +22,7 @@ use content::redact::{Findings, Masks, Rules};
 use dialect::{Operation, Request, texts};
 use domain::Now;
 use domain::audit::Level;
-use domain::record::{CallRecord, Content, Cost, Ruling, Verdict};
+use domain::record::{CacheOutcome, CallRecord, Content, Cost, Ruling, Verdict};
 
 use crate::gateway::Gateway;
 use crate::guards;
@@ -179,6 +179,7 @@ impl Recording {
             backend: record.backend.as_ref().map(|backend| backend.as_str()),
             outcome: record.outcome,
             status: record.status,
+            hit: hit(record),
             rule: record.rule.as_deref(),
             prompt_tokens: usage.prompt,
             completion_tokens: usage.completion,
@@ -191,6 +192,14 @@ impl Recording {
         };
         store.append(&draft, now.wall);
     }
+}
+
+fn hit(record: &CallRecord) -> Option<Hit> {
+    let is_hit = record.cache == CacheOutcome::Hit;
+    is_hit.then_some(match record.similarity {
+        None => Hit::Exact,
+        Some(_) => Hit::Semantic,
+    })
 }
 
 /// What a record holds, once every guard that edits records has edited it.

@@ -146,8 +146,16 @@ fn settled(
                 Outcome::ClientError
             };
             facts.end(status, outcome);
-            if let Content::Whole { bytes, .. } = &content {
-                facts.said.keep_whole(bytes);
+            if let Content::Whole { bytes, .. } = &content
+                && facts.said.is_wanted()
+            {
+                let said = match (&facts.cached, &facts.call) {
+                    (Some(part), Some(call)) if part.is_hit() => {
+                        &part.recorded(call, &facts.origin, bytes)
+                    }
+                    _ => bytes,
+                };
+                facts.said.keep_whole(said);
             }
             if let Told::Edited {
                 has_own_masks: true,

@@ -8,6 +8,7 @@ mod backoff;
 mod batch;
 mod destination;
 mod event;
+mod failing;
 mod file;
 mod health;
 mod kafka;
@@ -38,6 +39,7 @@ use health::Health;
 use run::Work;
 use source::Origin;
 
+pub use failing::read as failing_of;
 pub use health::{Failing, SinkHealth};
 pub use trial::try_out;
 
@@ -112,7 +114,7 @@ impl Sinks {
             RecordKind::Audit(records) => {
                 // Every store that a sink names is one of the snapshot's, which are there before it.
                 let store = stores.get(&records.store)?;
-                Some(Origin::Audit(Arc::downgrade(&store), records.clone()))
+                Some(Origin::audit(&store, records.clone()))
             }
         }
     }

@@ -47,9 +47,10 @@ const MODERATION_CATEGORIES: [(&str, &str); 13] = [
 ];
 
 /// Whom the fake analyzer knows.
-const ENTITIES: [(&str, &str); 4] = [
+const ENTITIES: [(&str, &str); 5] = [
     ("PERSON", "Erika Mustermann"),
     ("PERSON", "John Q. Public"),
+    ("PERSON", "John\n\"Q\" Public"),
     ("LOCATION", "Musterstraße 12"),
     ("LOCATION", "Springfield"),
 ];

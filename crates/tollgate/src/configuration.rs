@@ -14,6 +14,7 @@ use store::Registry;
 use store::registry::{Slot, StoredKey, StoredRaise};
 
 use crate::change::{Seen, Stamp};
+use crate::on_disk;
 
 /// A configuration on disk, and how far it was loaded.
 #[derive(Debug)]
@@ -165,13 +166,14 @@ fn compile(
         variables: &variables,
         files: &files,
     };
-    let (snapshot, warnings) =
+    let (snapshot, mut warnings) =
         config::load(sources, &environment, keys, revision).map_err(LoadFailure::Problems)?;
     // What only a look into the certificates shows.
     let mut problems = gateway::tls::check(&snapshot.settings);
     problems.extend(gateway::upstream::check(&snapshot));
     problems.extend(gateway::sinks::check(&snapshot));
     problems.extend(gateway::audit::stores::check(&snapshot));
+    warnings.extend(on_disk::missing(&snapshot));
     if problems.is_empty() {
         return Ok(Loaded { snapshot, warnings });
     }

@@ -10,6 +10,7 @@ mod core_dump;
 mod huge_pages;
 mod log;
 mod moment;
+mod on_disk;
 mod print;
 mod provisioned;
 mod signals;

@@ -123,9 +123,14 @@ impl Follower {
         lag(self).map_err(|error| self.archive.database.faulty(&error))
     }
 
-    /// Whether somebody had it read again what it had passed. Told once.
-    pub fn was_moved(&mut self) -> bool {
-        std::mem::take(&mut self.was_moved)
+    /// Whether somebody had it read again what it had passed, and nobody has noted that yet.
+    pub fn was_moved(&self) -> bool {
+        self.was_moved
+    }
+
+    /// An entry of the log says so.
+    pub fn move_is_noted(&mut self) {
+        self.was_moved = false;
     }
 
     /// Somebody rewound it, or had it forgotten while it was in use.

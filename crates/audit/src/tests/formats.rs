@@ -147,6 +147,7 @@ proptest! {
             backend: user,
             outcome: Outcome::ALL[usize::from(status) % Outcome::ALL.len()],
             status,
+            hit: [None, Some(Hit::Exact), Some(Hit::Semantic)][usize::from(status) % 3],
             rule: user,
             prompt_tokens: numbers[2],
             completion_tokens: numbers[3],
@@ -166,7 +167,7 @@ proptest! {
         prop_assert_eq!((&*kept.model, kept.backend.as_deref(), kept.rule.as_deref()), (draft.model, user, user));
         prop_assert_eq!((&*kept.cost, &*kept.verdicts, kept.outcome, kept.status), (draft.cost, draft.verdicts, draft.outcome, status));
         prop_assert_eq!((kept.prompt_tokens, kept.completion_tokens), (numbers[2], numbers[3]));
-        prop_assert_eq!((kept.retention_days, kept.required), (retention_days, required));
+        prop_assert_eq!((kept.retention_days, kept.required, kept.hit), (retention_days, required, draft.hit));
         let len = |content: &Option<Vec<u8>>| content.as_ref().map(|content| content.len() as u64);
         prop_assert_eq!((kept.prompt_bytes, kept.answer_bytes), (len(&prompt), len(&answer)));
         prop_assert_eq!((kept.prompt_cut, kept.answer_cut), (len(&prompt) > Some(20), len(&answer) > Some(20)));

@@ -75,6 +75,7 @@ impl Audits {
                 }
             }
             check_keys(&store, data_dir, place, &field, problems);
+            check_ids(&store, place, &field, problems);
             audits.stores.push(Arc::new(store));
         }
         audits
@@ -303,6 +304,23 @@ fn check_keys(
             "the keys of audit records are kept in `data_dir`, beside what they open: a copy of the folder can be read",
             "add `keys: { dir, kek: { id, key: \"${env:AUDIT_KEK}\" } }` to the store under `audit_stores`",
         );
+    }
+}
+
+/// The key file remembers which key wrapped it by the key's id.
+fn check_ids(store: &AuditStore, place: Place, field: &str, problems: &mut Problems) {
+    let Some(current) = store.kek.id() else {
+        return;
+    };
+    for (at, previous) in store.previous.iter().enumerate() {
+        if previous.id() == Some(current) {
+            problems.warning(
+                place,
+                &format!("{field}.keys.previous[{at}]"),
+                format!("`{current}` is the id of `kek` too: this key is never tried"),
+                "give `kek` a new id if it is a new key, or leave this one out",
+            );
+        }
     }
 }
 

@@ -7,9 +7,11 @@ use domain::Scope;
 use super::audit::Audits;
 use crate::expression::Expression;
 use crate::file::cache as file;
-use crate::problem::{Place, Problems};
+use crate::problem::{Place, Problems, Written};
 use crate::read::{Cel, List, Placed};
-use crate::snapshot::{AuditStore, CacheRule, Caching, CachingDisk, ExactRule};
+use crate::snapshot::{
+    AuditStore, CacheRule, Caching, CachingDisk, Embedder, ExactRule, Expected, OnDisk,
+};
 
 /// Each is evaluated for each call.
 const VARY_BY_MAX: usize = 8;
@@ -41,6 +43,17 @@ fn compile(scope: &Scope, section: file::Cache, problems: &mut Problems) -> Cach
         Scope::Subscription(id) => format!("subscriptions[{id}].cache"),
         Scope::Application(name) => format!("applications[{name}].cache"),
     };
+    if let Some(written) = &vary_by
+        && exact.is_none()
+        && semantic.is_none()
+    {
+        problems.warning(
+            written.place,
+            &format!("{field}.vary_by"),
+            "without `exact` and `semantic`, nothing is cached",
+            "add `exact: {}` or `semantic: {}`, or leave it out",
+        );
+    }
     let vary_by = match vary_by {
         Some(written) => expressions(written, &field, problems),
         None => Expression::compile("subscription.id")
@@ -107,16 +120,28 @@ pub(super) fn expressions(
 /// Who caches, and has to stay in a region, or assumes something.
 #[derive(Default)]
 pub(super) struct Bound {
-    /// Each with the scope that is bound to it.
-    regions: Vec<(String, String)>,
+    regions: Vec<Region>,
     /// Rules that do not say what is near enough, and give answers by it.
-    assumed: Vec<Arc<str>>,
+    pub(super) assumed: Vec<Arc<str>>,
+    /// The first rule that compares questions by meaning.
+    by_meaning: Option<Written>,
+}
+
+/// What a scope that caches is bound to.
+struct Region {
+    region: String,
+    scope: String,
+    /// It compares questions.
+    is_by_meaning: bool,
 }
 
 impl Bound {
-    pub fn note_assumed(&mut self, cache: Option<&Arc<CacheRule>>) {
+    pub fn note(&mut self, cache: Option<&Arc<CacheRule>>) {
         let Some(rule) = cache else { return };
         let semantic = rule.semantic.as_ref();
+        if self.by_meaning.is_none() {
+            self.by_meaning = semantic.map(|semantic| semantic.written.clone());
+        }
         if semantic.is_some_and(|semantic| semantic.is_assumed && !semantic.choice.shadow)
             && !self.assumed.contains(&rule.rule)
         {
@@ -125,14 +150,54 @@ impl Bound {
     }
 
     pub fn add(&mut self, cache: Option<&Arc<CacheRule>>, scope: &Scope, region: Option<&str>) {
-        if let (Some(true), Some(region)) = (cache.map(|rule| rule.is_on()), region) {
-            self.regions.push((region.to_owned(), scope.to_string()));
+        if let (Some(rule), Some(region)) = (cache.filter(|rule| rule.is_on()), region) {
+            self.regions.push(Region {
+                region: region.to_owned(),
+                scope: scope.to_string(),
+                is_by_meaning: rule.semantic.is_some(),
+            });
         }
     }
 
+    /// The local model, where questions are compared by it.
+    pub fn local_model(&self, caching: &Caching) -> Option<Expected> {
+        match &caching.embedder {
+            Embedder::Local(local) => Some(Expected {
+                written: self.by_meaning.clone()?,
+                what: OnDisk::LocalModel(local.clone()),
+            }),
+            Embedder::Backend(_) => None,
+        }
+    }
+
+    /// A deployment that reads questions must be where they may be read.
+    pub(super) fn check_embedder(
+        &self,
+        written: Option<&str>,
+        place: Place,
+        problems: &mut Problems,
+    ) {
+        let mut bound = self.regions.iter().filter(|bound| bound.is_by_meaning);
+        let Some(Region { region, scope, .. }) = bound.find(|bound| written != Some(&bound.region))
+        else {
+            return;
+        };
+        let is_where = match written {
+            Some(written) => format!("the deployment is in region `{written}`"),
+            None => "nothing says where the deployment is".to_owned(),
+        };
+        let problem =
+            format!("{is_where}, and `{scope}`, whose questions it reads, requires `{region}`");
+        let fix = format!(
+            "write `region: {region}` if that is where it is; else leave `semantic` out of the cache of {scope}, or use `local`"
+        );
+        problems.error(place, "caching.embedder.backend.region", problem, fix);
+    }
+
     fn check(&self, store: &AuditStore, place: Place, problems: &mut Problems) {
-        let outside = |(region, _): &&(String, String)| *region != store.region;
-        if let Some((region, scope)) = self.regions.iter().find(outside) {
+        let mut bound = self.regions.iter();
+        if let Some(Region { region, scope, .. }) = bound.find(|bound| bound.region != store.region)
+        {
             let problem = format!(
                 "the store `{}` is in region `{}`, and `{scope}`, whose answers are cached, requires `{region}`",
                 store.id, store.region
@@ -170,7 +235,7 @@ pub(super) fn caching(
     });
     Caching {
         disk,
-        embedder: super::semantic::embedder(embedder, &bound.assumed, problems),
+        embedder: super::semantic::embedder(embedder, bound, problems),
         memory_bytes: memory.0,
         entry_bytes_max: usize::try_from(max_entry.0).unwrap_or(usize::MAX),
     }

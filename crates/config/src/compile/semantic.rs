@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use likeness::choice::{NearEnough, Rule};
 
+use super::cache::Bound;
 use crate::expression::Expression;
 use crate::file::semantic as file;
 use crate::problem::Problems;
@@ -70,6 +71,7 @@ pub(super) fn rule(
         vary_by,
         turns_max: u32::try_from(max_turns.0).unwrap_or(u32::MAX),
         is_assumed,
+        written: problems.written(ttl.place, field.to_owned()),
     }
 }
 
@@ -77,10 +79,9 @@ pub(super) fn rule(
 const LOCAL_THREADS: u32 = 1;
 const LOCAL_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// `assumed`: the rules that do not say what is near enough.
 pub(super) fn embedder(
     section: file::Embedder,
-    assumed: &[Arc<str>],
+    bound: &Bound,
     problems: &mut Problems,
 ) -> Embedder {
     let file::Embedder { local, backend } = section;
@@ -99,7 +100,10 @@ pub(super) fn embedder(
             "leave one of them out",
         );
     }
-    if let Some(rule) = assumed.first() {
+    let region_place = backend.region.as_ref().map(|region| region.place);
+    let region = backend.region.as_ref().map(|region| &*region.text);
+    bound.check_embedder(region, region_place.unwrap_or(place), problems);
+    if let Some(rule) = bound.assumed.first() {
         problems.warning(
             place,
             "caching.embedder.backend",
@@ -111,6 +115,7 @@ pub(super) fn embedder(
     }
     let file::BackendEmbedder {
         model,
+        region,
         timeout,
         max_concurrent,
     } = backend;
@@ -124,6 +129,7 @@ pub(super) fn embedder(
     }
     Embedder::Backend(BackendEmbedder {
         model: model.id,
+        region: region.map(|region| region.text),
         timeout: timeout.value.0,
         max_concurrent: usize::try_from(max_concurrent.0).unwrap_or(usize::MAX),
     })

@@ -14,7 +14,8 @@ use crate::file::sink::{self, FileRotation, FileSink, OtlpSink, Sent, SinkOfOneK
 use crate::problem::{Place, Problems};
 use crate::read::{List, Placed, Reference};
 use crate::snapshot::{
-    self, AuditRecords, AuditStore, KafkaSasl, RecordKind, Secret, Sink, SinkBatch, SinkKind,
+    self, AuditRecords, AuditStore, Expected, KafkaSasl, OnDisk, RecordKind, Secret, Sink,
+    SinkBatch, SinkKind,
 };
 
 /// Each has a task, a batch in memory and a reader of the ledger.
@@ -55,6 +56,19 @@ pub(super) fn sinks(
         sinks.extend(sink(section, stores, &field, problems).map(Arc::new));
     }
     sinks
+}
+
+/// The folders of files: no sink makes one.
+pub(super) fn folders(written: &[SinkOfOneKind], problems: &Problems) -> Vec<Expected> {
+    let files = written.iter().filter_map(|SinkOfOneKind(section)| {
+        let file = section.file.as_ref()?;
+        let field = format!("sinks[{}].file.path", section.id.id);
+        Some(Expected {
+            written: problems.written(file.place, field),
+            what: OnDisk::FolderOf(file.value.path.0.clone()),
+        })
+    });
+    files.collect()
 }
 
 /// What is sent: the kinds that are written, `content`, and `store`.

@@ -206,12 +206,46 @@ impl<'e> Walk<'e> {
                 FUNCTIONS.join(", ")
             )));
         }
+        if name == operators::SUBSTRACT
+            && let Some(header) = self.hyphenated(call)
+        {
+            return Err(Fault::of(format!(
+                "`-` is minus, and a header is no number; write `request.headers[\"{header}\"]`"
+            )));
+        }
         if let Some(target) = &call.target {
             self.expression(target, depth)?;
         }
         call.args
             .iter()
             .try_for_each(|argument| self.expression(argument, depth))
+    }
+
+    /// The header that was meant by `request.headers.x-session-id`.
+    fn hyphenated(&self, call: &CallExpr) -> Option<String> {
+        let [from, taken] = &*call.args else {
+            return None;
+        };
+        let begins = match &from.expr {
+            Expr::Call(call) if call.func_name == operators::SUBSTRACT => self.hyphenated(call)?,
+            Expr::Select(select) if self.is_headers(&select.operand) => select.field.clone(),
+            _ => return None,
+        };
+        match &taken.expr {
+            Expr::Ident(name) => Some(format!("{begins}-{name}")),
+            Expr::Literal(LiteralValue::Int(number)) => {
+                Some(format!("{begins}-{}", number.inner()))
+            }
+            _ => None,
+        }
+    }
+
+    fn is_headers(&self, expression: &IdedExpr) -> bool {
+        let Some((operand, name)) = member(&expression.expr) else {
+            return false;
+        };
+        let is_request = matches!(&operand.expr, Expr::Ident(root) if root == "request");
+        is_request && name == "headers" && !self.bound.contains(&"request")
     }
 
     /// A name by itself.
@@ -242,12 +276,9 @@ impl<'e> Walk<'e> {
             Expr::Ident(name) if name == "claims" && !self.bound.contains(&"claims") => {
                 Some(&mut self.needs.claims)
             }
-            other => {
-                let (operand, name) = member(other)?;
-                let is_headers = matches!(&operand.expr, Expr::Ident(root) if root == "request")
-                    && name == "headers";
-                (is_headers && !self.bound.contains(&"request")).then_some(&mut self.needs.headers)
-            }
+            _ => self
+                .is_headers(expression)
+                .then_some(&mut self.needs.headers),
         }
     }
 }

@@ -165,6 +165,26 @@ impl Field for Auth {
     }
 }
 
+impl Auth {
+    /// Which field says what its token is for, where that is Azure's AI services because nothing else is
+    /// written.
+    pub fn is_for_azure_ai(&self) -> Option<&'static str> {
+        let BackendAuth::Token(source) = &self.0 else {
+            return None;
+        };
+        match &**source {
+            TokenSource::ManagedIdentity(identity) => {
+                (identity.resource == AI_SERVICES).then_some("managed_identity.resource")
+            }
+            TokenSource::WorkloadIdentity(identity) => {
+                let is_assumed = identity.scope.strip_suffix("/.default") == Some(AI_SERVICES);
+                is_assumed.then_some("workload_identity.scope")
+            }
+            TokenSource::ClientCredentials(_) => None,
+        }
+    }
+}
+
 impl ManagedIdentity {
     /// `audience` is what the token is for where nothing is written.
     pub fn source(

@@ -2,7 +2,7 @@
 
 use domain::ModelName;
 
-use crate::read::{Cel, List, Path, Placed, Reference, Share, Span, Whole, section};
+use crate::read::{Cel, List, Path, Placed, Reference, Share, Span, Text, Whole, section};
 
 section! {
     /// Answers to questions that mean the same: the last user turn in other words, and all else of the call
@@ -45,9 +45,14 @@ section! {
     pub struct BackendEmbedder {
         /// Its name.
         pub model: Reference<ModelName>,
+        /// Where its backends are, as a label like those of audit stores. Whoever requires a region
+        /// (`audit.region`) has questions read there only.
+        pub region: Option<Text>,
         /// How long a call waits for its vector. Past it the call goes on as if nothing were like it.
         pub timeout: Placed<Span> = "1s",
-        /// How many questions may be asked at once. Past it, calls go on as if nothing were like them.
+        /// How many questions may be asked at once. Past it, calls go on as if nothing were like them. No
+        /// subscription takes more than its share: this number, divided by the subscriptions that are asking
+        /// and one more, if there are others.
         pub max_concurrent: Whole<1, 1024> = "16",
     }
 }

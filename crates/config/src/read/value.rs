@@ -118,13 +118,16 @@ impl Field for Span {
             &filled.text,
             &[("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)],
         );
-        let milliseconds = milliseconds.filter(|ms| (1..=86_400_000).contains(ms));
+        const LONGEST_MS: u64 = 86_400_000;
+        let is_too_long = milliseconds.is_some_and(|ms| ms > LONGEST_MS);
+        let milliseconds = milliseconds.filter(|ms| (1..=LONGEST_MS).contains(ms));
         if milliseconds.is_none() {
-            reader.error(
-                node.place,
-                format!("{} is not a duration", quoted(&filled)),
-                fix,
-            );
+            let problem = if is_too_long {
+                "is longer than 24h, the longest there may be"
+            } else {
+                "is not a duration"
+            };
+            reader.error(node.place, format!("{} {problem}", quoted(&filled)), fix);
         }
         milliseconds.map(|ms| Self(Duration::from_millis(ms)))
     }

@@ -63,6 +63,18 @@ pub enum Kek {
     AzureKeyVault(AzureKey),
 }
 
+impl Kek {
+    /// A generated one has none of the file's.
+    pub fn id(&self) -> Option<&str> {
+        match self {
+            Self::Generated => None,
+            Self::Given { id, .. } => Some(id),
+            Self::Vault(key) => Some(&key.id),
+            Self::AzureKeyVault(key) => Some(&key.id),
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct VaultKey {
     pub id: String,

@@ -8,6 +8,7 @@ use domain::ModelName;
 use likeness::choice::Rule;
 
 use crate::expression::Expression;
+use crate::problem::Written;
 
 #[derive(Clone, Debug)]
 pub struct SemanticRule {
@@ -18,6 +19,7 @@ pub struct SemanticRule {
     pub turns_max: u32,
     /// Nobody said what is near enough: it is what the evaluation found for the local model.
     pub is_assumed: bool,
+    pub written: Written,
 }
 
 /// What makes vectors of questions.
@@ -41,6 +43,8 @@ impl Embedder {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackendEmbedder {
     pub model: ModelName,
+    /// A label.
+    pub region: Option<String>,
     pub timeout: Duration,
     pub max_concurrent: usize,
 }

@@ -141,3 +141,33 @@ fn an_embedder_is_one_that_exists_and_one_only() {
         assert!(problems.contains(told), "{written}: {problems}");
     }
 }
+
+#[test]
+fn questions_are_read_only_in_the_region_that_their_askers_require() {
+    let text = |product: &str, backend: &str| {
+        let product = format!("models: [gpt-4o], {product} }}");
+        let text = SMALL.replace("models: [gpt-4o] }", &product);
+        format!(
+            "{text}audit_stores: [ {{ id: eu, region: eu }} ]\ncaching: {{ embedder: {{ backend: {{ model: gpt-4o{backend} }} }} }}\n"
+        )
+    };
+    let bound =
+        "cache: { semantic: { min_similarity: 0.9 } }, audit: { content: none, region: eu }";
+    for (backend, said) in [
+        ("", "nothing says where the deployment is"),
+        (", region: us", "the deployment is in region `us`"),
+    ] {
+        let told = super::problems(&text(bound, backend)).join("\n");
+        let problem = format!("caching.embedder.backend.region: {said}, and `");
+        assert!(
+            told.contains(&problem) && told.contains("requires `eu`"),
+            "{told}"
+        );
+    }
+    loaded(&text(bound, ", region: eu"));
+    loaded(&text(
+        &bound.replace("semantic: { min_similarity: 0.9 }", "exact: {}"),
+        "",
+    ));
+    loaded(&text(&bound.replace(", region: eu", ""), ""));
+}

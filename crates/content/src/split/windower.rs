@@ -32,6 +32,9 @@ struct Asked {
     end: usize,
     /// Up to here it is given out when it passes.
     settled: usize,
+    /// From here on it is looked at again with what follows: before `settled` where the window began
+    /// with more that was given out before than the next one's beginning leaves behind.
+    resumes: usize,
     /// Nothing comes behind it.
     is_last: bool,
 }
@@ -77,6 +80,7 @@ impl Windower {
             let asked = Asked {
                 end,
                 settled: end,
+                resumes: end,
                 is_last: false,
             };
             return Some(self.give(asked, end, None));
@@ -108,14 +112,15 @@ impl Windower {
             let end = self.bounds.end(&self.held, 0).unwrap_or(self.held.len());
             let is_all = end == self.held.len();
             let is_last = is_all && self.has_ended;
-            let settled = if is_last || is_all && self.is_hurried {
+            let resumes = if is_last || is_all && self.is_hurried {
                 end
             } else {
-                self.bounds.resume(&self.held, end).max(self.shown)
+                self.bounds.resume(&self.held, end)
             };
             self.asked = Some(Asked {
                 end,
-                settled,
+                settled: resumes.max(self.shown),
+                resumes,
                 is_last,
             });
         }
@@ -169,10 +174,16 @@ impl Windower {
         let of_bytes = settled - self.shown;
         self.is_hurried = false;
         if asked.settled < asked.end || asked.is_last {
-            self.judged = asked.end - settled;
-            self.shown = 0;
-            self.held_chars -= self.held[..settled].chars().count();
-            self.held.drain(..settled);
+            // What was edited is none of what the client saw, so nothing before that is looked at again.
+            let resumes = if edited.is_none() {
+                asked.resumes
+            } else {
+                settled
+            };
+            self.judged = asked.end - resumes;
+            self.shown = settled - resumes;
+            self.held_chars -= self.held[..resumes].chars().count();
+            self.held.drain(..resumes);
             return Given { of_bytes, edited };
         }
         // More comes, and none of it was waited for: the next window begins with what was told.

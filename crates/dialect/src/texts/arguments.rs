@@ -258,9 +258,15 @@ fn unicode(escape: &str) -> Option<String> {
     Some(pair.unwrap_or(char::REPLACEMENT_CHARACTER).to_string())
 }
 
+/// A placeholder in a number's place counts as one, too: what is put back there is put into a string.
 fn is_scalar(text: &str) -> bool {
     let text = text.trim_end();
+    let mask = text
+        .strip_prefix('<')
+        .and_then(|text| text.strip_suffix('>'));
+    let is_of_mask = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
     matches!(text, "" | "true" | "false" | "null")
+        || mask.is_some_and(|mask| mask.bytes().all(is_of_mask))
         || text
             .bytes()
             .all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte))
@@ -357,6 +363,13 @@ mod tests {
     fn arguments_without_a_change_are_as_they_came() {
         let arguments = r#"{"a":"\u00fc","n": 1.0e5 }"#;
         assert_eq!(ArgumentTexts::whole(arguments, &mut |_| None), None);
+    }
+
+    #[test]
+    fn a_placeholder_for_a_number_leaves_the_rest_json() {
+        let (texts, out) = seen(r#"{"n": <PHONE_1>, "b": "c\"d"}"#, &[]);
+        assert_eq!(texts, ["n", "<PHONE_1>", "b", "c\"d"]);
+        assert_eq!(out, r#"{"<n>": "<<PHONE_1>>", "<b>": "<c\"d>"}"#);
     }
 
     #[test]

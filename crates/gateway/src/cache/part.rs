@@ -182,6 +182,30 @@ impl Part {
 
     /// An answer that guards have looked at, as the client asked for it.
     pub fn given(&self, call: &Request, origin: &Origin, document: &Bytes) -> Bytes {
+        self.again(call, origin, document, |given| {
+            let operation = call.operation;
+            if call.stream && operation != Operation::Embeddings {
+                replay::events(operation, document, given, call.wants_usage)
+            } else {
+                replay::whole(operation, document, given)
+            }
+        })
+    }
+
+    /// The same for records, which have streams whole too.
+    pub fn recorded(&self, call: &Request, origin: &Origin, document: &Bytes) -> Bytes {
+        self.again(call, origin, document, |given| {
+            replay::whole(call.operation, document, given)
+        })
+    }
+
+    fn again(
+        &self,
+        call: &Request,
+        origin: &Origin,
+        document: &Bytes,
+        give: impl FnOnce(&Given<'_>) -> Vec<u8>,
+    ) -> Bytes {
         let Some(spared) = self.spared() else {
             return document.clone();
         };
@@ -192,12 +216,7 @@ impl Part {
             model: call.model.as_str(),
             usage: &spared.usage,
         };
-        let operation = call.operation;
-        if call.stream && operation != Operation::Embeddings {
-            replay::events(operation, document, &given, call.wants_usage).into()
-        } else {
-            replay::whole(operation, document, &given).into()
-        }
+        give(&given).into()
     }
 
     /// Nobody else may have the answer: it says what only its own call can put back.

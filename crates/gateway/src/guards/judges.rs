@@ -65,15 +65,22 @@ impl From<(Judgement, Option<Failure>)> for Judged {
     }
 }
 
-/// Does with what an analyzer found in these texts what its guard says.
-pub fn apply(presidio: &Presidio, texts: &[&str], judged: &mut Judged, masks: &mut Masks) {
+/// Does with what an analyzer found in these texts what its guard says. `meant`: what a value means as
+/// it is written, which is what is put back.
+pub fn apply(
+    presidio: &Presidio,
+    texts: &[&str],
+    judged: &mut Judged,
+    masks: &mut Masks,
+    meant: impl Fn(&str) -> String,
+) {
     let mut edited = Vec::with_capacity(texts.len());
     let mut is_edited = false;
     for (text, spans) in texts.iter().zip(std::mem::take(&mut judged.spans)) {
         let kept = masks.places(text);
         let replace = |kind: &str, value: &str| {
             let mask = match presidio.action {
-                PresidioAction::Mask => masks.placeholder_of(kind, value),
+                PresidioAction::Mask => masks.placeholder_of(kind, &meant(value)),
                 PresidioAction::Redact | PresidioAction::Block => None,
             };
             // Past the bound of what one conversation may hold, it cannot be put back.
@@ -120,7 +127,7 @@ impl Judges {
                 texts::each(document, |text| all.push(text.to_owned()));
                 let shown: Vec<&str> = all.iter().map(String::as_str).collect();
                 let mut judged = self.presidio(presidio, &shown, 0..usize::MAX).await;
-                apply(presidio, &shown, &mut judged, masks);
+                apply(presidio, &shown, &mut judged, masks, str::to_owned);
                 let edited = judged
                     .edited
                     .take()

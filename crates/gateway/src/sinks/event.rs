@@ -2,10 +2,10 @@
 //!
 //! Within a version, fields are added and never removed, renamed or given another meaning.
 
-use ::audit::{Content, State};
+use ::audit::{Content, Hit, State};
 use bytes::Bytes;
 use config::snapshot::Envelope;
-use domain::record::{AttemptFailure, AttemptRecord, CallRecord, Cost, Verdict};
+use domain::record::{AttemptFailure, AttemptRecord, CacheOutcome, CallRecord, Cost, Verdict};
 use domain::{CallId, Metered, Wall};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -151,6 +151,8 @@ struct AuditEvent<'r> {
     backend: Option<&'r str>,
     outcome: &'static str,
     status: u16,
+    cache: Option<&'static str>,
+    hit: Option<&'static str>,
     rule: Option<&'r str>,
     prompt_tokens: u64,
     completion_tokens: u64,
@@ -205,6 +207,8 @@ impl<'r> AuditEvent<'r> {
             backend: skeleton.backend.as_deref(),
             outcome: skeleton.outcome.as_str(),
             status: skeleton.status,
+            cache: skeleton.hit.map(|_| CacheOutcome::Hit.as_str()),
+            hit: skeleton.hit.map(Hit::as_str),
             rule: skeleton.rule.as_deref(),
             prompt_tokens: skeleton.prompt_tokens,
             completion_tokens: skeleton.completion_tokens,

@@ -33,6 +33,8 @@ pub struct SinkHealth {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failing {
     pub since: Wall,
+    /// Since then.
+    pub failures: u64,
     /// The latest failure. Holds no secret.
     pub error: String,
 }
@@ -44,6 +46,17 @@ impl SinkHealth {
             .oldest
             .map_or(Duration::ZERO, |oldest| now.since(oldest))
     }
+}
+
+/// A sink that goes on failing says so again, this long after it last did.
+const TELL_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What of a sink's trouble is to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// It fails, since now or still.
+    Fails(Failing),
+    WorksAgain,
 }
 
 /// Written by the sink's task.
@@ -60,6 +73,8 @@ struct State {
     refused: u64,
     failures: u64,
     failing: Option<Failing>,
+    /// When it was last told that it fails.
+    told_at: Option<Wall>,
     last_success: Option<Wall>,
 }
 
@@ -91,30 +106,52 @@ impl Health {
         self.state().behind = behind;
     }
 
-    pub fn note_delivered(&self, events: u64, now: Wall) {
+    pub fn note_delivered(&self, events: u64, now: Wall) -> Option<News> {
         let mut state = self.state();
         state.delivered += events;
         state.last_success = Some(now);
-        if let Some(Failing { since, .. }) = state.failing.take() {
-            let failed_s = now.since(since).as_secs();
-            tracing::info!(sink = %self.id, kind = self.kind, failed_s, "sink works again");
-        }
+        drop(state);
+        self.note_works(now)
     }
 
-    pub fn note_failure(&self, error: &str, now: Wall) {
+    /// It could do what there was to do, if only to look.
+    pub fn note_works(&self, now: Wall) -> Option<News> {
+        let mut state = self.state();
+        let Failing {
+            since, failures, ..
+        } = state.failing.take()?;
+        state.told_at = None;
+        let failed_s = now.since(since).as_secs();
+        tracing::info!(sink = %self.id, kind = self.kind, failed_s, failures, "sink works again");
+        Some(News::WorksAgain)
+    }
+
+    /// Told at once, then at most once in [`TELL_INTERVAL`].
+    pub fn note_failure(&self, error: &str, now: Wall) -> Option<News> {
         let mut state = self.state();
         state.failures += 1;
-        let since = match &state.failing {
-            Some(failing) => failing.since,
+        let (since, failures) = match &state.failing {
+            Some(failing) => (failing.since, failing.failures + 1),
+            None => (now, 1),
+        };
+        let failing = Failing {
+            since,
+            failures,
+            error: error.to_owned(),
+        };
+        state.failing = Some(failing.clone());
+        match state.told_at {
+            Some(told_at) if now.since(told_at) < TELL_INTERVAL => return None,
+            Some(_) => {
+                let failing_s = now.since(since).as_secs();
+                tracing::warn!(sink = %self.id, kind = self.kind, error, failures, failing_s, "sink still fails: events wait on the ledger");
+            }
             None => {
                 tracing::warn!(sink = %self.id, kind = self.kind, error, "sink fails: events wait on the ledger");
-                now
             }
-        };
-        state.failing = Some(Failing {
-            since,
-            error: error.to_owned(),
-        });
+        }
+        state.told_at = Some(now);
+        Some(News::Fails(failing))
     }
 
     pub fn note_refused(&self) {
@@ -123,5 +160,59 @@ impl Health {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use config::snapshot::{
+        Envelope, FileCompression, FileSink, RecordKind, SinkBatch, SinkKind, SinkStart,
+    };
+
+    use super::*;
+
+    fn health() -> Health {
+        Health::new(&Sink {
+            id: "archive".into(),
+            kind: SinkKind::File(FileSink {
+                path: "usage.jsonl".into(),
+                bytes_max: 1,
+                every: None,
+                files_max: 1,
+                compression: FileCompression::None,
+                sync: true,
+            }),
+            records: RecordKind::Usage,
+            from: SinkStart::Now,
+            envelope: Envelope::None,
+            batch: SinkBatch {
+                records_max: 1,
+                bytes_max: 1,
+                linger: Duration::ZERO,
+            },
+        })
+    }
+
+    #[test]
+    fn a_failing_sink_is_told_at_once_then_once_a_minute_with_the_count_and_when_it_is_back() {
+        let health = health();
+        let at = Wall::from_secs;
+        let told: Vec<(i64, u64)> = (0..=150)
+            .step_by(10)
+            .filter_map(
+                |second| match health.note_failure("no such folder", at(second))? {
+                    News::Fails(failing) => {
+                        assert_eq!(failing.since, at(0));
+                        Some((second, failing.failures))
+                    }
+                    News::WorksAgain => panic!("it does not"),
+                },
+            )
+            .collect();
+        assert_eq!(told, [(0, 1), (60, 7), (120, 13)]);
+        assert_eq!(health.note_delivered(1, at(160)), Some(News::WorksAgain));
+        assert_eq!(health.note_delivered(1, at(161)), None);
+        assert!(health.note_failure("no such folder", at(162)).is_some());
+        assert_eq!(health.note_works(at(163)), Some(News::WorksAgain));
     }
 }

@@ -13,7 +13,8 @@ use super::backoff;
 use super::batch::{Batch, Failure, Refusal};
 use super::destination::Destination;
 use super::event::Event;
-use super::health::Health;
+use super::failing;
+use super::health::{Health, News};
 use super::refused::{self, Trust};
 use super::source::{Mark, Origin, Source};
 use crate::clock::{Chance, Clock};
@@ -95,11 +96,16 @@ impl Work {
 
     /// Until told to stop. What it was about to deliver then is delivered again later.
     pub async fn run(mut self, stop: CancellationToken) -> Self {
+        // What an earlier run failed with says nothing of this one.
+        self.keep_news(News::WorksAgain).await;
         while !stop.is_cancelled() {
             let pause = match self.step(&stop).await {
                 Ok(Step::Delivered) => continue,
-                Ok(Step::NothingToDo) => LOOK_INTERVAL,
-                Err(failure) => self.note_failure(&failure),
+                Ok(Step::NothingToDo) => {
+                    self.note_works().await;
+                    LOOK_INTERVAL
+                }
+                Err(failure) => self.note_failure(&failure).await,
             };
             stop.run_until_cancelled(tokio::time::sleep(pause)).await;
         }
@@ -166,7 +172,7 @@ impl Work {
                 () = patience => return false,
             };
             let Err(failure) = delivered else { continue };
-            let pause = self.note_failure(&failure);
+            let pause = self.note_failure(&failure).await;
             let paused = self.wait(pause);
             if stop.run_until_cancelled(paused).await.is_none() {
                 return false;
@@ -182,7 +188,7 @@ impl Work {
         let delivered = self.destination.deliver(batch, now).await;
         let refusals = std::mem::take(&mut batch.refusals);
         let taken = before - batch.waiting() - refusals.len();
-        self.note_taken(taken);
+        self.note_taken(taken).await;
         if !self.trust.believes(taken, refusals.len()) {
             for Refusal { index, .. } in &refusals {
                 batch.taken[*index] = false;
@@ -201,21 +207,45 @@ impl Work {
         }
     }
 
-    fn note_taken(&mut self, taken: usize) {
+    async fn note_taken(&mut self, taken: usize) {
         if taken > 0 {
             self.failures = 0;
             let now = self.clock.now().wall;
-            self.health.note_delivered(taken as u64, now);
+            if let Some(news) = self.health.note_delivered(taken as u64, now) {
+                self.keep_news(news).await;
+            }
+        }
+    }
+
+    async fn note_works(&mut self) {
+        self.failures = 0;
+        if let Some(news) = self.health.note_works(self.clock.now().wall) {
+            self.keep_news(news).await;
         }
     }
 
     /// Says how long to wait.
-    fn note_failure(&mut self, failure: &Failure) -> Duration {
+    async fn note_failure(&mut self, failure: &Failure) -> Duration {
         self.failures = self.failures.saturating_add(1);
         let now = self.clock.now().wall;
-        self.health.note_failure(&failure.text, now);
+        if let Some(news) = self.health.note_failure(&failure.text, now) {
+            self.keep_news(news).await;
+        }
         let roll = self.chance.roll() as f64 / u64::MAX as f64;
         backoff::pause(self.failures, roll, failure.retry_after)
+    }
+
+    /// For `tollgate sinks list`. Where it cannot be kept, the log and the metrics have it.
+    async fn keep_news(&mut self, news: News) {
+        let (data_dir, sink) = (self.data_dir.clone(), self.sink.id.clone());
+        let kept = tokio::task::spawn_blocking(move || match news {
+            News::Fails(failing) => failing::write(&data_dir, sink.as_str(), &failing),
+            News::WorksAgain => failing::remove(&data_dir, sink.as_str()),
+        });
+        if let Ok(Err(error)) = kept.await {
+            let sink = &self.sink.id;
+            tracing::debug!(%sink, %error, "`sinks list` does not show how this sink is");
+        }
     }
 
     /// In parts, so that what waits meanwhile is seen.

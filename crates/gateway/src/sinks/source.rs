@@ -1,6 +1,7 @@
 //! What a sink follows, and how far: calls on the ledger, or records of an audit store.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use ::audit::{Actor, Archive, AuditError, Read, Scope};
@@ -16,13 +17,32 @@ use crate::audit::stores::Store;
 #[derive(Clone)]
 pub enum Origin {
     Ledger(Arc<Path>),
+    Audit(OfStore),
+}
+
+#[derive(Clone)]
+pub struct OfStore {
     /// Gone once the gateway closes its stores.
-    Audit(Weak<Store>, AuditRecords),
+    store: Weak<Store>,
+    records: AuditRecords,
+    /// Copies leave anew, and no entry of the log says so yet: it is owed until it is written, however
+    /// often the store is opened until then.
+    owes_replay: Arc<AtomicBool>,
+}
+
+impl Origin {
+    pub fn audit(store: &Arc<Store>, records: AuditRecords) -> Self {
+        Self::Audit(OfStore {
+            store: Arc::downgrade(store),
+            records,
+            owes_replay: Arc::default(),
+        })
+    }
 }
 
 pub enum Source {
     Ledger(Follower),
-    Audit(Box<::audit::Follower>),
+    Audit(Box<::audit::Follower>, OfStore),
 }
 
 /// An event's place.
@@ -43,17 +63,13 @@ impl Source {
                 };
                 Follower::open(data_dir, name, from, now).map(Self::Ledger)
             }
-            Origin::Audit(store, records) => {
-                let store = store.upgrade();
+            Origin::Audit(of) => {
+                let store = of.store.upgrade();
                 let log = store.as_ref().and_then(|store| store.log());
                 let log =
                     log.ok_or_else(|| LedgerError("the audit store is not open".to_owned()))?;
-                Self::of_archive(
-                    Archive::of(log).map_err(|error| failed(&error))?,
-                    sink,
-                    records,
-                    now,
-                )
+                let archive = Archive::of(log).map_err(|error| failed(&error))?;
+                Self::of_archive(archive, sink, of, now)
             }
         }
     }
@@ -61,16 +77,16 @@ impl Source {
     fn of_archive(
         archive: Archive,
         sink: &Sink,
-        records: &AuditRecords,
+        of: &OfStore,
         now: Wall,
     ) -> Result<Self, LedgerError> {
         let from_start = sink.from == SinkStart::Start;
         let name = sink.id.as_str();
-        let content = records.content;
+        let content = of.records.content;
         let follower = ::audit::Follower::open(archive, name, from_start, Scope::All, content, now);
         let mut follower = follower.map_err(|error| failed(&error))?;
-        note_copies(&mut follower, sink, "configured", now)?;
-        Ok(Self::Audit(Box::new(follower)))
+        note_copies(&mut follower, sink, of, now)?;
+        Ok(Self::Audit(Box::new(follower), of.clone()))
     }
 
     /// Up to `max` of the next, oldest first. The same ones until they are passed.
@@ -89,10 +105,12 @@ impl Source {
                 };
                 Ok(entries.map(event).collect())
             }
-            Self::Audit(follower) => {
+            Self::Audit(follower, of) => {
                 let found = follower.next(max).map_err(|error| failed(&error))?;
                 if follower.was_moved() {
-                    note_copies(follower, sink, "replayed", now)?;
+                    of.owes_replay.store(true, Ordering::Relaxed);
+                    note_copies(follower, sink, of, now)?;
+                    follower.move_is_noted();
                 }
                 let event = |found: &::audit::Found| {
                     let event = Event::of_audit(found, sink.envelope);
@@ -106,11 +124,11 @@ impl Source {
     pub fn pass(&mut self, mark: &Mark, now: Wall) -> Result<(), LedgerError> {
         match (self, mark) {
             (Self::Ledger(follower), Mark::Ledger(entry)) => follower.pass(entry, now),
-            (Self::Audit(follower), Mark::Audit(number)) => {
+            (Self::Audit(follower, _), Mark::Audit(number)) => {
                 follower.pass(*number, now).map_err(|error| failed(&error))
             }
             // A sink's source never changes its kind.
-            (Self::Ledger(_), Mark::Audit(_)) | (Self::Audit(_), Mark::Ledger(_)) => Ok(()),
+            (Self::Ledger(_), Mark::Audit(_)) | (Self::Audit(..), Mark::Ledger(_)) => Ok(()),
         }
     }
 
@@ -120,7 +138,7 @@ impl Source {
                 lag: follower.lag()?,
                 missed: 0,
             }),
-            Self::Audit(follower) => {
+            Self::Audit(follower, _) => {
                 let lag = follower.lag().map_err(|error| failed(&error))?;
                 Ok(Behind {
                     lag: Lag {
@@ -145,9 +163,14 @@ pub struct Behind {
 fn note_copies(
     follower: &mut ::audit::Follower,
     sink: &Sink,
-    why: &str,
+    of: &OfStore,
     now: Wall,
 ) -> Result<(), LedgerError> {
+    let why = if of.owes_replay.load(Ordering::Relaxed) {
+        "replayed"
+    } else {
+        "configured"
+    };
     let actor = Actor {
         by: format!("sink {}", sink.id),
         role: "system".to_owned(),
@@ -160,7 +183,9 @@ fn note_copies(
         "metadata"
     };
     let noted = follower.archive().note(Read::Forward, about, &actor, now);
-    noted.map(drop).map_err(|error| failed(&error))
+    noted.map_err(|error| failed(&error))?;
+    of.owes_replay.store(false, Ordering::Relaxed);
+    Ok(())
 }
 
 fn failed(error: &AuditError) -> LedgerError {

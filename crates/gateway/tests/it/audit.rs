@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::scripted::{Answer, Backend, CHAT, DELTA, DONE, EVENTS, USAGE};
+use crate::sinks::eventually;
 use crate::stage::{Rules, Stage, chat, request, streamed_chat};
 
 const EMAIL: &str = "anna.schmidt@example.com";
@@ -181,6 +182,36 @@ async fn a_full_record_has_prompt_answer_and_what_the_call_used() {
     );
     assert!(prompt.unwrap().contains("How far is the moon?"));
     assert_eq!(answer.unwrap(), CHAT);
+}
+
+#[tokio::test]
+async fn a_hit_is_on_record_as_one_with_the_answer_that_its_client_read() {
+    let cached = "[]\n    cache: { exact: { ttl: 1h } }";
+    let audited = audited("{ content: full }", cached, Answer::chat()).await;
+    audited.stage.call(chat()).await;
+    let told = audited.stage.call(chat()).await;
+    let streamed = audited.stage.call(streamed_chat()).await;
+    let [miss, hit, stream]: [Found; 3] = audited.records().await.try_into().unwrap();
+    let answer = |found: &Found| {
+        let State::Here(content) = &found.content else {
+            panic!("{found:?}");
+        };
+        content.answer.clone().unwrap()
+    };
+    assert_eq!((miss.skeleton.hit, answer(&miss)), (None, CHAT.into()));
+    for found in [&hit, &stream] {
+        assert_eq!(found.skeleton.hit, Some(audit::Hit::Exact));
+        assert_eq!(found.skeleton.prompt_tokens, 0);
+        let answer: Value = serde_json::from_slice(&answer(found)).unwrap();
+        let id = format!("chatcmpl-{}", found.skeleton.call);
+        assert_eq!(answer["id"], id.as_str());
+        assert_eq!(
+            answer["usage"]["prompt_tokens_details"]["cached_tokens"],
+            12
+        );
+    }
+    assert_eq!(told.text().as_bytes(), answer(&hit));
+    assert!(streamed.text().contains(&stream.skeleton.call.to_string()));
 }
 
 #[tokio::test]
@@ -601,19 +632,12 @@ async fn roles_decide_who_reads_what_and_every_visit_is_on_the_log() {
     let call = {
         // The writer chains within a moment.
         let mut found = Vec::new();
-        for _ in 0..200 {
-            found = audited
-                .desk("carl", "carls-token-of-16", None)
-                .unwrap()
-                .search(&Query::default())
-                .unwrap()
-                .page
-                .found;
-            if !found.is_empty() {
-                break;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
+        eventually("the record", || {
+            let mut desk = audited.desk("carl", "carls-token-of-16", None).unwrap();
+            found = desk.search(&Query::default()).unwrap().page.found;
+            !found.is_empty()
+        })
+        .await;
         found[0].skeleton.call
     };
 
@@ -722,12 +746,7 @@ async fn content_goes_when_its_days_are_over_and_not_before() {
     audited.stage.call(chat()).await;
     let store = audited.stage.gateway.audit.all().remove(0);
     let chained = || store.health().behind_bytes == 0 && store.health().entries > 1;
-    for _ in 0..200 {
-        if chained() {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+    eventually("the record is chained", chained).await;
     let day_ms = 86_400_000;
     let began = audited.stage.clock.now().wall;
     gateway::audit::retain(&store, Wall(began.0 + 29 * day_ms));

@@ -227,6 +227,7 @@ fn snapshot() -> Snapshot {
         products: HashMap::new(),
         application_audits: HashMap::new(),
         application_caches: HashMap::new(),
+        expected: Vec::new(),
         caching: config::snapshot::Caching {
             memory_bytes: 1 << 20,
             disk: None,

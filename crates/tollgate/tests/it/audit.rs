@@ -131,6 +131,29 @@ fn copied(from: &Path, to: &Path) {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_with_content_shows_it_in_every_format() {
+    let audited = audited(|config| config).await;
+    for prompt in ["of herons", "of egrets"] {
+        assert_eq!(audited.gate.send(chat(prompt)).await.status, 200);
+    }
+    audited.records(2).await;
+    let search = |arguments: &[&str]| {
+        let arguments = [&["search", "--reason", "a test"], arguments].concat();
+        let output = audited.run("jane", AUDITOR, &arguments);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    for format in ["table", "csv", "json"] {
+        let shown = search(&["--content", "--format", format]);
+        let without = search(&["--format", format]);
+        for said in ["of herons", "of egrets"] {
+            assert!(shown.contains(said), "{format}: {shown}");
+            assert!(!without.contains(said), "{format}: {without}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn each_scope_keeps_what_its_rule_says() {
     let audited = audited(|config| {

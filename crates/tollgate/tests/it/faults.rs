@@ -5,6 +5,7 @@ use std::time::Duration;
 use domain::record::{AttemptFailure, Outcome};
 use serde_json::{Value, json};
 use simulator::{Behaviour, Running};
+use tokio::net::TcpSocket;
 
 use crate::harness::{Config, Gate, Reply, Upstream, chat, config, provider};
 
@@ -140,9 +141,10 @@ async fn a_unary_answer_that_is_cut_fails_over() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backend_where_nobody_listens_is_passed_over() {
-    let gone = provider(Behaviour::default()).await;
-    let nowhere = gone.address();
-    gone.stop().await;
+    // Its port is taken: a free one could become that of another test's backend, which would answer.
+    let taken = TcpSocket::new_v4().unwrap();
+    taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let nowhere = taken.local_addr().unwrap();
     let west = provider(Behaviour::default()).await;
     let gate = Gate::start(
         config()

@@ -61,6 +61,48 @@ fn check_prints_every_mistake_at_once_with_its_place_and_the_fix() {
     assert_eq!(lines, [1, 2, 3, 6, 7, 11, 15, 17, 22, 24], "{text}");
 }
 
+#[test]
+fn check_warns_of_what_is_not_on_disk_and_says_what_puts_it_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let path = root.join("tollgate.yaml");
+    let text = format!(
+        "data_dir: {root}/data
+backends: [ {{ id: a, dialect: openai, url: \"https://a.example.com\", auth: none }} ]
+models: [ {{ name: m, backend: a, price: {{ input_per_million: 1, output_per_million: 1 }} }} ]
+products: [ {{ id: p, models: [m], cache: {{ semantic: {{}} }} }} ]
+subscriptions: [ {{ id: s, product: p }} ]
+sinks: [ {{ id: f, file: {{ path: {root}/late/usage.jsonl }} }} ]
+",
+        root = root.display()
+    );
+    std::fs::write(&path, text).unwrap();
+    let checked = || {
+        let output = Command::new(env!("CARGO_BIN_EXE_tollgate"))
+            .args(["check", path.to_str().unwrap()])
+            .env("XDG_CACHE_HOME", root.join("cache"))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let told = checked();
+    assert!(told.contains("2 warnings"), "{told}");
+    for part in [
+        ":6:",
+        "sinks[f].file.path: there is no folder",
+        "products[p].cache.semantic: the local model is not in",
+        "fetch it: tollgate cache install-model",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    std::fs::create_dir(root.join("late")).unwrap();
+    std::fs::create_dir_all(root.join("data/models")).unwrap();
+    std::fs::write(root.join("data/models").join(embed::FILE_NAME), "").unwrap();
+    let told = checked();
+    assert!(told.contains("0 warnings"), "{told}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn check_accepts_what_serve_runs() {
     let region = provider(Behaviour::default()).await;

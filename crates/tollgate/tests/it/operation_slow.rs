@@ -20,13 +20,13 @@ use crate::harness::{
     Config, Gate, Reply, SEARCH_KEY, Upstream, chat, config, get, in_time, provider,
 };
 
-/// Short enough to be waited for.
+/// Short enough to be waited for, and long enough for a busy machine to do what is not slow.
 fn impatient(config: Config) -> Config {
     config
-        .with("/limits/header_timeout", "600ms".into())
-        .with("/limits/body_timeout", "600ms".into())
-        .with("/limits/write_timeout", "600ms".into())
-        .with("/limits/idle_timeout", "1200ms".into())
+        .with("/limits/header_timeout", "2s".into())
+        .with("/limits/body_timeout", "2s".into())
+        .with("/limits/write_timeout", "2s".into())
+        .with("/limits/idle_timeout", "5s".into())
 }
 
 const HEAD: &str =

@@ -117,7 +117,8 @@ fn make(dice: &mut Dice) -> (Kind, Call) {
 async fn play(door: &Door, kind: Kind, call: Call) -> Option<String> {
     match kind {
         Kind::LeftEarly => {
-            let patience = Duration::from_millis(500);
+            // So that the provider has the call by then, however busy the machine is.
+            let patience = Duration::from_secs(2);
             assert!(
                 tokio::time::timeout(patience, door.try_open(call))
                     .await

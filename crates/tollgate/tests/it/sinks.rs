@@ -231,3 +231,35 @@ async fn a_folder_that_is_not_there_is_told_in_words_and_holds_up_no_call() {
     std::fs::create_dir(&missing).unwrap();
     archives_the_whole_ledger(&gate, &missing).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_that_fails_is_listed_with_the_reason_until_it_works_again() {
+    let region = provider(Behaviour::default()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let late = folder.path().join("late");
+    let gate = Gate::start(archiving(config().backend("east", region.address()), &late)).await;
+    gate.send(chat("hello")).await;
+    let listed = || {
+        let output = gate.tollgate(&["sinks", "list", "--format", "json"]);
+        let listed: Value = serde_json::from_slice(&output.stdout).unwrap();
+        listed[0].clone()
+    };
+    let failing = eventually("it is listed as failing", async || {
+        let sink = listed();
+        (sink["state"] == "failing").then_some(sink)
+    })
+    .await;
+    let error = failing["error"].as_str().unwrap();
+    assert!(
+        error.contains("late/usage.jsonl") && error.contains("No such file"),
+        "{error}"
+    );
+    assert!(failing["failing_since"].is_string(), "{failing}");
+    std::fs::create_dir(&late).unwrap();
+    eventually("it works again", async || {
+        let sink = listed();
+        let is_well = sink["state"] == "configured" && sink["waiting"] == 0;
+        is_well.then(|| assert_eq!(sink["error"], Value::Null))
+    })
+    .await;
+}

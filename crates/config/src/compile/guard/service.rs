@@ -94,10 +94,19 @@ impl Site<'_> {
         &mut self,
         kind: &str,
         url: PrivateUrl,
-        auth: Auth,
+        auth: Placed<Auth>,
         written: Option<Placed<ClientTls>>,
     ) -> Arc<Service> {
         let field = format!("{}.{kind}", self.field);
+        let Placed { value: auth, place } = auth;
+        if let Some(name) = auth.is_for_azure_ai() {
+            self.problems.warning(
+                place,
+                &format!("{field}.auth.{name}"),
+                "not written: the token would be one for Azure's AI services, which this service is none of",
+                "write what the token is for, such as `api://judge`",
+            );
+        }
         Arc::new(Service {
             name: self.rule.clone(),
             tls: tls::of(&url.0, written, &field, self.problems),
@@ -281,6 +290,14 @@ pub(super) fn presidio(section: Presidio, site: &mut Site<'_>) -> Kind {
         hold,
         overlap,
     } = section;
+    if url.0.path().trim_end_matches('/').ends_with("/analyze") {
+        site.problems.warning(
+            site.place,
+            &format!("{}.presidio.url", site.field),
+            "ends with `/analyze`, which is added: the analyzer would be asked at `/analyze/analyze`",
+            "leave `/analyze` out",
+        );
+    }
     let windows = site.windows("presidio", prompt_window, (answer_window, hold), overlap);
     let entities = match entities {
         Some(written) => {

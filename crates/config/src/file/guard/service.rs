@@ -103,7 +103,7 @@ section! {
         pub secret: Option<WebhookSecret>,
         /// The gateway's credential there, beside the signature. Of whichever kind, it is sent as
         /// `Authorization: Bearer`.
-        pub auth: Auth = "none",
+        pub auth: Placed<Auth> = "none",
         /// Whom the gateway trusts there, and what it shows. Without it: the public authorities, and
         /// nothing.
         pub tls: Option<Placed<ClientTls>>,
@@ -130,7 +130,7 @@ section! {
         /// Its base URL, without `/analyze`.
         pub url: WebUrl,
         /// The gateway's credential there. Of whichever kind, it is sent as `Authorization: Bearer`.
-        pub auth: Auth = "none",
+        pub auth: Placed<Auth> = "none",
         /// Whom the gateway trusts there, and what it shows. Without it: the public authorities, and
         /// nothing.
         pub tls: Option<Placed<ClientTls>>,

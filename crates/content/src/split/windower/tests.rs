@@ -50,6 +50,59 @@ fn given_hurried(
     (out, false)
 }
 
+/// The windows of a text that passes: each step brings so many characters, may be hurried, and may
+/// have its windows answered only once more came.
+fn windows_hurried(
+    text: &str,
+    steps: &[(usize, bool, bool)],
+    bounds: Bounds,
+) -> Vec<std::ops::Range<usize>> {
+    let mut windower = Windower::new(bounds);
+    let (mut windows, mut told) = (Vec::new(), 0);
+    let mut rest = text.chars();
+    for &(piece, is_hurried, is_late) in steps.iter().cycle() {
+        let more: String = rest.by_ref().take(piece).collect();
+        if more.is_empty() {
+            windower.end();
+        }
+        windower.push(&more);
+        if is_hurried && let Some(given) = windower.hurry() {
+            told += given.of_bytes;
+        }
+        while let Some(window) = windower.window() {
+            let length = window.len();
+            let from = told - windower.shown_bytes();
+            windows.push(from..from + length);
+            if is_late {
+                windower.push(&rest.by_ref().take(piece).collect::<String>());
+            }
+            told += windower.pass().of_bytes;
+        }
+        if more.is_empty() {
+            break;
+        }
+    }
+    assert_eq!((windower.held_bytes(), told), (0, text.len()));
+    windows
+}
+
+#[test]
+fn a_phrase_that_begins_in_what_was_told_and_crosses_the_next_cut_is_seen_whole() {
+    let mut windower = Windower::new(Bounds::new(32, 16));
+    windower.push("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+    windower.hurry();
+    windower.window().unwrap();
+    windower.pass();
+    // Sixteen characters of the next window are told, and it ends nine behind them.
+    windower.push("bbbbbbbb. cccccccccccccccccccccc");
+    let window = windower.window().unwrap().to_owned();
+    assert_eq!(window, format!("{}bbbbbbbb.", "a".repeat(16)));
+    assert_eq!(windower.pass().of_bytes, 0);
+    let window = windower.window().unwrap();
+    assert!(window.starts_with("aaaaaaabbbbbbbb. c"), "{window}");
+    assert_eq!(windower.shown_bytes(), 7);
+}
+
 fn blocks(bad: &str) -> impl Fn(&str) -> Option<String> {
     move |window| (!window.contains(bad)).then(|| window.to_owned())
 }
@@ -242,6 +295,23 @@ proptest! {
         let (out, blocked) =
             given_hurried(&text, piece, bounds, hurries, blocks("#BAD PHRASE#"));
         prop_assert!(blocked && !out.contains("#BAD PHRASE#"), "{out}");
+    }
+
+    #[test]
+    fn whatever_is_no_longer_than_the_overlap_is_in_one_window_whole_however_hurried(
+        text in "([a-z .\n]|ä|😀|。){1,300}",
+        steps in prop::collection::vec((1usize..25, any::<bool>(), any::<bool>()), 1..40),
+        (chars_max, overlap) in (16usize..60, 0usize..40),
+    ) {
+        let bounds = Bounds::new(chars_max, overlap);
+        let windows = windows_hurried(&text, &steps, bounds);
+        let places: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
+        let length = bounds.overlap().clamp(1, places.len() - 1);
+        for phrase in places.windows(length + 1) {
+            let (from, until) = (phrase[0], phrase[length]);
+            let is_seen = windows.iter().any(|window| window.start <= from && until <= window.end);
+            prop_assert!(is_seen, "{from}..{until} is in none of {windows:?}");
+        }
     }
 
     #[test]

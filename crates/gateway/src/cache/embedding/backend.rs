@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use config::Snapshot;
 use config::snapshot::BackendEmbedder;
-use domain::Mono;
+use domain::{Mono, SubscriptionId};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
@@ -37,7 +37,8 @@ struct State {
     /// Those that are known, the oldest first.
     known: VecDeque<(Mono, Hash)>,
     known_bytes: usize,
-    asking: usize,
+    /// How many questions of each subscription are being asked; none is 0.
+    asking: HashMap<SubscriptionId, usize>,
     /// How long the last vector of each embedder was.
     lengths: HashMap<Hash, usize>,
 }
@@ -65,22 +66,27 @@ impl Vectors {
     ) -> Answer {
         let embedder = key::embedder(asked.snapshot);
         let place = place(&embedder, asked);
+        let subscription = &asked.payer.caller.subscription.id;
+        let subscriptions = asked.snapshot.subscriptions.len();
         let mut told = {
             let mut state = self.lock();
             state.forget(gateway.clock.mono());
             match state.slots.get(&place) {
                 Some(Slot::Known(embedded)) => return Ok(embedded.clone()),
                 Some(Slot::Asking(told)) => told.clone(),
-                None if state.asking >= rule.max_concurrent => return Err(Unembedded::Busy),
+                None if !state.admits(subscription, rule, subscriptions) => {
+                    return Err(Unembedded::Busy);
+                }
                 None => {
                     let (tell, told) = watch::channel(None);
                     state.slots.insert(place, Slot::Asking(told.clone()));
-                    state.asking += 1;
+                    *state.asking.entry(subscription.clone()).or_default() += 1;
                     let question = Question {
                         vectors: self.clone(),
                         gateway: gateway.clone(),
                         embedder,
                         place,
+                        subscription: subscription.clone(),
                         tell: Some(tell),
                     };
                     drop(state);
@@ -117,6 +123,28 @@ fn place(embedder: &Hash, asked: &Asked<'_>) -> Hash {
 }
 
 impl State {
+    fn admits(
+        &self,
+        subscription: &SubscriptionId,
+        rule: &BackendEmbedder,
+        subscriptions: usize,
+    ) -> bool {
+        let all: usize = self.asking.values().sum();
+        let own = self.asking.get(subscription).copied().unwrap_or(0);
+        let others = self.asking.len() - usize::from(own > 0);
+        let share = share(rule.max_concurrent, others + 1, subscriptions);
+        all < rule.max_concurrent && own < share
+    }
+
+    fn told(&mut self, subscription: &SubscriptionId) {
+        if let Some(asking) = self.asking.get_mut(subscription) {
+            *asking -= 1;
+            if *asking == 0 {
+                self.asking.remove(subscription);
+            }
+        }
+    }
+
     fn forget(&mut self, now: Mono) {
         while let Some((since, place)) = self.known.front() {
             if now.since(*since) < KNOWN_FOR && self.known_bytes <= KNOWN_BYTES_MAX {
@@ -146,6 +174,13 @@ impl State {
     }
 }
 
+/// How many of `max_concurrent` questions one subscription may ask at once while `asking` of the
+/// `configured` ones do, itself among them: an equal share, with one kept for whoever asks next.
+fn share(max_concurrent: usize, asking: usize, configured: usize) -> usize {
+    let sharers = (asking + 1).min(configured).max(1);
+    (max_concurrent / sharers).max(1)
+}
+
 /// In memory, with its places.
 fn bytes(embedded: &Embedded) -> usize {
     size_of_val(&*embedded.vector) + 256
@@ -157,6 +192,7 @@ struct Question {
     gateway: Arc<Gateway>,
     embedder: Hash,
     place: Hash,
+    subscription: SubscriptionId,
     tell: Option<watch::Sender<Option<Answer>>>,
 }
 
@@ -182,7 +218,7 @@ impl Question {
     fn answer(&mut self, answer: Answer) {
         let Some(tell) = self.tell.take() else { return };
         let mut state = self.vectors.lock();
-        state.asking -= 1;
+        state.told(&self.subscription);
         state.slots.remove(&self.place);
         let answer = match answer {
             Ok(embedded) if !state.is_like_before(self.embedder, embedded.vector.len()) => {
@@ -201,5 +237,68 @@ impl Question {
 impl Drop for Question {
     fn drop(&mut self) {
         self.answer(Err(Unembedded::Failed));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(max_concurrent: usize) -> BackendEmbedder {
+        BackendEmbedder {
+            model: "small".into(),
+            region: None,
+            timeout: Duration::from_secs(1),
+            max_concurrent,
+        }
+    }
+
+    #[test]
+    fn a_subscription_has_an_equal_share_with_one_kept_for_whoever_asks_next() {
+        for (asking, configured, expected) in [
+            (1, 1, 16),
+            (1, 2, 8),
+            (1, 9, 8),
+            (2, 2, 8),
+            (2, 9, 5),
+            (3, 9, 4),
+            (40, 99, 1),
+        ] {
+            assert_eq!(
+                share(16, asking, configured),
+                expected,
+                "{asking} {configured}"
+            );
+        }
+        assert_eq!(share(1, 1, 2), 1);
+    }
+
+    #[test]
+    fn one_that_asks_as_much_as_it_may_leaves_room_for_others() {
+        let (greedy, other): (SubscriptionId, SubscriptionId) = ("greedy".into(), "other".into());
+        let mut state = State::default();
+        let rule = rule(16);
+        let ask = |state: &mut State, who: &SubscriptionId| {
+            let is_admitted = state.admits(who, &rule, 9);
+            if is_admitted {
+                *state.asking.entry(who.clone()).or_default() += 1;
+            }
+            is_admitted
+        };
+        let taken = (0..100).filter(|_| ask(&mut state, &greedy)).count();
+        assert_eq!(taken, 8);
+        let taken = (0..100).filter(|_| ask(&mut state, &other)).count();
+        assert_eq!(taken, 5);
+        // What it has beyond its share now it gives back as its questions are answered.
+        for _ in 0..3 {
+            state.told(&greedy);
+            assert!(!ask(&mut state, &greedy));
+        }
+        state.told(&greedy);
+        assert!(ask(&mut state, &greedy));
+        for _ in 0..5 {
+            state.told(&other);
+        }
+        assert_eq!(state.asking.len(), 1, "who asks nothing is forgotten");
     }
 }

@@ -11,8 +11,9 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use config::snapshot::{AnswerWindows, GuardKind, Guards};
 use content::redact::Masks;
+use content::safety::presidio::Span;
 use content::split::{Bounds, Windower};
-use dialect::texts::{self, EventTexts, Part, Place};
+use dialect::texts::{self, EventTexts, Meaning, Part, Place};
 use domain::Mono;
 use tokio::time::Sleep;
 
@@ -248,23 +249,23 @@ impl JudgedStage {
             .map(|(text, _)| *text)
             .find(|text| self.texts[*text].windower.is_due());
         let Some(at) = waited_for else { return false };
-        // Judges that edit are shown what they put back; others what it means.
-        let is_escaped = self.texts[at].place.is_json() && self.writer.is_none();
+        let is_escaped = self.is_shown_meaning(at);
         let text = &mut self.texts[at];
         let Some(window) = text.windower.window() else {
             return false;
+        };
+        let meaning = is_escaped.then(|| Meaning::of(window));
+        let window = match &meaning {
+            Some(meaning) => meaning.text.clone(),
+            None => window.to_owned(),
         };
         if window.trim().is_empty() {
             let given = text.windower.pass();
             text.pass(given.of_bytes, None);
             return true;
         }
-        let window = if is_escaped {
-            texts::unescaped(window)
-        } else {
-            window.to_owned()
-        };
-        let given_out = text.windower.shown_bytes()..text.windower.settled_bytes();
+        let place = |at| meaning.as_ref().map_or(at, |meaning| meaning.place(at));
+        let given_out = place(text.windower.shown_bytes())..place(text.windower.settled_bytes());
         let (judges, guards, index) = (self.judges.clone(), self.guards.clone(), self.index);
         let asked = async move {
             let guard = &guards.list[index];
@@ -274,6 +275,20 @@ impl JudgedStage {
         true
     }
 
+    /// Of arguments, which are JSON, who only says where something stands is shown what they mean; who
+    /// returns another text is shown what that takes the place of.
+    fn is_shown_meaning(&self, text: usize) -> bool {
+        let returns_text = match self.guards.list[self.index].kind {
+            GuardKind::Webhook(_) => true,
+            GuardKind::Presidio(_)
+            | GuardKind::Pii(_)
+            | GuardKind::Lists(_)
+            | GuardKind::ContentSafety(_)
+            | GuardKind::Moderation(_) => false,
+        };
+        self.texts[text].place.is_json() && !returns_text
+    }
+
     fn judged(
         &mut self,
         text: usize,
@@ -281,10 +296,21 @@ impl JudgedStage {
         masks: &mut Masks,
         queue: &mut BytesMut,
     ) -> Result<(), Stop> {
+        let is_escaped = self.is_shown_meaning(text);
         if let GuardKind::Presidio(presidio) = &self.guards.list[self.index].kind
             && let Some(window) = self.texts[text].windower.window()
         {
-            apply(presidio, &[window], &mut judged, masks);
+            let meant = |value: &str| {
+                if is_escaped {
+                    Meaning::of(value).text
+                } else {
+                    value.to_owned()
+                }
+            };
+            if is_escaped {
+                place(&mut judged, &Meaning::of(window));
+            }
+            apply(presidio, &[window], &mut judged, masks, meant);
         }
         let Judged {
             judgement,
@@ -383,6 +409,20 @@ impl Text {
             }
         }
         said
+    }
+}
+
+/// What was found in the meaning of a window, where it is written.
+fn place(judged: &mut Judged, meaning: &Meaning) {
+    for spans in &mut judged.spans {
+        let found = std::mem::take(spans).into_iter();
+        spans.extend(found.flat_map(|span| {
+            let written = meaning.written(span.range).into_iter();
+            written.map(move |range| Span {
+                range,
+                kind: span.kind.clone(),
+            })
+        }));
     }
 }
 

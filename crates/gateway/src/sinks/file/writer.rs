@@ -17,6 +17,8 @@ const LINE_BYTES_MAX: u64 = 8 * 1024 * 1024;
 pub struct Writer {
     definition: FileSink,
     open: Option<Open>,
+    /// So that what cannot be tidied up is one line in the log.
+    is_untidy: bool,
 }
 
 struct Open {
@@ -31,6 +33,7 @@ impl Writer {
         Self {
             definition,
             open: None,
+            is_untidy: false,
         }
     }
 
@@ -81,7 +84,7 @@ impl Writer {
 
     /// Full files are compressed and counted. They are whole as they are, so a fault here does not
     /// hold up what comes next.
-    fn tidy_up(&self) {
+    fn tidy_up(&mut self) {
         let FileSink {
             path,
             files_max,
@@ -90,7 +93,10 @@ impl Writer {
         } = &self.definition;
         let tidied = rotation::compress(path, *compression)
             .and_then(|()| rotation::remove_oldest(path, *files_max));
-        if let Err(error) = tidied {
+        let was_untidy = std::mem::replace(&mut self.is_untidy, tidied.is_err());
+        if let Err(error) = tidied
+            && !was_untidy
+        {
             tracing::warn!(path = %path.display(), %error, "full files of a sink cannot be tidied up");
         }
     }
@@ -118,10 +124,10 @@ impl Writer {
         }
     }
 
-    fn reopen(&self) -> io::Result<Open> {
+    fn reopen(&mut self) -> io::Result<Open> {
+        let mut file = open(&self.definition.path)?;
         // What a crash left half-way.
         self.tidy_up();
-        let mut file = open(&self.definition.path)?;
         let bytes = end_of_last_line(&mut file)?;
         file.set_len(bytes)?;
         let began_at = if bytes > 0 { Some(began(&file)?) } else { None };

@@ -1,7 +1,7 @@
 //! Copies of audit records: when they leave, and what a sink that lags does not get.
 
 use super::*;
-use crate::sinks::{eventually, metric};
+use crate::sinks::metric;
 
 fn sinks(folder: &Path, sinks: &str) -> Rules {
     Rules {
@@ -108,12 +108,8 @@ async fn copies_of_records_leave_with_content_only_where_the_sink_says_so() {
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()
     };
-    for _ in 0..500 {
-        if lines("plain.jsonl").len() == 2 && lines("whole.jsonl").len() == 2 {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    let are_copied = || lines("plain.jsonl").len() == 2 && lines("whole.jsonl").len() == 2;
+    eventually("both are copied", are_copied).await;
     let (plain, whole) = (lines("plain.jsonl"), lines("whole.jsonl"));
     assert_eq!((plain.len(), whole.len()), (2, 2));
     assert_eq!(
@@ -144,4 +140,54 @@ async fn copies_of_records_leave_with_content_only_where_the_sink_says_so() {
             .is_sound(),
         "closing waits for no sink"
     );
+}
+
+#[tokio::test]
+async fn a_replay_is_on_the_log_also_where_its_entry_cannot_be_written_at_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = Backend::answering(Answer::chat()).await;
+    let path = folder.path().display();
+    let copies =
+        format!("  - {{ id: siem, file: {{ path: \"{path}/siem.jsonl\" }}, records: [audit] }}");
+    let stage = Stage::new(&sinks(folder.path(), &copies), &[&backend]);
+    let store = stage.gateway.snapshot.load_full().auditing.stores[0].clone();
+    stage.call(asking("How far is the moon?")).await;
+    let lines = || {
+        let text = std::fs::read_to_string(folder.path().join("siem.jsonl"));
+        text.unwrap_or_default().lines().count()
+    };
+    eventually("it is copied", || lines() == 1).await;
+    let cursors = || audit::cursors(&store.dir).unwrap();
+    eventually("it has passed", || cursors()[0].lag.records == 0).await;
+
+    // The log takes no more entries about who looked.
+    let database = rusqlite::Connection::open(store.dir.join("audit.sqlite")).unwrap();
+    database
+        .busy_timeout(std::time::Duration::from_secs(60))
+        .unwrap();
+    let trigger = "CREATE TRIGGER full BEFORE INSERT ON chain WHEN NEW.segment IS NULL AND NEW.sealed IS NOT NULL BEGIN SELECT RAISE(FAIL, 'full'); END";
+    database.execute_batch(trigger).unwrap();
+    audit::rewind(&store.dir, "siem", Wall(0), now()).unwrap();
+    let failures = || {
+        metric(
+            &stage.gateway,
+            "tollgate_sink_failures_total{sink=\"siem\"}",
+        )
+    };
+    eventually("it was tried again", || failures() as u64 >= 2).await;
+    assert_eq!(lines(), 1, "nothing leaves before");
+    database.execute_batch("DROP TRIGGER full").unwrap();
+    drop(database);
+    eventually("it is copied again", || lines() == 2).await;
+
+    stage.gateway.close().await;
+    let mut archive = stores::archive(&store, &credentials(), now()).unwrap();
+    let entries = archive.events(None, 100).unwrap();
+    let forwards = entries
+        .into_iter()
+        .filter(|entry| matches!(entry.event, audit::Event::Read(audit::Read::Forward)));
+    let reasons: Vec<String> = forwards
+        .map(|entry| entry.details.unwrap().actor.reason)
+        .collect();
+    assert_eq!(reasons, ["replayed", "configured"]);
 }

@@ -799,6 +799,44 @@ async fn names_that_are_masked_are_put_back_for_the_client_alone() {
 }
 
 #[tokio::test]
+async fn names_in_a_streams_tool_arguments_stay_json_however_they_are_written() {
+    const QUOTED: &str = "John\n\"Q\" Public";
+    let judge = judge(Behaviour::default()).await;
+    // What the analyzer is asked about is what it means: behind `\n` begins a name, and no `n`.
+    let text = r#"{"note":"all fine here","to":"Dear\nErika\u0020Mustermann","at":"\"Musterstra\u00dfe 12\"","cc":"John\n\"Q\" Public","who":"<PERSON_1>","s":"x\"y"}"#;
+    let expected = |erika: &str, street: &str, cc: &str, john: &str| json!({"note": "all fine here", "to": format!("Dear\n{erika}"), "at": format!("\"{street}\""), "cc": cc, "who": john, "s": "x\"y"});
+    for (action, expected) in [
+        (
+            "mask",
+            expected("Erika Mustermann", "Musterstraße 12", QUOTED, QUOTED),
+        ),
+        (
+            "redact",
+            expected("[PERSON]", "[LOCATION]", "[PERSON]", "<PERSON_1>"),
+        ),
+    ] {
+        for chars in [1, 7, 40, 1_000] {
+            let all: Vec<char> = text.chars().collect();
+            let pieces = all
+                .chunks(chars)
+                .map(|piece| piece.iter().collect::<String>());
+            let mut events: Vec<String> = pieces.map(|piece| arguments(&piece)).collect();
+            events.extend([DELTA_STOP, USAGE, DONE].map(str::to_owned));
+            let settings =
+                format!("action: {action}, answer_window: 100, overlap: 45, timeout: 60s");
+            let guards = with_presidio(&judge, &settings);
+            let (stage, _model) = stage(&judge, &guards, streaming(&events)).await;
+            let prompt = json!([{"role": "user", "content": "Who is John\n\"Q\" Public?"}]);
+            let body = json!({"model": "gpt-4o", "stream": true, "messages": prompt});
+            let told = stage.call(request(body.to_string())).await;
+            let said: Value = serde_json::from_str(&said(told.text()).1)
+                .unwrap_or_else(|error| panic!("{error}: {}", told.text()));
+            assert_eq!(said, expected, "{action} {chars}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn presidio_can_block_and_goes_by_on_error_too() {
     let judge = judge(Behaviour::default()).await;
     let (stage_of_names, model) = stage(

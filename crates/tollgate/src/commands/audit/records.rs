@@ -7,10 +7,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use audit::{Found, Query, State};
+use audit::{Found, Hit, Query, State};
 use clap::Args;
 use domain::CallId;
 use domain::access::Reach;
+use domain::record::CacheOutcome;
 use gateway::audit::desk::{DeskError, Seen, content_state, shows_verdicts};
 use serde_json::{Value, json};
 
@@ -31,7 +32,7 @@ pub(super) struct Search {
     /// Go on behind a page that said so
     #[arg(long, value_name = "NUMBER")]
     before: Option<u64>,
-    /// Prompts and answers too, with --format json
+    /// Prompts and answers too: record by record instead of a table
     #[arg(long)]
     content: bool,
     #[arg(long, value_enum, default_value = "table")]
@@ -77,8 +78,9 @@ impl Search {
         };
         let Seen { page, verdicts } = opened.desk.search(&query)?;
         let text = match self.format {
-            Format::Table => table(&page.found, verdicts.as_ref()).aligned(),
-            Format::Csv => table(&page.found, verdicts.as_ref()).csv(),
+            Format::Table if self.content => pages_of(&page.found, verdicts.as_ref()),
+            Format::Table => table(&page.found, verdicts.as_ref(), false).aligned(),
+            Format::Csv => table(&page.found, verdicts.as_ref(), self.content).csv(),
             Format::Json => {
                 let rows: Vec<Value> = page
                     .found
@@ -110,7 +112,7 @@ impl Show {
                     serde_json::to_string_pretty(&object(found, verdicts.as_ref()))?
                 )
             }
-            Format::Csv => table(&page.found, verdicts.as_ref()).csv(),
+            Format::Csv => table(&page.found, verdicts.as_ref(), !self.metadata).csv(),
             Format::Table => page_of(found, verdicts.as_ref()),
         };
         print::out(&text)?;
@@ -147,7 +149,8 @@ impl Export {
     }
 }
 
-fn table(found: &[Found], verdicts: Option<&Reach>) -> Table {
+/// `with_said`: with who said what, where it is open.
+fn table(found: &[Found], verdicts: Option<&Reach>, with_said: bool) -> Table {
     let mut table = Table::default()
         .column("time")
         .column("call")
@@ -156,12 +159,18 @@ fn table(found: &[Found], verdicts: Option<&Reach>) -> Table {
         .column("model")
         .column("outcome")
         .number("status")
+        .column("cache")
         .number("prompt_tokens")
         .number("completion_tokens")
         .column("cost")
         .column("rule")
         .column("verdicts")
         .column("content");
+    if with_said {
+        for name in ["user", "caller", "prompt", "answer"] {
+            table = table.column(name);
+        }
+    }
     for found in found {
         let skeleton = &found.skeleton;
         let is_seen = shows_verdicts(found, verdicts);
@@ -172,7 +181,7 @@ fn table(found: &[Found], verdicts: Option<&Reach>) -> Table {
                 String::new()
             }
         };
-        table.row(vec![
+        let mut row = vec![
             Cell::Text(shown(skeleton.at)),
             Cell::Text(skeleton.call.to_string()),
             Cell::Text(skeleton.subscription.to_string()),
@@ -186,15 +195,38 @@ fn table(found: &[Found], verdicts: Option<&Reach>) -> Table {
             Cell::Text(skeleton.model.to_string()),
             Cell::Text(skeleton.outcome.as_str().to_owned()),
             Cell::Number(u64::from(skeleton.status)),
+            Cell::Text(
+                skeleton
+                    .hit
+                    .map_or_else(String::new, |_| CacheOutcome::Hit.as_str().to_owned()),
+            ),
             Cell::Number(skeleton.prompt_tokens),
             Cell::Number(skeleton.completion_tokens),
             Cell::Text(skeleton.cost.to_string()),
             Cell::Text(seen(skeleton.rule.as_deref().unwrap_or_default())),
             Cell::Text(seen(&skeleton.verdicts)),
             Cell::Text(content_state(found)),
-        ]);
+        ];
+        if with_said {
+            row.extend(said(found).map(Cell::Text));
+        }
+        table.row(row);
     }
     table
+}
+
+/// Who asked, by which credential, what, and the answer. Empty where it is not open.
+fn said(found: &Found) -> [String; 4] {
+    let State::Here(content) = &found.content else {
+        return Default::default();
+    };
+    let text = |bytes: &Option<Vec<u8>>| bytes.as_deref().map(lossy).unwrap_or_default();
+    [
+        content.user.as_deref().unwrap_or_default().to_owned(),
+        content.caller.to_string(),
+        text(&content.prompt),
+        text(&content.answer),
+    ]
 }
 
 fn object(found: &Found, verdicts: Option<&Reach>) -> Value {
@@ -211,6 +243,8 @@ fn object(found: &Found, verdicts: Option<&Reach>) -> Value {
         "backend": skeleton.backend.as_deref(),
         "outcome": skeleton.outcome.as_str(),
         "status": skeleton.status,
+        "cache": skeleton.hit.map(|_| CacheOutcome::Hit.as_str()),
+        "hit": skeleton.hit.map(Hit::as_str),
         "prompt_tokens": skeleton.prompt_tokens,
         "completion_tokens": skeleton.completion_tokens,
         "cost": &*skeleton.cost,
@@ -234,6 +268,12 @@ fn object(found: &Found, verdicts: Option<&Reach>) -> Value {
         object["answer"] = json!(text(&content.answer));
     }
     object
+}
+
+/// What a table has no room for.
+fn pages_of(found: &[Found], verdicts: Option<&Reach>) -> String {
+    let pages: Vec<String> = found.iter().map(|found| page_of(found, verdicts)).collect();
+    pages.join("\n---\n\n")
 }
 
 /// One record for people: a line for each field, then what was said.

@@ -7,6 +7,7 @@ use anyhow::Result;
 use config::snapshot::Sink;
 use domain::Wall;
 use gateway::Clock;
+use gateway::sinks::{Failing, failing_of};
 use serde_json::json;
 
 use super::places::{self, Origin, Place};
@@ -25,13 +26,27 @@ struct Row {
     waiting_s: u64,
     missed: u64,
     moved_at: Option<Wall>,
+    /// As its gateway last said.
+    failing: Option<Failing>,
+}
+
+impl Row {
+    fn failing_since(&self) -> Option<Wall> {
+        self.failing.as_ref().map(|failing| failing.since)
+    }
+
+    fn error(&self) -> Option<&str> {
+        self.failing.as_ref().map(|failing| &*failing.error)
+    }
 }
 
 impl List {
     pub(super) fn run(self) -> Result<ExitCode> {
         let snapshot = configuration::load_without_secrets(&self.configuration.config)?;
         let places = places::all(&snapshot)?;
-        let rows = rows(&snapshot.sinks, places, Clock::system().now().wall);
+        let failing = |sink: &str| failing_of(&snapshot.settings.data_dir, sink);
+        let now = Clock::system().now().wall;
+        let rows = rows(&snapshot.sinks, places, failing, now);
         let text = match self.format {
             Format::Table => table(&rows).aligned(),
             Format::Csv => table(&rows).csv(),
@@ -42,7 +57,12 @@ impl List {
     }
 }
 
-fn rows(sinks: &[Arc<Sink>], places: Vec<Place>, now: Wall) -> Vec<Row> {
+fn rows(
+    sinks: &[Arc<Sink>],
+    places: Vec<Place>,
+    failing: impl Fn(&str) -> Option<Failing>,
+    now: Wall,
+) -> Vec<Row> {
     let is_at = |sink: &Sink, place: &Place| {
         sink.id.as_str() == place.sink && Origin::of(sink) == place.origin
     };
@@ -58,20 +78,28 @@ fn rows(sinks: &[Arc<Sink>], places: Vec<Place>, now: Wall) -> Vec<Row> {
             waiting_s: 0,
             missed: 0,
             moved_at: None,
+            failing: failing(sink.id.as_str()),
         });
     let never_ran: Vec<Row> = never_ran.collect();
     let row = |place: Place| {
         let sink = sinks.iter().find(|sink| is_at(sink, &place));
         let waiting_s = place.oldest.map_or(0, |oldest| now.since(oldest).as_secs());
+        let failing = sink.and_then(|sink| failing(sink.id.as_str()));
+        let state = match (sink, &failing) {
+            (None, _) => "not configured",
+            (Some(_), Some(_)) => "failing",
+            (Some(_), None) => "configured",
+        };
         Row {
             id: place.sink,
             kind: sink.map_or("", |sink| sink.kind.as_str()),
             origin: place.origin,
-            state: sink.map_or("not configured", |_| "configured"),
+            state,
             waiting: place.waiting,
             waiting_s,
             missed: place.missed,
             moved_at: Some(place.moved_at),
+            failing,
         }
     };
     places.into_iter().map(row).chain(never_ran).collect()
@@ -87,7 +115,9 @@ fn table(rows: &[Row]) -> Table {
         .number("waiting")
         .number("waiting_s")
         .number("missed")
-        .column("moved_at");
+        .column("moved_at")
+        .column("failing_since")
+        .column("error");
     for row in rows {
         table.row(vec![
             Cell::Text(row.id.clone()),
@@ -99,6 +129,8 @@ fn table(rows: &[Row]) -> Table {
             Cell::Number(row.waiting_s),
             Cell::Number(row.missed),
             Cell::Text(row.moved_at.map(shown).unwrap_or_default()),
+            Cell::Text(row.failing_since().map(shown).unwrap_or_default()),
+            Cell::text(row.error().unwrap_or_default()),
         ]);
     }
     table
@@ -118,6 +150,8 @@ fn json(rows: &[Row]) -> Result<String> {
                 "waiting_s": row.waiting_s,
                 "missed": row.missed,
                 "moved_at": row.moved_at.map(shown),
+                "failing_since": row.failing_since().map(shown),
+                "error": row.error(),
             })
         })
         .collect();
@@ -184,7 +218,14 @@ mod tests {
             place("siem", Origin::Ledger, 0, 0),
             place("siem", eu(), 2, 9),
         ];
-        let rows = rows(&sinks, places, Wall::from_secs(100));
+        let failing = |sink: &str| {
+            (sink == "siem").then(|| Failing {
+                since: Wall::from_secs(60),
+                failures: 4,
+                error: "no such folder".to_owned(),
+            })
+        };
+        let rows = rows(&sinks, places, failing, Wall::from_secs(100));
         let told: Vec<_> = rows
             .iter()
             .map(|row| (&*row.id, row.kind, row.origin.kind(), row.state))
@@ -195,10 +236,15 @@ mod tests {
                 ("archive", "file", "usage", "configured"),
                 ("old", "", "usage", "not configured"),
                 ("siem", "", "usage", "not configured"),
-                ("siem", "file", "audit", "configured"),
+                ("siem", "file", "audit", "failing"),
                 ("new", "file", "usage", "never ran"),
             ]
         );
+        assert_eq!(
+            (rows[3].error(), rows[3].failing_since()),
+            (Some("no such folder"), Some(Wall::from_secs(60)))
+        );
+        assert_eq!(rows[2].error(), None, "it is of the one that is configured");
         let figures = |row: &Row| (row.waiting, row.waiting_s, row.missed);
         assert_eq!(
             (figures(&rows[0]), figures(&rows[3])),

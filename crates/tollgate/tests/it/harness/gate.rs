@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use domain::record::CallRecord;
 use serde_json::Value;
@@ -275,8 +276,25 @@ pub fn tollgate(arguments: &[&str]) -> Output {
         .unwrap()
 }
 
+/// Below those that a system gives to outgoing connections and to whoever asks for any port: between
+/// this look and the gateway's, nobody else is given them.
+const PORTS: std::ops::Range<u32> = 12_000..32_000;
+
 fn free_addresses() -> (SocketAddr, SocketAddr) {
-    let bind = || TcpListener::bind("127.0.0.1:0").unwrap();
-    let (public, admin) = (bind(), bind());
-    (public.local_addr().unwrap(), admin.local_addr().unwrap())
+    (free_address(), free_address())
+}
+
+/// No two gateways of this process are given the same, and other processes begin elsewhere.
+fn free_address() -> SocketAddr {
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    let begin = std::process::id().wrapping_mul(997);
+    for _ in PORTS {
+        let number = begin.wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed));
+        let port = PORTS.start + number % (PORTS.end - PORTS.start);
+        let address = SocketAddr::from(([127, 0, 0, 1], port as u16));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+    panic!("no free port for the gateway");
 }
