@@ -26,7 +26,11 @@ fn call(number: u32, text: &str) -> Call {
     let prompt = format!("own{number} shared {text}");
     Call::new(
         number,
-        if number % 2 == 0 { "search" } else { "sales" },
+        if number.is_multiple_of(2) {
+            "search"
+        } else {
+            "sales"
+        },
         &user,
         &prompt,
     )
