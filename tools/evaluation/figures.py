@@ -7,7 +7,11 @@ from pairs import REWORDED_MAX
 from seeds import LABELS
 from words import STOP, alike, content_words, fold, tokens
 
-WHATS = {"paraphrase": ["reworded", "rearranged", "spelling", "wrapped"], "near_miss": list(LABELS.values())}
+WHATS = {
+    "paraphrase": ["reworded", "rearranged", "spelling", "wrapped"],
+    "near_miss": list(LABELS.values()),
+    "apart": list(LABELS.values()),
+}
 PAIRS_MIN = 1000  # of a kind, in a half
 REWORDED_SHARE_MIN = 0.40
 # Runs of four words that both halves have, of those that the smaller one has.
@@ -22,7 +26,7 @@ def describe(halves):
     for half, pairs in halves.items():
         lines.append(f"{half}: {len(pairs)} pairs of {len({row[0][:-3] for row in pairs})} families")
         lines += table(pairs)
-        for kind in ("paraphrase", "near_miss"):
+        for kind in WHATS:
             rows = [row for row in pairs if row[2] == kind]
             every = [overlap(tokens(row[4]), tokens(row[5])) for row in rows]
             scores = sorted(alike(row[4], row[5], row[1]) for row in rows)

@@ -14,26 +14,24 @@ Below a question stand its other wordings: `= ` rewords it, `~ ` is the line
 above with one thing written in another way. All questions of a family need
 different answers.
 
-Everything about a subject, in all languages, stands under its heading, and
-the heading's hash says to which half all of it belongs.
+Everything about a subject, in all languages, stands under its heading, in one
+half.
 """
 
 import itertools
 import re
 
-from pairs import NEAR_MIN, REWORDED_MAX, dressed, ranked, roll, turned
+from pairs import NEAR_MIN, REWORDED_MAX, dressed, ranked, turned
 from seeds import LABELS, SeedError
 from words import alike, fold
 
 LANGUAGES = ("en", "de", "fr")
 # Pairs of two questions of a family.
 CROSSED_MAX = 3
+# Of a subject in a language: pairs of questions of a family that do not look alike.
+APART_MAX = 16
 # Subjects are numbered from here, after the families of the half.
 FIRST = {"development": 601, "held_out": 1}
-
-
-def half_of(subject):
-    return "held_out" if roll("subject", subject) < 0.5 else "development"
 
 
 class Question:
@@ -113,7 +111,7 @@ def pairs_of_subject(half, number, subject):
         for family in families:
             made += paraphrases(family, language) + near_misses(family, language)
         seen = set()
-        for kind, what, a, b in made:
+        for kind, what, a, b in itertools.chain(made, apart(families, language)):
             folded = frozenset((fold(a), fold(b)))
             if len(folded) < 2 or folded in seen:
                 continue
@@ -121,6 +119,20 @@ def pairs_of_subject(half, number, subject):
             identity = f"{half[0]}-{language}-{number:03}-{len(seen):02}"
             rows.append((identity, language, kind, what, a, b))
     return rows
+
+
+def apart(families, language):
+    """Two questions of a family in wordings that may share little, as two wordings of one question do."""
+    found = [
+        (a, b, LABELS[other.label])
+        for family in families
+        for one, other in itertools.combinations(family.questions, 2)
+        if one.label in (None, other.label)
+        for a, b in itertools.product(one.wordings, other.wordings)
+    ]
+    found = [pair for pair in found if alike(*pair[:2], language) < NEAR_MIN]
+    for a, b, what in ranked(found)[:APART_MAX]:
+        yield "apart", what, *turned(a, b)
 
 
 def paraphrases(family, language):

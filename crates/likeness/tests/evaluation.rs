@@ -12,11 +12,11 @@ mod evaluation {
 }
 
 use evaluation::figures::{Sweep, share};
-use evaluation::pairs::{self, DEVELOPMENT, HELD_OUT, Pair};
+use evaluation::pairs::{self, DEVELOPMENT, HELD_OUT, Kind, Pair};
 use evaluation::{chart, document, learned};
 
-fn told_apart(pairs: &[Pair], near_miss: bool) -> f64 {
-    let of_kind = || pairs.iter().filter(|pair| pair.near_miss == near_miss);
+fn told_apart(pairs: &[Pair], kind: Kind) -> f64 {
+    let of_kind = || pairs.iter().filter(|pair| pair.kind == kind);
     share(
         of_kind().filter(|pair| pair.told_apart).count(),
         of_kind().count(),
@@ -42,32 +42,25 @@ fn every_pair_has_a_cosine_and_no_cosine_is_without_its_pair() {
 
 #[test]
 fn on_the_development_half_near_misses_are_told_apart_and_paraphrases_let_through() {
-    let near = told_apart(&DEVELOPMENT, true);
-    let through = 1.0 - told_apart(&DEVELOPMENT, false);
+    let near = told_apart(&DEVELOPMENT, Kind::NearMiss);
+    let through = 1.0 - told_apart(&DEVELOPMENT, Kind::Paraphrase);
     assert!(near >= 0.98, "{near}");
     // Most of what the score stops here is farther than any cache looks.
-    assert!(through >= 0.53, "{through}");
+    assert!(through >= 0.45, "{through}");
 }
 
-/// What the rules of commit 32055a9 did when they were first measured, give or take a pair.
+/// What was measured of the rules that the README names, give or take a pair.
 #[test]
 fn on_the_held_out_half_the_figures_hold() {
     let sweep = Sweep::of(&HELD_OUT);
-    let at = |threshold: f64| sweep.at(threshold).expect("the threshold is swept");
-    let fitted = at(0.70);
-    assert!(
-        fitted.guarded.false_hits <= 37,
-        "{}",
-        fitted.guarded.false_hits
-    );
-    assert!(fitted.guarded.hits >= 339, "{}", fitted.guarded.hits);
-    let by_default = at(0.87);
-    assert!(
-        by_default.guarded.false_hits <= 14,
-        "{}",
-        by_default.guarded.false_hits
-    );
-    assert!(by_default.guarded.hits >= 77, "{}", by_default.guarded.hits);
+    let at = |threshold: f64| sweep.at(threshold).expect("the threshold is swept").guarded;
+    let (fitted, by_default) = (at(0.70), at(0.91));
+    assert!(fitted.false_hits <= 34, "{}", fitted.false_hits);
+    assert!(fitted.apart <= 175, "{}", fitted.apart);
+    assert!(fitted.hits >= 452, "{}", fitted.hits);
+    assert!(by_default.false_hits <= 18, "{}", by_default.false_hits);
+    assert!(by_default.apart <= 1, "{}", by_default.apart);
+    assert!(by_default.hits >= 95, "{}", by_default.hits);
 }
 
 #[test]

@@ -12,12 +12,24 @@ pub const FOLDS: usize = 5;
 
 /// So many times as much as a pair from before them: those have steered the vetoes, so that what is left of
 /// them is not what is left of questions that nobody has seen.
-const SUBJECTS_COUNT: f64 = 4.0;
+const SUBJECTS_COUNT: f64 = 2.0;
+/// A near miss let through does more harm than a paraphrase refused.
+const NEAR_MISS_COUNTS: f64 = 2.0;
+/// There are as many as anybody cares to make: they say what the words alone must not be taken for.
+const APART_COUNTS: f64 = 0.3;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Paraphrase,
+    NearMiss,
+    /// Different questions in wordings that share little.
+    Apart,
+}
 
 pub struct Pair {
     pub id: String,
     pub language: String,
-    pub near_miss: bool,
+    pub kind: Kind,
     pub what: String,
     pub similarity: f64,
     pub fold: usize,
@@ -33,17 +45,29 @@ impl Pair {
         }
     }
 
-    /// `None` if a veto tells them apart or they are too far.
+    /// Whether the guard lets it through without weighing.
+    pub fn nothing_left(&self) -> bool {
+        self.values
+            .is_some_and(|values| values[Feature::NothingLeft as usize] > 0.0)
+    }
+
+    /// `None` if a veto tells them apart, they are too far, or there is nothing to weigh.
     pub fn sample(&self) -> Option<Sample> {
-        let values = self.values?;
+        let values = self.values.filter(|_| !self.nothing_left())?;
+        let of_subject = if self.is_of("subjects") {
+            SUBJECTS_COUNT
+        } else {
+            1.0
+        };
+        let of_kind = match self.kind {
+            Kind::Paraphrase => 1.0,
+            Kind::NearMiss => NEAR_MISS_COUNTS,
+            Kind::Apart => APART_COUNTS,
+        };
         Some(Sample {
             values,
-            same: !self.near_miss,
-            counts: if self.is_of("subjects") {
-                SUBJECTS_COUNT
-            } else {
-                1.0
-            },
+            same: self.kind == Kind::Paraphrase,
+            counts: of_subject * of_kind,
         })
     }
 }
@@ -74,7 +98,12 @@ pub fn read(folder: &Path) -> Result<Vec<Pair>, String> {
         pairs.push(Pair {
             id: id.into(),
             language: language.into(),
-            near_miss: kind == "near_miss",
+            kind: match kind {
+                "paraphrase" => Kind::Paraphrase,
+                "near_miss" => Kind::NearMiss,
+                "apart" => Kind::Apart,
+                other => return Err(format!("a kind that is not known: {other}")),
+            },
             what: what.into(),
             similarity,
             fold: fold(id),

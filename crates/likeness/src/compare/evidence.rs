@@ -22,7 +22,21 @@ impl Evidence {
         wording::find(pair, alignment, &mut evidence);
         grammar::find(pair, alignment, &mut evidence);
         sense::find(pair, alignment, &mut evidence);
+        let differs = evidence.any(&DIFFERENCES_OF_THE_SAME_WORDS);
+        evidence.flag(
+            Feature::NothingLeft,
+            wording::nothing_left(pair, alignment) && !differs,
+        );
         evidence
+    }
+
+    /// Whether nothing was found that could make them two questions: then there is nothing to weigh.
+    pub fn nothing_left(&self) -> bool {
+        self.any(&[Feature::NothingLeft])
+    }
+
+    fn any(&self, features: &[Feature]) -> bool {
+        features.iter().any(|feature| self.get(*feature) > 0.0)
     }
 
     pub fn get(&self, feature: Feature) -> f64 {
@@ -41,6 +55,20 @@ impl Evidence {
         self.set(feature, count.min(COUNT_MAX) as f64);
     }
 }
+
+/// What questions of the same words may differ in.
+const DIFFERENCES_OF_THE_SAME_WORDS: [Feature; 10] = [
+    Feature::Compounded,
+    Feature::FactsOneSided,
+    Feature::Inverted,
+    Feature::RelationsTurned,
+    Feature::RolesMoved,
+    Feature::ModalsExchanged,
+    Feature::PersonsExchanged,
+    Feature::PersonsAdded,
+    Feature::PastDiffers,
+    Feature::FocusOther,
+];
 
 /// More of the same says no more.
 const COUNT_MAX: usize = 4;
@@ -102,10 +130,14 @@ features! {
     WordForWord "word for word" Against Word,
     /// No content word without its like.
     SameWords "same words" For Word,
+    /// Nor a little word that tells, nor is anything turned about: `How do I` or `How can I`.
+    NothingLeft "nothing left" For Word,
     /// Forms of one root among the words left over.
     Derived "derived" For Word,
     /// One word is the end of the other: `Rente`, `Witwenrente`.
     Compounded "compounded" Against Word,
+    /// And nothing else differs much: `Lauch` or `Knoblauch` in the same sentence.
+    CompoundedInFrame "compounded in frame" Against Word,
     LongLeft "long words left" Against Word,
     LittleBoth "little words exchanged" Against Word,
     LittleOne "little words added" Against Word,
@@ -114,6 +146,11 @@ features! {
     NamesShared "names shared" For Word,
     FactsShared "facts shared" For Word,
     FactsOneSided "facts one-sided" Against Number,
+    /// A unit that the other side does not know: it asks for a conversion.
+    UnitOneSided "unit one-sided" Against Unit,
+    /// Facts of one kind, or names, stand in another order: Saturday for Friday, Friday for Saturday.
+    FactsTurned "facts turned" Against Direction,
+    NamesTurned "names turned" Against Direction,
     SameOpening "same opening" For Word,
     /// Relations between nouns that are the same, that are turned about, that cannot be told.
     RelationsKept "relations kept" For Word,
@@ -144,10 +181,15 @@ features! {
     FocusSame "focus same" For Word,
     FocusOne "focus on one side" Against Question,
     FocusOther "focus other" Against Question,
+    /// One side asks when, or why, or how much, and the other for something else, or for yes or no.
+    WhenOneSided "when on one side" Against Question,
+    WhyOneSided "why on one side" Against Question,
+    AmountOneSided "amount on one side" Against Question,
+    MannerOneSided "manner on one side" Against Question,
     /// `A vs B` on one side.
     ComparesOne "compares on one side" Against Question,
     /// Keywords are another wording of a sentence.
-    LengthRatio "length ratio" Either Word,
+    LengthRatio "length ratio" For Word,
     Length "length" Either Word,
     SentencesMore "sentences more" Against Word,
     German "German" Either Word,

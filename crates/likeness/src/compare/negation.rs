@@ -9,10 +9,12 @@ use crate::read::{Is, Item};
 const SHARE_MIN: f64 = 0.3;
 
 pub fn difference(pair: &Pair<'_>, alignment: &Alignment) -> Option<Difference> {
-    if !differs(pair)
-        || alignment.denies_by_contrary()
-        || alignment.share() < SHARE_MIN && !alignment.is_framed()
-    {
+    if !differs(pair) {
+        let (cached, asked) = denied_by_prefix(pair)?;
+        let span = |item: &Item| Some(item.span.clone());
+        return Some(pair.differ(Kind::Negation, span(cached), span(asked)));
+    }
+    if alignment.denies_by_contrary() || alignment.share() < SHARE_MIN && !alignment.is_framed() {
         return None;
     }
     let (cached, asked) = (denials(&pair.cached), denials(&pair.asked));
@@ -38,6 +40,35 @@ pub fn difference(pair: &Pair<'_>, alignment: &Alignment) -> Option<Difference> 
 pub fn differs(pair: &Pair<'_>) -> bool {
     denials(&pair.cached).len() % 2 != denials(&pair.asked).len() % 2
 }
+
+/// A word of one side that denies a word of the other, which has it nowhere: members, non-members.
+fn denied_by_prefix<'p>(pair: &'p Pair<'_>) -> Option<(&'p Item, &'p Item)> {
+    let (cached, asked) = (&pair.cached.items, &pair.asked.items);
+    let alone = |item: &&Item, others: &[Item]| !others.iter().any(|other| other.is == item.is);
+    cached
+        .iter()
+        .filter(|item| alone(item, asked))
+        .find_map(|one| {
+            let mut others = asked.iter().filter(|item| alone(item, cached));
+            let denies = |other: &&Item| denies(one, other) || denies(other, one);
+            Some((one, others.find(denies)?))
+        })
+}
+
+fn denies(long: &Item, short: &Item) -> bool {
+    let (Is::Content(long), Is::Content(short)) = (&long.is, &short.is) else {
+        return false;
+    };
+    let rest = |prefix: &&str| {
+        long.strip_prefix(*prefix)
+            .map(|rest| rest.trim_start_matches('-'))
+    };
+    short.len() >= DENIED_MIN && PREFIXES.iter().filter_map(rest).any(|rest| rest == short)
+}
+
+const PREFIXES: [&str; 9] = ["un", "non", "in", "im", "ir", "il", "dis", "nicht", "miss"];
+/// Shorter words begin by chance like others: `it`, `unit`.
+const DENIED_MIN: usize = 4;
 
 /// `bill no. 10243`, `relance n° 2`.
 fn numbers(items: &[Item], at: usize) -> bool {
@@ -168,5 +199,26 @@ mod tests {
     fn a_denial_more_is_another_question() {
         assert!(compare("Which rooms are booked?", "Which rooms aren't booked?").is_some());
         assert!(compare("Il reste des places ?", "Il ne reste pas de places ?").is_some());
+    }
+
+    #[test]
+    fn a_word_that_denies_another_by_its_prefix_is_its_contrary() {
+        let differ = |a: &str, b: &str| assert!(compare(a, b).is_some(), "{a} / {b}");
+        differ(
+            "Is the sauna open to members?",
+            "Is the sauna open to non-members?",
+        );
+        differ(
+            "Wo sitzen die Raucher im Zug?",
+            "Wo sitzen die Nichtraucher im Zug?",
+        );
+        // Twice denied is as good as not at all.
+        assert_eq!(
+            compare(
+                "Which seats are unassigned?",
+                "Which seats are not assigned?"
+            ),
+            None
+        );
     }
 }

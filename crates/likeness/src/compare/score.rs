@@ -14,6 +14,9 @@ use weights::{BIAS, WEIGHTS};
 /// What weighs most against the likeness, if more speaks against it than for it at this similarity.
 pub fn difference(pair: &Pair<'_>, alignment: &Alignment, similarity: f64) -> Option<Difference> {
     let evidence = Evidence::of(pair, alignment, similarity);
+    if evidence.nothing_left() && !similarity.is_nan() {
+        return None;
+    }
     let weighed = WEIGHTS
         .iter()
         .map(|(feature, weight)| (*feature, of_thousandths(*weight) * evidence.get(*feature)));
@@ -91,6 +94,10 @@ mod tests {
             "Wie lange gilt ein 6-stelliger Code?",
         );
         same("Which fees are due?", "Hello, which fees are due? Thanks!");
+        same(
+            "How do I renew my library card?",
+            "How can I renew my library card?",
+        );
     }
 
     #[test]

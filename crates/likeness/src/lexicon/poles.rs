@@ -3,6 +3,73 @@
 /// Kind, then the poles. `?` makes a line weak; `=` keeps a word from being met by its stem.
 pub const POLES: &str = "
 direction: install installation installieren installiere installer ajouter | uninstall deinstall deinstallieren deinstalliere desinstaller
+direction: multiply multiplying multiplication multiplizieren multipliziere multiplier | divide dividing division dividieren dividiere teilen diviser
+direction: square quadrieren | root wurzel racine
+direction: publish published veroeffentlichen publier | unpublish unpublished zurueckziehen depublier
+direction: pin anheften epingler | unpin loesen desepingler
+direction: archive archivieren archiver | unarchive dearchivieren desarchiver
+direction: sunrise sonnenaufgang | sunset sonnenuntergang
+direction: inhale einatmen inspirer | exhale ausatmen expirer
+direction: clockwise uhrzeigersinn | anticlockwise counterclockwise gegenuhrzeigersinn
+direction: bride braut mariee | groom braeutigam
+direction: payer zahler zahlungspflichtiger payeur | payee zahlungsempfaenger beneficiaire
+direction: exporter exporteur exportateur | importer importeur importateur
+direction: wholesale grosshandel grossiste | retail einzelhandel detaillant
+direction: upstream stromaufwaerts amont | downstream stromabwaerts aval
+direction: plug anstecken brancher | unplug ausstecken debrancher
+direction: praise loben feliciter | criticise criticize kritisieren critiquer
+direction: prosecution staatsanwaltschaft accusation | defence defense verteidigung
+direction: deflation | inflation
+entity: snow snowing schnee schneien schneit neige neiger | rain raining regen regnen regnet pluie pleuvoir pleut | hail hagel hageln grele
+entity: vegan vegane veganes | vegetarian vegetarisch vegetarien
+entity: spring fruehling fruehjahr printemps | summer sommer ete | autumn herbst automne | winter hiver
+entity: breakfast fruehstueck petit-dejeuner | lunch mittagessen dejeuner | dinner supper abendessen diner
+entity: red rot rote roten rouge rouges | blue blau blaue blauen bleu bleue bleus | green gruen gruene gruenen vert verte verts | yellow gelb gelbe gelben jaune jaunes | black schwarz schwarze schwarzen noir noire noirs | white weiss weisse weissen blanc blanche blancs | brown braun braune braunen marron brun
+entity: train trains zug bahn zuege | bus buses busse autobus autocar | plane flight flights flug flugzeug fluege avion vol | ferry faehre ferry | tram strassenbahn tramway | taxi | bicycle bike fahrrad rad velo
+entity: dog dogs hund hunde chien chiens | cat cats katze katzen chat chats | rabbit rabbits kaninchen lapin lapins | horse horses pferd pferde cheval chevaux | hamster | bird birds vogel voegel oiseau oiseaux
+entity: cash bargeld bar especes | paypal | cheque check scheck
+entity: electricity strom electricite | water wasser eau | gas gaz
+entity: gold or | silver silber argent | bronze
+entity: passport reisepass passeport | identity personalausweis identite | licence fuehrerschein permis | visa visum
+entity: birth geburt naissance | death tod deces mort | marriage wedding heirat hochzeit mariage | divorce scheidung
+entity: mysql | postgres postgresql | sqlite | oracle | mongodb | redis
+entity: aws | azure | gcp
+entity: chrome | firefox | edge | safari
+entity: excel | powerpoint | outlook | onenote
+entity: slack | teams | zoom
+entity: tennis | football soccer fussball | basketball | volleyball | handball | golf | rugby | badminton
+entity: piano klavier | guitar gitarre guitare | violin geige violon | flute floete | drums schlagzeug batterie | cello violoncelle
+entity: hand hands haende main mains | foot feet fuss fuesse pied pieds | knee knie genou | shoulder schulter epaule | back ruecken dos | elbow ellbogen coude
+entity: theft stolen diebstahl gestohlen vol vole | fire feuer brand incendie | flood hochwasser inondation
+entity: invoice rechnung facture | quote quotation angebot devis | receipt quittung kassenbon recu | reminder mahnung relance
+entity: kitchen kueche cuisine | bathroom badezimmer bad | bedroom schlafzimmer chambre | cellar basement keller cave | attic dachboden grenier | garage
+entity: cpu processor prozessor processeur | gpu | ram
+entity: keyboard tastatur clavier | mouse maus souris | monitor bildschirm ecran | printer drucker imprimante | headset kopfhoerer casque
+entity: bachelor licence | master | doctorate phd doktor promotion doctorat
+direction: row rows zeile zeilen ligne lignes | column columns spalte spalten colonne colonnes
+direction: width wide breite breit largeur large | height high hoehe hoch hauteur haut | depth deep tiefe tief profondeur profond
+direction: request requests anfrage anfragen requete requetes | response responses antwort antworten reponse reponses
+direction: server serveur | client clients
+direction: frontend | backend
+direction: hardware materiel | software logiciel
+direction: stdout | stderr | stdin
+direction: repair reparieren reparatur reparer reparation | replace replacement ersetzen austauschen austausch remplacer remplacement
+direction: print drucken ausdrucken imprimer impression | scan scannen einscannen numeriser
+direction: encrypt | sign signieren unterschreiben signer
+direction: commit | rollback
+direction: ascend climb aufsteigen monter | descend absteigen descendre
+direction: sow saeen aussaeen semer | harvest ernten recolter
+direction: assemble zusammenbauen aufbauen assembler monter | disassemble dismantle zerlegen abbauen demonter
+direction: teacher lehrkraft prof | headteacher schulleiter schulleitung principal directeur directrice
+direction: manager supervisor vorgesetzter vorgesetzte superieur | subordinate untergebene
+direction: singular einzahl singulier | plural mehrzahl pluriel
+direction: even gerade pair | odd ungerade impair
+direction: positive positiv positif | negative negativ negatif
+direction: major dur majeur | minor moll mineur
+direction: sharp kreuz diese | flat bemol
+direction: acid sauer acide | alkaline alkalisch basique
+time: yesterday gestern hier | today heute aujourd'hui | tomorrow morgen demain
+time: old former frueherer ehemaliger ancien | current aktueller jetziger actuel | future kuenftiger zukuenftiger futur
 direction: lend leihen | borrow
 direction: give gave geben donner | take took nehmen prendre
 direction: ask fragen demander | answer antworten repondre
@@ -70,7 +137,7 @@ direction: ascending aufsteigend croissant oldest aeltesten aelteste anciennes a
 direction: shorter condense shorten kuerzer kuerzen straffen straffe court courte raccourcir condenser | longer expand lengthen laenger verlaengern ausbauen long allonger developper
 direction: arrival arrivals arrive ankunft ankuenfte arrivee arrivees | departure departures depart abflug abfluege abfahrt departs
 direction: charged charge debited debit abgebucht abgebuchter belastet debite preleve | credited refunded gutgeschrieben erstattet rembourse credite
-direction: lend lent loan leihe verleihen verleihe preter prete | borrow borrowed ausleihen borge emprunter emprunte
+direction: lend lent leihe verleihen verleihe preter prete | borrow borrowed ausleihen borge emprunter emprunte
 direction: open opened oeffnen oeffne ouvrir ouvre eroeffnen | close closed schliessen schliesse fermer ferme
 direction: import importieren importiere importer | export exportieren exportiere exporter
 direction: download downloaded herunterladen runterladen telecharger | upload uploaded hochladen televerser
@@ -175,7 +242,7 @@ modality: =must obliged obligatory mandatory compulsory required =muss =muessen 
 ?question: =combien =many | =which =quels =quelles
 scope: private personal privat private privates privater privaten privat =perso personnel personnels personnelle prive privee | business dienstlich dienstliche dienstlichen dienstliches professionnel professionnels professionnelle work-related beruflich geschaeftlich job
 scope: adult adults erwachsene erwachsenen adulte | child children kind kinder kinds enfant enfants
-scope: employee employees staff mitarbeiter mitarbeiterin angestellte salarie salaries | contractor contractors freelancer freelancers freie freien freiberufler independants independant prestataire prestataires | trainee trainees apprentice intern azubi azubis auszubildende auszubildenden apprenti apprentis stagiaire stagiaires
+scope: employee employees staff mitarbeiter mitarbeiterin angestellte salarie salaries | contractor contractors freelancer freelancers freie freien freiberufler independants independant prestataire prestataires | =trainee =trainees apprentice intern azubi azubis auszubildende auszubildenden apprenti apprentis stagiaire stagiaires
 scope: individual individuals privatperson privatpersonen privatleute particulier particuliers | company companies kleinunternehmen kleinbetrieb societe
 scope: colleague kollegin kollege collegue | department abteilung service | everyone firma entreprise company
 scope: internal intern interne | external extern externe

@@ -140,6 +140,10 @@ fn a_year(word: &Word) -> Option<u32> {
 
 fn month(words: &[Word], before: Option<&str>) -> Option<(String, usize)> {
     let text = |at: usize| words.get(at).map_or("", |word| word.text.as_str());
+    // `May one park here?`
+    if text(0) == "may" && text(1) == "one" {
+        return None;
+    }
     let day_at = |at: usize| {
         let number = numbers::read(words.get(at..)?)?;
         let whole = number.value.fract().abs() < 1e-9 && (1. ..=31.).contains(&number.value);

@@ -13,8 +13,8 @@ const LEFT: [f64; 2] = [55.0, 480.0];
 
 /// Colours that stand out on both grounds; what is plain text takes the ground's contrary.
 const STYLE: &str = "text{font:13px sans-serif;fill:#1f2328}.t{font-weight:bold}.g{stroke:#8c959f;stroke-width:.5;\
-opacity:.6}.l{fill:none;stroke-width:2.5}.h{stroke:#1a7f37}.f{stroke:#cf222e}.a{stroke-dasharray:5 4;stroke-width:1.5}\
-@media(prefers-color-scheme:dark){text{fill:#e6edf3}.h{stroke:#3fb950}.f{stroke:#ff7b72}}";
+opacity:.6}.l{fill:none;stroke-width:2.5}.h{stroke:#1a7f37}.f{stroke:#cf222e}.p{stroke:#9a6700}.a{stroke-dasharray:5 4;stroke-width:1.5}\
+@media(prefers-color-scheme:dark){text{fill:#e6edf3}.h{stroke:#3fb950}.f{stroke:#ff7b72}.p{stroke:#d29922}}";
 
 pub fn draw(development: &Sweep, held_out: &Sweep) -> String {
     let mut out = String::new();
@@ -56,7 +56,7 @@ fn panel(out: &mut String, left: f64, title: &str, sweep: &Sweep) {
             &format!("{:.0}%", share * 100.0),
         );
     }
-    for hundredths in [70, 75, 80, 85, 90, 95] {
+    for hundredths in [65, 70, 75, 80, 85, 90, 95] {
         text(
             out,
             across(left, hundredths) - 14.0,
@@ -82,13 +82,14 @@ fn panel(out: &mut String, left: f64, title: &str, sweep: &Sweep) {
             ),
         );
     };
-    let (hits, wrong) = (
-        |hits: Hits| sweep.hit_share(hits),
-        |hits: Hits| sweep.false_share(hits),
-    );
+    let hits = |hits: Hits| sweep.hit_share(hits);
+    let wrong = |hits: Hits| sweep.false_share(hits);
+    let apart = |hits: Hits| sweep.apart_share(hits);
     curve("h a", &|point| hits(point.alone));
     curve("f a", &|point| wrong(point.alone));
+    curve("p a", &|point| apart(point.alone));
     curve("h", &|point| hits(point.guarded));
+    curve("p", &|point| apart(point.guarded));
     curve("f", &|point| wrong(point.guarded));
 }
 
@@ -96,8 +97,8 @@ fn legend(out: &mut String) {
     let entries = [
         ("h", "paraphrases hit"),
         ("f", "near misses hit, wrongly"),
-        ("h a", "the same by the cosine alone"),
-        ("f a", "the same by the cosine alone"),
+        ("p", "pairs apart hit, wrongly"),
+        ("h a", "dashed: by the cosine alone"),
     ];
     for (number, (class, what)) in (0..).zip(entries) {
         let x = LEFT[0] + 210.0 * f64::from(number) - 40.0;
@@ -119,7 +120,7 @@ fn height(share: f64) -> f64 {
 }
 
 fn across(left: f64, hundredths: u32) -> f64 {
-    left + PANEL * (f64::from(hundredths) - 70.0) / 29.0
+    left + PANEL * (f64::from(hundredths) - 65.0) / 34.0
 }
 
 fn text(out: &mut String, x: f64, y: f64, class: &str, what: &str) {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::pairs::Pair;
+use super::pairs::{Kind, Pair};
 
 /// In hundredths: whole numbers, so that no threshold is missed by a rounding error.
-const THRESHOLDS: std::ops::RangeInclusive<u32> = 70..=99;
+const THRESHOLDS: std::ops::RangeInclusive<u32> = 65..=99;
 
 /// The share of false hits that is thought bearable, of near misses.
 pub const FALSE_HITS_MAX: f64 = 0.01;
@@ -15,6 +15,7 @@ pub const KEPT_MIN: f64 = 0.75;
 pub struct Sweep {
     pub paraphrases: usize,
     pub near_misses: usize,
+    pub apart: usize,
     pub points: Vec<Point>,
     /// By what sets them apart, at cosine 0.80: near misses, false hits alone, false hits with the guard.
     pub by_what: BTreeMap<String, [usize; 3]>,
@@ -33,6 +34,8 @@ pub struct Hits {
     pub hits: usize,
     /// Near misses that are.
     pub false_hits: usize,
+    /// Different questions in other words that are.
+    pub apart: usize,
 }
 
 impl Sweep {
@@ -41,16 +44,18 @@ impl Sweep {
             .map(|hundredths| point(pairs, hundredths))
             .collect();
         let mut by_what = BTreeMap::<String, [usize; 3]>::new();
-        for pair in pairs.iter().filter(|pair| pair.near_miss) {
+        for pair in pairs.iter().filter(|pair| pair.kind == Kind::NearMiss) {
             let near = pair.cosine >= 0.80;
             let counts = by_what.entry(pair.what.clone()).or_default();
             counts[0] += 1;
             counts[1] += usize::from(near);
             counts[2] += usize::from(near && !pair.told_apart);
         }
+        let count = |kind: Kind| pairs.iter().filter(|pair| pair.kind == kind).count();
         Self {
-            paraphrases: pairs.iter().filter(|pair| !pair.near_miss).count(),
-            near_misses: pairs.iter().filter(|pair| pair.near_miss).count(),
+            paraphrases: count(Kind::Paraphrase),
+            near_misses: count(Kind::NearMiss),
+            apart: count(Kind::Apart),
             points,
             by_what,
         }
@@ -66,6 +71,11 @@ impl Sweep {
         share(hits.false_hits, self.near_misses)
     }
 
+    /// The same of different questions in other words.
+    pub fn apart_share(&self, hits: Hits) -> f64 {
+        share(hits.apart, self.apart)
+    }
+
     pub fn hit_share(&self, hits: Hits) -> f64 {
         share(hits.hits, self.paraphrases)
     }
@@ -75,7 +85,7 @@ impl Sweep {
         share(hits.hits, self.at(0.80).map_or(0, |point| point.alone.hits))
     }
 
-    /// Where the most hits are: the guard's score was fitted for pairs from here on.
+    /// Where the most hits are.
     pub fn lowest(&self) -> &Point {
         &self.points[0]
     }
@@ -102,12 +112,10 @@ fn point(pairs: &[Pair], hundredths: u32) -> Point {
         guarded: Hits::default(),
     };
     for pair in pairs.iter().filter(|pair| pair.cosine >= threshold) {
-        let count = |hits: &mut Hits| {
-            if pair.near_miss {
-                hits.false_hits += 1;
-            } else {
-                hits.hits += 1;
-            }
+        let count = |hits: &mut Hits| match pair.kind {
+            Kind::Paraphrase => hits.hits += 1,
+            Kind::NearMiss => hits.false_hits += 1,
+            Kind::Apart => hits.apart += 1,
         };
         count(&mut point.alone);
         if !pair.told_apart {

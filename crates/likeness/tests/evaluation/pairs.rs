@@ -4,9 +4,28 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Paraphrase,
+    NearMiss,
+    /// Different questions in wordings that share little.
+    Apart,
+}
+
+impl Kind {
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "paraphrase" => Some(Self::Paraphrase),
+            "near_miss" => Some(Self::NearMiss),
+            "apart" => Some(Self::Apart),
+            _ => None,
+        }
+    }
+}
+
 pub struct Pair {
     pub id: String,
-    pub near_miss: bool,
+    pub kind: Kind,
     pub what: String,
     pub a: String,
     pub b: String,
@@ -54,7 +73,7 @@ fn read(half: &str) -> Vec<Pair> {
         let cosine = COSINES.get(id).copied().unwrap_or(0.0);
         Pair {
             id: id.to_owned(),
-            near_miss: kind == "near_miss",
+            kind: Kind::named(kind).expect("a kind that is known"),
             what: what.to_owned(),
             a: a.to_owned(),
             b: b.to_owned(),

@@ -107,17 +107,16 @@ fn person(word: &str) -> Option<u8> {
     })
 }
 
-/// Must, may, can, should.
+/// Must, may or can (who asks whether he can do a thing asks whether he may), should.
 fn modal(word: &str) -> Option<u8> {
     Some(match word {
         "must" | "have" | "need" | "needs" | "obliged" | "required" | "mandatory"
         | "obligation" | "compulsory" | "muss" | "muessen" | "verpflichtet" | "pflicht"
         | "dois" | "doit" | "devons" | "faut" | "obligatoire" | "oblige" => 0,
         "may" | "ok" | "okay" | "allowed" | "permitted" | "darf" | "duerfen" | "erlaubt"
-        | "gestattet" | "permis" | "autorise" => 1,
-        "can" | "could" | "able" | "possible" | "kann" | "kannst" | "koennen" | "moeglich"
-        | "puis" | "peut" | "peux" | "pouvons" => 2,
-        "should" | "ought" | "soll" | "sollte" | "sollen" | "devrais" | "devrait" => 3,
+        | "gestattet" | "permis" | "autorise" | "can" | "could" | "able" | "possible" | "kann"
+        | "kannst" | "koennen" | "moeglich" | "puis" | "peut" | "peux" | "pouvons" => 1,
+        "should" | "ought" | "soll" | "sollte" | "sollen" | "devrais" | "devrait" => 2,
         _ => return None,
     })
 }

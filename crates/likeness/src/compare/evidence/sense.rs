@@ -11,6 +11,17 @@ pub fn find(pair: &Pair<'_>, _alignment: &Alignment, evidence: &mut Evidence) {
     let of = |question| focus(question).map(|(focus, _)| focus);
     let (one, other) = (of(&pair.cached), of(&pair.asked));
     evidence.flag(Feature::FocusOne, one.is_some() != other.is_some());
+    let on_one_side = |focuses: &[Focus]| {
+        let asks = |focus: Option<Focus>| focus.is_some_and(|focus| focuses.contains(&focus));
+        asks(one) != asks(other)
+    };
+    evidence.flag(
+        Feature::WhenOneSided,
+        on_one_side(&[Focus::Time, Focus::Duration]),
+    );
+    evidence.flag(Feature::WhyOneSided, on_one_side(&[Focus::Reason]));
+    evidence.flag(Feature::AmountOneSided, on_one_side(&[Focus::Amount]));
+    evidence.flag(Feature::MannerOneSided, on_one_side(&[Focus::Manner]));
     if let (Some(one), Some(other)) = (one, other) {
         evidence.flag(Feature::FocusOther, one != other);
         evidence.flag(Feature::FocusSame, one == other && one != Focus::Open);

@@ -18,7 +18,7 @@ pub fn find(pair: &Pair<'_>, alignment: &Alignment, evidence: &mut Evidence) {
     let other: Vec<&Item> = alignment.left_asked(pair).collect();
     words(alignment, &left, &other, evidence);
     little(pair, alignment, evidence);
-    shared(pair, evidence);
+    shared(pair, alignment, evidence);
     let all = || left.iter().chain(&other);
     let long = all().filter(|item| item.text.len() >= LONG_MIN).count();
     evidence.count(Feature::LongLeft, long);
@@ -72,7 +72,32 @@ fn little(pair: &Pair<'_>, alignment: &Alignment, evidence: &mut Evidence) {
     evidence.set(Feature::LittleInFrame, alignment.frame().share() * all);
 }
 
-fn shared(pair: &Pair<'_>, evidence: &mut Evidence) {
+/// Every word of one has its like in the other, and the facts stand in their order.
+pub fn nothing_left(pair: &Pair<'_>, alignment: &Alignment) -> bool {
+    let words = alignment
+        .left_cached(pair)
+        .chain(alignment.left_asked(pair));
+    let (left, other) = alignment.frame().gaps(pair);
+    let can = |item: &Item| CAN.iter().any(|can| lexicon::little_alike(&item.text, can));
+    let says_more = |items: &[&Item], others: &[&Item]| {
+        let lacks =
+            |item: &&Item| tells(item) && !can(item) && !others.iter().any(|o| alike(item, o));
+        items.iter().any(lacks)
+    };
+    let facts = |items: &[Item]| -> Vec<Is> {
+        let facts = items.iter().filter(|item| fact_kind(item).is_some());
+        facts.map(|item| item.is.clone()).collect()
+    };
+    words.count() == 0
+        && !says_more(&left, &other)
+        && !says_more(&other, &left)
+        && facts(&pair.cached.items) == facts(&pair.asked.items)
+}
+
+/// What `do I` becomes where somebody asks politely.
+const CAN: [&str; 3] = ["can", "kann", "peut"];
+
+fn shared(pair: &Pair<'_>, alignment: &Alignment, evidence: &mut Evidence) {
     let (cached, asked) = (&pair.cached.items, &pair.asked.items);
     let stands = |item: &&Item| asked.iter().any(|other| other.is == item.is);
     let fact = |item: &&Item| matches!(item.is, Is::Quantity { .. } | Is::Date(_) | Is::Unit(_));
@@ -93,13 +118,54 @@ fn shared(pair: &Pair<'_>, evidence: &mut Evidence) {
         };
         items.iter().filter(is_part).count()
     };
-    evidence.count(
-        Feature::Compounded,
-        compounds(cached, asked) + compounds(asked, cached),
-    );
+    let compounded = compounds(cached, asked) + compounds(asked, cached);
+    evidence.count(Feature::Compounded, compounded);
+    if compounded > 0 {
+        evidence.set(Feature::CompoundedInFrame, alignment.frame().share());
+    }
+    let unknown = units_not_in(cached, asked) + units_not_in(asked, cached);
+    evidence.count(Feature::UnitOneSided, unknown);
+    evidence.count(Feature::FactsTurned, turned(cached, asked, fact_kind));
+    let name_kind = |item: &Item| is_name(item, pair).then_some(0);
+    evidence.count(Feature::NamesTurned, turned(cached, asked, name_kind));
     let opening = |question: &Question<'_>| question.items.first().map(|item| item.text.clone());
     let same = opening(&pair.cached) == opening(&pair.asked);
     evidence.flag(Feature::SameOpening, same);
+}
+
+/// Units that stand by themselves and that the others have nowhere.
+fn units_not_in(items: &[Item], others: &[Item]) -> usize {
+    let has = |wanted: &str| {
+        others.iter().any(|item| match item.is {
+            Is::Unit(unit) => unit == wanted,
+            Is::Quantity { unit, .. } => unit == Some(wanted),
+            _ => false,
+        })
+    };
+    let is_unknown = |item: &&Item| matches!(item.is, Is::Unit(unit) if !has(unit));
+    items.iter().filter(is_unknown).count()
+}
+
+/// Facts of which one can stand for another.
+fn fact_kind(item: &Item) -> Option<u8> {
+    match item.is {
+        Is::Quantity { unit: None, .. } => Some(0),
+        Is::Quantity { unit: Some(_), .. } => Some(1),
+        Is::Unit(_) => Some(2),
+        Is::Date(_) => Some(3),
+        Is::Content(_) | Is::Function => None,
+    }
+}
+
+/// How many neighbours of one kind follow each other in the other order in the other question.
+fn turned(one: &[Item], other: &[Item], kind: impl Fn(&Item) -> Option<u8>) -> usize {
+    let place = |item: &Item| other.iter().position(|o| o.is == item.is);
+    let placed: Vec<(u8, usize)> = one
+        .iter()
+        .filter_map(|item| Some((kind(item)?, place(item)?)))
+        .collect();
+    let is_turned = |two: &&[(u8, usize)]| two[0].0 == two[1].0 && two[0].1 > two[1].1;
+    placed.windows(2).filter(is_turned).count()
 }
 
 fn lengths(pair: &Pair<'_>, evidence: &mut Evidence) {
