@@ -2,6 +2,7 @@
 
 mod dates;
 mod numbers;
+mod openings;
 mod units;
 
 use std::ops::Range;
@@ -36,9 +37,9 @@ pub enum Is {
     Function,
 }
 
-/// Reads the words of a text, politeness left out.
+/// Reads the words of a text, politeness left out and its beginning levelled.
 pub fn items(text: &str, hidden: &[Range<usize>]) -> Vec<Item> {
-    let words = without_politeness(words::split(text, hidden));
+    let words = openings::level(without_politeness(words::split(text, hidden)));
     let mut items = Vec::with_capacity(words.len());
     let mut at = 0;
     while at < words.len() {

@@ -9,7 +9,33 @@ pub fn difference(pair: &Pair<'_>, alignment: &Alignment) -> Option<Difference> 
     dates(pair)
         .or_else(|| quantities(pair, alignment))
         .or_else(|| units(pair))
+        .or_else(|| measured(pair))
         .or_else(|| counted(pair))
+}
+
+/// A number that has a unit on one side and is bare on the other, which asks for that unit: `15 percent of 80`,
+/// `how many percent of 80 is 15`.
+fn measured(pair: &Pair<'_>) -> Option<Difference> {
+    let asked_for = |of: &Question<'_>, other: &Question<'_>| {
+        quantities_of(of).find_map(|item| {
+            let Is::Quantity {
+                value,
+                unit: Some(unit),
+            } = item.is
+            else {
+                return None;
+            };
+            let bare = Is::Quantity { value, unit: None };
+            let stands = quantities_of(other).any(|o| o.is == bare);
+            let wanted = other.items.iter().find(|o| o.is == Is::Unit(unit))?;
+            stands.then(|| (item.span.clone(), wanted.span.clone()))
+        })
+    };
+    let (cached, asked) = asked_for(&pair.cached, &pair.asked).or_else(|| {
+        let (asked, cached) = asked_for(&pair.asked, &pair.cached)?;
+        Some((cached, asked))
+    })?;
+    Some(pair.differ(Kind::Unit, Some(cached), Some(asked)))
 }
 
 /// The same number of another thing that both sides name: `32 psi in bar`, `32 bar in psi`.
@@ -290,6 +316,29 @@ mod tests {
         assert_eq!(
             kind("How much are 32 psi in bar?", "How much are 32 bar in psi?"),
             Some(Kind::Direction)
+        );
+    }
+
+    #[test]
+    fn a_unit_that_is_asked_for_is_not_the_one_that_is_given() {
+        let kind = |a: &str, b: &str| compare(a, b).map(|found| found.kind);
+        for (given, asked) in [
+            ("What is 30 percent of 60?", "30 is what percent of 60?"),
+            (
+                "Wie viel sind 30 % von 60?",
+                "Wie viel Prozent sind 30 von 60?",
+            ),
+        ] {
+            assert_eq!(kind(given, asked), Some(Kind::Unit), "{given} / {asked}");
+            assert_eq!(kind(asked, given), Some(Kind::Unit), "{asked} / {given}");
+        }
+        assert_eq!(kind("Is 30 percent of 60 18?", "Is 30% of 60 18?"), None);
+        assert!(
+            kind(
+                "How much are 40 Swiss francs in euros?",
+                "How much are 40 euros in Swiss francs?"
+            )
+            .is_some()
         );
     }
 

@@ -146,4 +146,49 @@ allow permit
 help support
 summarise summarize
 explain explication
+deliver delivers delivered delivery deliveries ship ships shipped shipping shipment
+exchange swap swaps swapped swapping
+parcel parcels package packages
+voucher vouchers coupon coupons
+change changes changed changing modify amend alter
+shop shops store stores
+fee fees charge charges
+salary wage wages pay
+doctor physician
+lawyer attorney solicitor
+flat apartment
+rubbish trash garbage
+fridge refrigerator
+television tv
+bike bicycle
+movie film
+sick ill
+sickness illness
+medicine medication
+journey trip
+paket sendung
+liefern zustellen
+gutschein coupon
+artikel produkt
+aendern abaendern
+wohnung apartment
+rad fahrrad
+arzt aerztin doktor
+gehalt lohn
+fernseher tv
+rechner computer pc
+laden geschaeft filiale
+kaputt defekt
+billig guenstig preiswert
+livrer livraison expedier expedition
+colis paquet
+article produit
+modifier changer
+magasin boutique
+velo bicyclette
+medecin docteur
+salaire paie remuneration
+frigo refrigerateur
+tele television
+ordinateur pc
 ";

@@ -11,7 +11,16 @@ fn unit_after(words: &[Word]) -> Option<(&'static str, f64, usize)> {
     let text = |at: usize| words.get(at).map_or("", |word| word.text.as_str());
     let country = matches!(
         text(0),
-        "us" | "british" | "britische" | "britischen" | "canadian" | "of" | "a" | "an" | "une"
+        "us" | "british"
+            | "britische"
+            | "britischen"
+            | "canadian"
+            | "swiss"
+            | "schweizer"
+            | "of"
+            | "a"
+            | "an"
+            | "une"
     );
     if let (true, Some((unit, factor))) = (country, unit(text(1))) {
         return Some((unit, factor, 2));
@@ -39,8 +48,11 @@ fn unit_after(words: &[Word]) -> Option<(&'static str, f64, usize)> {
                 .is_some_and(|(unit, factor)| unit == "s" && (factor - 1.).abs() < 0.1);
             Some((named, factor, if second { 2 + per } else { 1 }))
         }
-        "dollar" | "pound" => {
-            let country = matches!(text(1), "americains" | "americain" | "sterling" | "us");
+        "dollar" | "pound" | "franc" => {
+            let country = matches!(
+                text(1),
+                "americains" | "americain" | "sterling" | "us" | "suisse" | "suisses"
+            );
             Some((named, factor, 1 + usize::from(country)))
         }
         _ => Some((named, factor, 1)),

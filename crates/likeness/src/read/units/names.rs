@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 /// Words, the unit they are counted in, and how many of it they are.
 #[rustfmt::skip] // A table to be read across.
-const UNITS: [(&str, &str, f64); 46] = [
+const UNITS: [(&str, &str, f64); 47] = [
     ("s sec secs second seconds seconde secondes sekunde sekunden", "s", 1.),
     ("ms millisecond milliseconds milliseconde millisecondes millisekunde millisekunden", "s", 0.001),
     ("min mins minute minutes minuten", "s", 60.),
@@ -18,6 +18,7 @@ const UNITS: [(&str, &str, f64); 46] = [
     ("$ usd dollar dollars", "dollar", 1.),
     ("£ gbp pound pounds lb lbs pfund livre livres sterling", "pound", 1.),
     ("¥ jpy yen yens", "yen", 1.),
+    ("chf franc francs franken", "franc", 1.),
     ("chf franken francs", "franc", 1.),
     ("ct cent cents centime centimes c", "cent", 0.01),
     ("% percent prozent pourcent", "percent", 1.),
