@@ -43,20 +43,26 @@ pub fn compare(cached: &str, asked: &str) -> Option<Difference> {
     in_order(cached, asked, veto)
 }
 
-/// The same of two questions of this similarity, and whether much of a little speaks against the answer.
-pub fn compare_similar(cached: &str, asked: &str, similarity: f64) -> Option<Difference> {
+/// The same of two questions of this similarity, and whether much of a little speaks against the answer. `said` is
+/// asked for the [comparer](crate::comparer)'s word where the words alone are not enough to tell.
+pub fn compare_similar(
+    cached: &str,
+    asked: &str,
+    similarity: f64,
+    said: impl FnOnce() -> Option<f64>,
+) -> Option<Difference> {
     in_order(cached, asked, |pair, alignment| {
-        veto(pair, alignment).or_else(|| score::difference(pair, alignment, similarity))
+        veto(pair, alignment).or_else(|| score::difference(pair, alignment, similarity, said))
     })
 }
 
 /// What the score weighs, for whoever fits its weights; `None` where there is nothing to weigh.
-pub fn evidence(cached: &str, asked: &str, similarity: f64) -> Option<Evidence> {
+pub fn evidence(cached: &str, asked: &str, similarity: f64, said: Option<f64>) -> Option<Evidence> {
     let mut found = None;
     let differs = in_order(cached, asked, |pair, alignment| {
         let difference = veto(pair, alignment);
         if difference.is_none() {
-            found = Some(Evidence::of(pair, alignment, similarity));
+            found = Some(Evidence::of(pair, alignment, similarity, said));
         }
         difference
     });

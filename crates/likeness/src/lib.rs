@@ -7,6 +7,7 @@
 pub mod answers;
 pub mod choice;
 mod compare;
+pub mod comparer;
 mod difference;
 mod language;
 mod lexicon;

@@ -46,7 +46,7 @@ fn on_the_development_half_near_misses_are_told_apart_and_paraphrases_let_throug
     let through = 1.0 - told_apart(&DEVELOPMENT, Kind::Paraphrase);
     assert!(near >= 0.98, "{near}");
     // Most of what the score stops here is farther than any cache looks.
-    assert!(through >= 0.45, "{through}");
+    assert!(through >= 0.30, "{through}");
 }
 
 /// What was measured of the rules that the README names, give or take a pair.
@@ -54,19 +54,24 @@ fn on_the_development_half_near_misses_are_told_apart_and_paraphrases_let_throug
 fn on_the_held_out_half_the_figures_hold() {
     let sweep = Sweep::of(&HELD_OUT);
     let at = |threshold: f64| sweep.at(threshold).expect("the threshold is swept").guarded;
-    let (fitted, by_default) = (at(0.70), at(0.91));
-    assert!(fitted.false_hits <= 34, "{}", fitted.false_hits);
-    assert!(fitted.apart <= 175, "{}", fitted.apart);
-    assert!(fitted.hits >= 452, "{}", fitted.hits);
-    assert!(by_default.false_hits <= 18, "{}", by_default.false_hits);
-    assert!(by_default.apart <= 1, "{}", by_default.apart);
-    assert!(by_default.hits >= 95, "{}", by_default.hits);
+    let (lowest, by_default) = (at(0.60), at(likeness::choice::SAFE));
+    assert!(lowest.false_hits <= 21, "{}", lowest.false_hits);
+    assert!(lowest.apart <= 201, "{}", lowest.apart);
+    assert!(lowest.hits >= 490, "{}", lowest.hits);
+    assert!(by_default.false_hits <= 14, "{}", by_default.false_hits);
+    assert!(by_default.apart <= 12, "{}", by_default.apart);
+    assert!(by_default.hits >= 167, "{}", by_default.hits);
+    let by_words = Sweep::by_words(&HELD_OUT);
+    let safe = by_words
+        .safe()
+        .expect("a threshold is safe by the words alone");
+    assert!(f64::from(safe.hundredths) <= likeness::choice::SAFE_BY_WORDS * 100.0);
 }
 
 #[test]
 fn the_order_of_a_pair_does_not_matter() {
     for pair in DEVELOPMENT.iter().step_by(7) {
-        let back = likeness::compare_similar(&pair.b, &pair.a, pair.cosine).is_some();
+        let back = pairs::compared(&pair.b, &pair.a, pair.cosine, Some(pair.said));
         assert_eq!(pair.told_apart, back, "{} / {}", pair.a, pair.b);
     }
 }
@@ -75,7 +80,10 @@ fn the_order_of_a_pair_does_not_matter() {
 fn the_documents_say_what_was_measured() {
     let (development, held_out) = (Sweep::of(&DEVELOPMENT), Sweep::of(&HELD_OUT));
     document::keep("cache-quality.svg", &chart::draw(&development, &held_out));
-    document::keep_section("cache.md", &document::section(&development, &held_out));
+    document::keep_section(
+        "cache.md",
+        &document::section(&development, &held_out, &Sweep::by_words(&HELD_OUT)),
+    );
 }
 
 #[test]

@@ -72,19 +72,13 @@ impl Pair {
     }
 }
 
-pub fn read(folder: &Path) -> Result<Vec<Pair>, String> {
+/// With the word of the comparer, or as for questions that it has not read.
+pub fn read(folder: &Path, heard: bool) -> Result<Vec<Pair>, String> {
     let open = |name: &str| {
         std::fs::read_to_string(folder.join(name)).map_err(|error| format!("{name}: {error}"))
     };
-    let cosines = open("cosines.tsv")?;
-    let cosines: HashMap<&str, f64> = cosines
-        .lines()
-        .skip(1)
-        .filter_map(|line| {
-            let (id, cosine) = line.split_once('\t')?;
-            Some((id, cosine.parse().ok()?))
-        })
-        .collect();
+    let cosines = by_id(&open("cosines.tsv")?);
+    let said = by_id(&open("comparer.development.tsv")?);
     let mut pairs = Vec::new();
     for line in open("development.tsv")?.lines().skip(1) {
         let [id, language, kind, what, a, b] = line.split('\t').collect::<Vec<_>>()[..] else {
@@ -93,8 +87,11 @@ pub fn read(folder: &Path) -> Result<Vec<Pair>, String> {
         let similarity = *cosines
             .get(id)
             .ok_or_else(|| format!("no cosine of {id}"))?;
-        let evidence =
-            likeness::evidence(a, b, similarity).filter(|_| similarity >= SIMILARITY_MIN);
+        let said = *said
+            .get(id)
+            .ok_or_else(|| format!("the comparer has not said anything of {id}"))?;
+        let evidence = likeness::evidence(a, b, similarity, heard.then_some(said))
+            .filter(|_| similarity >= SIMILARITY_MIN);
         pairs.push(Pair {
             id: id.into(),
             language: language.into(),
@@ -111,6 +108,14 @@ pub fn read(folder: &Path) -> Result<Vec<Pair>, String> {
         });
     }
     Ok(pairs)
+}
+
+fn by_id(table: &str) -> HashMap<String, f64> {
+    let lines = table.lines().skip(1).filter_map(|line| {
+        let (id, number) = line.split_once('\t')?;
+        Some((id.to_owned(), number.parse().ok()?))
+    });
+    lines.collect()
 }
 
 /// Subjects have one number in all languages. Before them stand families in the order they were written: those

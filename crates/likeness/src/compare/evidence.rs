@@ -14,11 +14,18 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    pub(super) fn of(pair: &Pair<'_>, alignment: &Alignment, similarity: f64) -> Self {
+    /// `said` is the comparer's word, where it has read both.
+    pub(super) fn of(
+        pair: &Pair<'_>,
+        alignment: &Alignment,
+        similarity: f64,
+        said: Option<f64>,
+    ) -> Self {
         let mut evidence = Self {
             found: [0.0; Feature::ALL.len()],
         };
         evidence.set(Feature::Similarity, similarity.clamp(0.0, 1.0) * 10.0);
+        evidence.hear(said);
         wording::find(pair, alignment, &mut evidence);
         grammar::find(pair, alignment, &mut evidence);
         sense::find(pair, alignment, &mut evidence);
@@ -28,6 +35,11 @@ impl Evidence {
             wording::nothing_left(pair, alignment) && !differs,
         );
         evidence
+    }
+
+    /// The comparer's word, where it has read both.
+    pub(super) fn hear(&mut self, said: Option<f64>) {
+        self.set(Feature::Comparer, said.unwrap_or_default());
     }
 
     /// Whether nothing was found that could make them two questions: then there is nothing to weigh.
@@ -112,6 +124,8 @@ macro_rules! features {
 features! {
     /// The cosine, in tenths.
     Similarity "similarity" For Word,
+    /// What a network over the model's reading of both says.
+    Comparer "comparer" For Word,
     /// Content words of both sides without their like.
     Substituted "substituted" Against Word,
     /// Content words that one side has more of.

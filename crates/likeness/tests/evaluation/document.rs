@@ -9,11 +9,12 @@ use super::learned::FIGURES;
 const BEGIN: &str = "<!-- cargo test -p likeness --test evaluation writes what follows -->";
 const END: &str = "<!-- up to here -->";
 
-pub fn section(development: &Sweep, held_out: &Sweep) -> String {
+pub fn section(development: &Sweep, held_out: &Sweep, by_words: &Sweep) -> String {
     let mut out = String::from(
         "![Hits and false hits at each threshold, by the cosine alone and with the guard](cache-quality.svg)\n\n",
     );
     verdict(&mut out, held_out);
+    without_the_model(&mut out, by_words);
     out.push_str(
         "\n| threshold | held out: false hits, cosine alone | with the guard | apart, cosine alone | with the guard \
          | hits, cosine alone | with the guard | development: false hits with the guard | apart | hits |\n\
@@ -134,6 +135,35 @@ fn verdict(out: &mut String, held_out: &Sweep) {
         (None, None) => "No threshold has fewer than 1% false hits.".to_owned(),
     };
     line(out, &sentence);
+    if let Some(point) = held_out.at(likeness::choice::SAFE) {
+        line(
+            out,
+            &format!(
+                "At {}, the default, {} of the pairs apart hit, {} of the near misses, and {} of \
+                 those hits.",
+                threshold(point),
+                percent(held_out.apart_share(point.guarded)),
+                percent(held_out.false_share(point.guarded)),
+                percent(held_out.kept(point.guarded)),
+            ),
+        );
+    }
+}
+
+/// What an embedder that is a backend leaves of it.
+fn without_the_model(out: &mut String, by_words: &Sweep) {
+    let safe = match by_words.safe() {
+        Some(point) => format!(
+            "the lowest threshold with fewer than 1% false hits is {}, with {} of those hits",
+            threshold(point),
+            percent(by_words.kept(point.guarded))
+        ),
+        None => "no threshold has fewer than 1% false hits".to_owned(),
+    };
+    line(
+        out,
+        &format!("By the words alone, without the local model's reading of the questions, {safe}."),
+    );
 }
 
 fn line(out: &mut String, text: &str) {

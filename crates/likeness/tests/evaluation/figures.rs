@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::pairs::{Kind, Pair};
 
 /// In hundredths: whole numbers, so that no threshold is missed by a rounding error.
-const THRESHOLDS: std::ops::RangeInclusive<u32> = 65..=99;
+const THRESHOLDS: std::ops::RangeInclusive<u32> = 60..=99;
 
 /// The share of false hits that is thought bearable, of near misses.
 pub const FALSE_HITS_MAX: f64 = 0.01;
@@ -40,8 +40,17 @@ pub struct Hits {
 
 impl Sweep {
     pub fn of(pairs: &[Pair]) -> Self {
+        Self::by(pairs, |pair| pair.told_apart)
+    }
+
+    /// As where the local model has not read the questions.
+    pub fn by_words(pairs: &[Pair]) -> Self {
+        Self::by(pairs, |pair| pair.told_apart_by_words)
+    }
+
+    fn by(pairs: &[Pair], told_apart: fn(&Pair) -> bool) -> Self {
         let points = THRESHOLDS
-            .map(|hundredths| point(pairs, hundredths))
+            .map(|hundredths| point(pairs, hundredths, told_apart))
             .collect();
         let mut by_what = BTreeMap::<String, [usize; 3]>::new();
         for pair in pairs.iter().filter(|pair| pair.kind == Kind::NearMiss) {
@@ -49,7 +58,7 @@ impl Sweep {
             let counts = by_what.entry(pair.what.clone()).or_default();
             counts[0] += 1;
             counts[1] += usize::from(near);
-            counts[2] += usize::from(near && !pair.told_apart);
+            counts[2] += usize::from(near && !told_apart(pair));
         }
         let count = |kind: Kind| pairs.iter().filter(|pair| pair.kind == kind).count();
         Self {
@@ -104,7 +113,7 @@ impl Sweep {
     }
 }
 
-fn point(pairs: &[Pair], hundredths: u32) -> Point {
+fn point(pairs: &[Pair], hundredths: u32, told_apart: fn(&Pair) -> bool) -> Point {
     let threshold = f64::from(hundredths) / 100.0;
     let mut point = Point {
         hundredths,
@@ -118,7 +127,7 @@ fn point(pairs: &[Pair], hundredths: u32) -> Point {
             Kind::Apart => hits.apart += 1,
         };
         count(&mut point.alone);
-        if !pair.told_apart {
+        if !told_apart(pair) {
             count(&mut point.guarded);
         }
     }

@@ -30,7 +30,11 @@ pub struct Pair {
     pub a: String,
     pub b: String,
     pub cosine: f64,
+    /// The comparer's word: of a development pair, by one that was trained without its subject.
+    pub said: f64,
     pub told_apart: bool,
+    /// As where the local model has not read the questions.
+    pub told_apart_by_words: bool,
 }
 
 impl Pair {
@@ -43,15 +47,21 @@ impl Pair {
 pub static DEVELOPMENT: LazyLock<Vec<Pair>> = LazyLock::new(|| read("development"));
 pub static HELD_OUT: LazyLock<Vec<Pair>> = LazyLock::new(|| read("held_out"));
 
-static COSINES: LazyLock<HashMap<String, f64>> = LazyLock::new(|| {
-    let text =
-        std::fs::read_to_string(path("cosines.tsv")).expect("the cosines are in the repository");
+static COSINES: LazyLock<HashMap<String, f64>> = LazyLock::new(|| by_id("cosines.tsv"));
+
+fn by_id(name: &str) -> HashMap<String, f64> {
+    let text = std::fs::read_to_string(path(name)).expect("the table is in the repository");
     let line = |line: &str| {
-        let (id, cosine) = line.split_once('\t').expect("two columns");
-        (id.to_owned(), cosine.parse().expect("a cosine"))
+        let (id, number) = line.split_once('\t').expect("two columns");
+        (id.to_owned(), number.parse().expect("a number"))
     };
     text.lines().skip(1).map(line).collect()
-});
+}
+
+/// Whether the guard tells them apart.
+pub fn compared(a: &str, b: &str, cosine: f64, said: Option<f64>) -> bool {
+    likeness::compare_similar(a, b, cosine, || said).is_some()
+}
 
 pub fn cosines() -> &'static HashMap<String, f64> {
     &COSINES
@@ -66,11 +76,15 @@ fn path(name: &str) -> PathBuf {
 fn read(half: &str) -> Vec<Pair> {
     let text = std::fs::read_to_string(path(&format!("{half}.tsv")))
         .expect("the evaluation pairs are in the repository");
+    let said = by_id(&format!("comparer.{half}.tsv"));
     let pair = |line: &str| {
         let columns: Vec<&str> = line.split('\t').collect();
         let [id, _, kind, what, a, b] = columns.try_into().expect("six columns");
         // Without one the test of the ids fails, and says so.
         let cosine = COSINES.get(id).copied().unwrap_or(0.0);
+        let said = *said
+            .get(id)
+            .expect("the comparer has said something of each pair");
         Pair {
             id: id.to_owned(),
             kind: Kind::named(kind).expect("a kind that is known"),
@@ -78,7 +92,9 @@ fn read(half: &str) -> Vec<Pair> {
             a: a.to_owned(),
             b: b.to_owned(),
             cosine,
-            told_apart: likeness::compare_similar(a, b, cosine).is_some(),
+            said,
+            told_apart: compared(a, b, cosine, Some(said)),
+            told_apart_by_words: compared(a, b, cosine, None),
         }
     };
     text.lines().skip(1).map(pair).collect()
