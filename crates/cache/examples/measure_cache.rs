@@ -157,6 +157,7 @@ fn entry(number: u64, embedding: Option<Box<[f32]>>) -> NewEntry {
             partition: PARTITION,
             text: Arc::from(format!("how do I reset the password of account {number}?")),
             embedding,
+            reading: None,
         }),
         owner: Owner {
             subscription: "acme".into(),

@@ -21,6 +21,7 @@ use cache::{Cache, DiskSettings, Key, Near, NewEntry, Owner, Partition, Question
 use domain::{Usage, Wall};
 use embed::{Lane, Model};
 use likeness::choice::{self, Candidate, Choice, NearEnough, Rule};
+use likeness::comparer::{self, Reading};
 use likeness::verified::Observations;
 
 const ENTRIES: u64 = 100_000;
@@ -46,8 +47,27 @@ const QUESTIONS: [&str; 5] = [
      whom do i ask",
 ];
 
+/// A question as the model reads it.
+struct Asked {
+    text: &'static str,
+    embedding: Box<[f32]>,
+    reading: Option<Reading>,
+}
+
+impl Asked {
+    fn read(model: &Model, text: &'static str) -> Result<Self, Box<dyn Error>> {
+        let read = model.read(&[text], &Lane::default())?.remove(0);
+        Ok(Self {
+            text,
+            reading: Reading::of(&read.pieces, &read.states),
+            embedding: read.vector,
+        })
+    }
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
-    let (model, lane) = (model()?, Lane::default());
+    let model = model()?;
+    let lane = Lane::default();
     let rule = Rule {
         near_enough: NearEnough::AtLeast(MIN_SIMILARITY),
         guard: true,
@@ -55,25 +75,23 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let mut asked = Vec::new();
     for question in QUESTIONS {
-        let embedding = model.embed(&[question], &lane)?.remove(0);
         println!("{} pieces: {question}", embed::count_pieces(question));
-        asked.push((question, embedding));
+        asked.push(Asked::read(&model, question)?);
     }
     let folder = tempfile::tempdir()?;
     let place = Place::new(folder.path())?;
     let cache = place.open()?;
     fill(&cache, &asked);
     lookup("embedding, index and guard", |number| {
-        let (question, _) = &asked[number % QUESTIONS.len()];
-        let embedding = model.embed(&[question], &lane)?.remove(0);
+        let question = Asked::read(&model, QUESTIONS[number % QUESTIONS.len()])?;
         let near = cache.nearest(
             &PARTITION,
-            &embedding,
+            &question.embedding,
             MIN_SIMILARITY as f32,
             CANDIDATES_MAX,
             NOW,
         );
-        let given = guard(&rule, question, &near);
+        let given = guard(&rule, &question, &near);
         assert!(
             near.len() == CANDIDATES_MAX,
             "or the guard has nothing to do"
@@ -82,15 +100,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         Ok(())
     })?;
     lookup("  embedding", |number| {
-        let (question, _) = &asked[number % QUESTIONS.len()];
-        black_box(model.embed(&[question], &lane)?);
+        black_box(model.read(&[QUESTIONS[number % QUESTIONS.len()]], &lane)?);
         Ok(())
     })?;
     lookup("  index", |number| {
-        let (_, embedding) = &asked[number % QUESTIONS.len()];
+        let question = &asked[number % QUESTIONS.len()];
         black_box(cache.nearest(
             &PARTITION,
-            embedding,
+            &question.embedding,
             MIN_SIMILARITY as f32,
             CANDIDATES_MAX,
             NOW,
@@ -99,10 +116,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     })?;
     let near: Vec<Vec<Near>> = asked
         .iter()
-        .map(|(_, embedding)| {
+        .map(|question| {
             cache.nearest(
                 &PARTITION,
-                embedding,
+                &question.embedding,
                 MIN_SIMILARITY as f32,
                 CANDIDATES_MAX,
                 NOW,
@@ -111,24 +128,40 @@ fn main() -> Result<(), Box<dyn Error>> {
         .collect();
     lookup("  guard", |number| {
         let place = number % QUESTIONS.len();
-        black_box(guard(&rule, asked[place].0, &near[place]));
+        black_box(guard(&rule, &asked[place], &near[place]));
+        Ok(())
+    })?;
+    // What the words do not tell apart: one or two of a lookup.
+    lookup("  the comparer, of one", |number| {
+        let (one, other) = (
+            &asked[number % QUESTIONS.len()],
+            &asked[(number + 1) % QUESTIONS.len()],
+        );
+        let read = one.reading.as_ref().zip(other.reading.as_ref());
+        let (one, other) = read.ok_or("a question is too long for the comparer")?;
+        black_box(comparer::say(one, other, 0.8));
         Ok(())
     })?;
     drop(cache);
     place.restart()
 }
 
-fn guard(rule: &Rule, question: &str, near: &[Near]) -> Choice {
+fn guard(rule: &Rule, question: &Asked, near: &[Near]) -> Choice {
     let nothing_seen = Observations::default();
     let candidates: Vec<Candidate<'_>> = near
         .iter()
         .map(|near| Candidate {
             similarity: f64::from(near.similarity),
             text: near.entry.text().map_or("", |text| text),
+            reading: near.entry.reading(),
             observations: &nothing_seen,
         })
         .collect();
-    choice::choose(rule, question, &candidates, 0.5).choice
+    let asked = choice::Asked {
+        text: question.text,
+        reading: question.reading.as_ref(),
+    };
+    choice::choose(rule, asked, &candidates, 0.5).choice
 }
 
 fn lookup(
@@ -209,10 +242,14 @@ impl Place {
 }
 
 /// Crowds around the questions and around what is like none of them.
-fn fill(cache: &Cache, asked: &[(&str, Box<[f32]>)]) {
+fn fill(cache: &Cache, asked: &[Asked]) {
     let mut dice = Dice(2);
     for number in 0..ENTRIES {
-        let (question, near) = &asked[number as usize % asked.len()];
+        let Asked {
+            text: question,
+            embedding: near,
+            reading,
+        } = &asked[number as usize % asked.len()];
         let cosine = match number % 50 {
             0..5 => 0.8 + 0.19 * dice.roll(),
             _ => 0.5 * dice.roll(),
@@ -227,6 +264,7 @@ fn fill(cache: &Cache, asked: &[(&str, Box<[f32]>)]) {
                 embedder: embed::NAME.into(),
                 text: Arc::from(format!("{question}, order {number}?")),
                 embedding,
+                reading: reading.clone(),
             }),
             owner: Owner {
                 subscription: "acme".into(),

@@ -2,10 +2,11 @@
 
 use std::mem::size_of;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use domain::{ModelName, ProductId, SubscriptionId, Usage, Wall};
+use likeness::comparer::Reading;
 use likeness::verified::{Observation, Observations};
 
 use crate::disk::codec::{Head, Known};
@@ -42,6 +43,9 @@ pub struct Question {
     pub embedder: Arc<str>,
     /// Of any length above zero: only its direction counts. All of a partition have as many dimensions.
     pub embedding: Box<[f32]>,
+    /// What the comparer needs of the text, where the local model has read it. Not on disk: whoever compares the
+    /// entry after a restart has it read again.
+    pub reading: Option<Reading>,
 }
 
 #[derive(Clone, Debug)]
@@ -108,6 +112,9 @@ pub(crate) struct Asked {
     pub(crate) dimensions: usize,
     /// Its place among the vectors of its partition.
     pub(crate) place: AtomicU32,
+    reading: OnceLock<Reading>,
+    /// What the reading may take: counted from the start, whether it is there or comes later.
+    reading_bytes: usize,
     observations: Mutex<Observations>,
 }
 
@@ -152,10 +159,16 @@ impl Entry {
                 text,
                 embedder,
                 embedding,
+                reading,
             } = question;
             vector = Vector::of(&embedding);
             if let Some(vector) = &vector {
-                asked = Some(Asked::new(partition, text, embedder, vector));
+                let room = reading.as_ref().map_or(0, Reading::bytes);
+                let new = Asked::new(partition, text, embedder, vector, room);
+                asked = Some(Asked {
+                    reading: reading.map(OnceLock::from).unwrap_or_default(),
+                    ..new
+                });
             }
         }
         let entry = Self {
@@ -202,7 +215,8 @@ impl Entry {
                     embedder,
                     vector,
                 } = known;
-                let asked = Asked::new(partition, text, embedder, &vector);
+                let room = Reading::bytes_guess(&text);
+                let asked = Asked::new(partition, text, embedder, &vector, room);
                 (Some(asked), Some(vector))
             }
             None => (None, None),
@@ -235,6 +249,27 @@ impl Entry {
     /// What made its vector.
     pub fn embedder(&self) -> Option<&str> {
         Some(&self.asked.as_ref()?.embedder)
+    }
+
+    /// What the comparer needs of the question.
+    pub fn reading(&self) -> Option<&Reading> {
+        self.asked.as_ref()?.reading.get()
+    }
+
+    /// Whether there is room for a reading and none is there.
+    pub fn lacks_reading(&self) -> bool {
+        let unread = |asked: &Asked| asked.reading_bytes > 0 && asked.reading.get().is_none();
+        self.asked.as_ref().is_some_and(unread)
+    }
+
+    /// Keeps it for the next who compares, unless it takes more memory than was counted for it.
+    pub fn keep_reading(&self, reading: Reading) {
+        if let Some(asked) = &self.asked
+            && reading.bytes() <= asked.reading_bytes
+        {
+            // Whoever was first read the same text.
+            let _ = asked.reading.set(reading);
+        }
     }
 
     pub fn partition(&self) -> Option<&Partition> {
@@ -296,7 +331,11 @@ impl Entry {
         let Owner { user, caller, .. } = &self.owner;
         let user = user.as_ref().map_or(0, |user| user.len() + 16);
         let asked = self.asked.as_ref().map_or(0, |asked| {
-            QUESTION_BYTES + asked.text.len() + 16 + Vector::bytes(asked.dimensions)
+            QUESTION_BYTES
+                + asked.text.len()
+                + 16
+                + Vector::bytes(asked.dimensions)
+                + asked.reading_bytes
         });
         // A buffer that is shared has a header of its own.
         let answer = match &self.held {
@@ -316,6 +355,7 @@ impl Asked {
         text: Arc<str>,
         embedder: Arc<str>,
         vector: &Vector,
+        reading_bytes: usize,
     ) -> Self {
         Self {
             partition,
@@ -323,6 +363,8 @@ impl Asked {
             embedder,
             dimensions: vector.dimensions(),
             place: AtomicU32::new(0),
+            reading: OnceLock::new(),
+            reading_bytes,
             observations: Mutex::default(),
         }
     }

@@ -63,6 +63,7 @@ fn asked(number: u64, of: Partition, embedding: Vec<f32>) -> NewEntry {
             partition: of,
             text: Arc::from(format!("question {number}")),
             embedding: embedding.into(),
+            reading: None,
         }),
         ..entry(number, "an answer")
     }

@@ -2,7 +2,7 @@
 //!
 //!   cargo run --release -p embed --example embed_pairs -- crates/likeness/evaluation/development.tsv
 //!
-//! prints `id<TAB>cosine` for each pair. `--counts` prints only how many pairs of each language and kind
+//! prints `id<TAB>cosine` for each pair, and with `--comparer` what the comparer says of each instead. `--counts` prints only how many pairs of each language and kind
 //! are at or above each threshold: what may be known of pairs that nobody reads who writes rules.
 
 use std::collections::BTreeMap;
@@ -10,7 +10,8 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use embed::{Lane, Model};
+use embed::{Embedding, Lane, Model};
+use likeness::comparer::{self, Reading};
 
 const TEXTS_AT_ONCE: usize = 64;
 
@@ -25,20 +26,36 @@ struct Pair {
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
     let counts_only = arguments.iter().any(|argument| argument == "--counts");
-    arguments.retain(|argument| argument != "--counts");
+    let comparer = arguments.iter().any(|argument| argument == "--comparer");
+    arguments.retain(|argument| !argument.starts_with("--"));
     let [file] = &arguments[..] else {
-        return Err("usage: embed_pairs [--counts] PAIRS.tsv".into());
+        return Err("usage: embed_pairs [--counts | --comparer] PAIRS.tsv".into());
     };
     let pairs = read(&std::fs::read_to_string(file)?)?;
-    let cosines = cosines(&pairs)?;
+    let read = read_pairs(&pairs)?;
+    let cosines: Vec<f32> = read.iter().map(|(one, other)| cosine(one, other)).collect();
     let mut out = io::stdout().lock();
     if counts_only {
         return write_counts(&pairs, &cosines, &mut out);
     }
-    for (pair, cosine) in pairs.iter().zip(&cosines) {
-        writeln!(out, "{}\t{cosine:.6}", pair.id)?;
+    for ((pair, cosine), (one, other)) in pairs.iter().zip(&cosines).zip(&read) {
+        if !comparer {
+            writeln!(out, "{}\t{cosine:.6}", pair.id)?;
+            continue;
+        }
+        let reading = |read: &Embedding| Reading::of(&read.pieces, &read.states);
+        let readings = reading(one).zip(reading(other));
+        let (one, other) = readings.ok_or("a question is too long for the comparer")?;
+        let said = comparer::say(&one, &other, f64::from(*cosine));
+        writeln!(out, "{}\t{said:.3}", pair.id)?;
     }
     Ok(())
+}
+
+/// Both are of unit length.
+fn cosine(one: &Embedding, other: &Embedding) -> f32 {
+    let both = one.vector.iter().zip(&other.vector);
+    both.map(|(a, b)| a * b).sum()
 }
 
 fn read(table: &str) -> Result<Vec<Pair>, String> {
@@ -62,22 +79,21 @@ fn read(table: &str) -> Result<Vec<Pair>, String> {
     Ok(pairs)
 }
 
-fn cosines(pairs: &[Pair]) -> Result<Vec<f32>, Box<dyn Error>> {
+fn read_pairs(pairs: &[Pair]) -> Result<Vec<(Embedding, Embedding)>, Box<dyn Error>> {
     let named = std::env::var_os("TOLLGATE_MODELS").map(PathBuf::from);
     let cache = embed::user_cache(std::env::var_os("XDG_CACHE_HOME"), std::env::var_os("HOME"));
     let folders: Vec<PathBuf> = named.into_iter().chain(cache).collect();
     let model = Model::open(&embed::find(&folders)?)?;
     let lane = Lane::default();
-    let mut cosines = Vec::with_capacity(pairs.len());
+    let mut read = Vec::with_capacity(pairs.len());
     for some in pairs.chunks(TEXTS_AT_ONCE / 2) {
         let texts: Vec<&str> = some.iter().flat_map(|pair| [&*pair.a, &*pair.b]).collect();
-        let vectors = model.embed(&texts, &lane)?;
-        cosines.extend(vectors.chunks_exact(2).map(|two| {
-            let dot = two[0].iter().zip(&two[1]).map(|(a, b)| a * b);
-            dot.sum::<f32>()
-        }));
+        let mut texts = model.read(&texts, &lane)?.into_iter();
+        while let (Some(one), Some(other)) = (texts.next(), texts.next()) {
+            read.push((one, other));
+        }
     }
-    Ok(cosines)
+    Ok(read)
 }
 
 fn write_counts(

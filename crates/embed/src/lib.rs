@@ -11,7 +11,7 @@ mod model;
 pub mod pool;
 
 pub use files::{FILE_NAME, Files, MODEL_BYTES, Missing, find, is_model, user_cache};
-pub use model::{DIMENSIONS, Lane, Model, ModelError};
+pub use model::{DIMENSIONS, Embedding, Lane, Model, ModelError};
 pub use pool::Pool;
 pub use tokenizer::{PIECES_MAX, count_pieces};
 

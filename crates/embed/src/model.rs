@@ -47,6 +47,17 @@ pub enum ModelError {
     Run(String),
 }
 
+/// What the model makes of a text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Embedding {
+    /// Of unit length.
+    pub vector: Box<[f32]>,
+    /// The pieces that the text was read as.
+    pub pieces: Box<[u16]>,
+    /// What the vector is the mean of: [`DIMENSIONS`] numbers for each piece.
+    pub states: Box<[f32]>,
+}
+
 /// The thread that a caller computes on. One for each caller: two callers of one would take turns.
 pub struct Lane(Arc<ThreadPool>);
 
@@ -112,19 +123,26 @@ impl Model {
 
     /// The vector of each text, in order. Of a text longer than `PIECES_MAX` only the start is read.
     pub fn embed(&self, texts: &[&str], lane: &Lane) -> Result<Vec<Box<[f32]>>, ModelError> {
-        let read: Vec<Vec<u16>> = texts.iter().map(|text| encode(text, PIECES_MAX)).collect();
-        let mut vectors = vec![Box::default(); texts.len()];
-        for batch in batches(&read) {
-            let of_batch: Vec<&[u16]> = batch.iter().map(|at| read[*at].as_slice()).collect();
-            let run = self.run(&of_batch, lane)?;
-            for (at, vector) in batch.into_iter().zip(run) {
-                vectors[at] = vector;
-            }
-        }
-        Ok(vectors)
+        let read = self.read(texts, lane)?;
+        Ok(read.into_iter().map(|read| read.vector).collect())
     }
 
-    fn run(&self, texts: &[&[u16]], lane: &Lane) -> Result<Vec<Box<[f32]>>, ModelError> {
+    /// The same, with the pieces and their states.
+    pub fn read(&self, texts: &[&str], lane: &Lane) -> Result<Vec<Embedding>, ModelError> {
+        let pieces: Vec<Vec<u16>> = texts.iter().map(|text| encode(text, PIECES_MAX)).collect();
+        let mut read: Vec<Option<Embedding>> = vec![None; texts.len()];
+        for batch in batches(&pieces) {
+            let of_batch: Vec<&[u16]> = batch.iter().map(|at| pieces[*at].as_slice()).collect();
+            let run = self.run(&of_batch, lane)?;
+            for (at, embedding) in batch.into_iter().zip(run) {
+                read[at] = Some(embedding);
+            }
+        }
+        // Every text is in one batch.
+        Ok(read.into_iter().flatten().collect())
+    }
+
+    fn run(&self, texts: &[&[u16]], lane: &Lane) -> Result<Vec<Embedding>, ModelError> {
         let failed = |error: &dyn std::fmt::Display| ModelError::Run(error.to_string());
         let columns = texts.iter().map(|pieces| pieces.len()).max().unwrap_or(0);
         let mut pieces = vec![0_i32; texts.len() * columns];
@@ -160,8 +178,12 @@ impl Model {
             .iter()
             .zip(rows)
             .map(|(text, states)| {
-                mean(&states[..text.len() * DIMENSIONS])
-                    .ok_or_else(|| failed(&"its answer is not a number"))
+                let states = &states[..text.len() * DIMENSIONS];
+                Ok(Embedding {
+                    vector: mean(states).ok_or_else(|| failed(&"its answer is not a number"))?,
+                    pieces: Box::from(*text),
+                    states: Box::from(states),
+                })
             })
             .collect()
     }

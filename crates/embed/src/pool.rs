@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::model::{Lane, Model, ModelError};
+use crate::model::{Embedding, Lane, Model, ModelError};
 
 use queue::Queue;
 
@@ -20,14 +20,14 @@ use queue::Queue;
 /// have been put in place meanwhile.
 pub const LOAD_AGAIN_AFTER: Duration = Duration::from_secs(30);
 
-/// What makes vectors of texts: the local model, or a stand-in for it.
+/// What reads texts: the local model, or a stand-in for it.
 pub trait Embed: Send + Sync + 'static {
-    fn embed(&self, texts: &[&str], lane: &Lane) -> Result<Vec<Box<[f32]>>, ModelError>;
+    fn read(&self, texts: &[&str], lane: &Lane) -> Result<Vec<Embedding>, ModelError>;
 }
 
 impl Embed for Model {
-    fn embed(&self, texts: &[&str], lane: &Lane) -> Result<Vec<Box<[f32]>>, ModelError> {
-        Self::embed(self, texts, lane)
+    fn read(&self, texts: &[&str], lane: &Lane) -> Result<Vec<Embedding>, ModelError> {
+        Self::read(self, texts, lane)
     }
 }
 
@@ -38,7 +38,7 @@ pub type Load = Box<dyn Fn() -> Result<Arc<dyn Embed>, String> + Send + Sync>;
 pub type Time = Box<dyn Fn() -> Duration + Send + Sync>;
 
 /// Told once what came of a question, on a thread of the pool: must not block it.
-pub type Told = Box<dyn FnOnce(Result<Box<[f32]>, PoolError>) + Send>;
+pub type Told = Box<dyn FnOnce(Result<Embedding, PoolError>) + Send>;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PoolError {
@@ -97,7 +97,7 @@ impl Pool {
         Ok(pool)
     }
 
-    /// Has `text` embedded and its vector told to `told`, or says at once that there is no room.
+    /// Has `text` embedded and what came of it told to `told`, or says at once that there is no room.
     pub fn ask(&self, text: Arc<str>, told: Told) -> Result<Ticket, PoolError> {
         let taken_back = Arc::new(AtomicBool::new(false));
         self.queue.push(queue::Question {

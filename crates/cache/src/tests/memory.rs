@@ -1,5 +1,6 @@
 //! Bounds: of memory, and on whose cost they hold.
 
+use likeness::comparer::Reading;
 use likeness::verified::Observation;
 
 use super::*;
@@ -69,4 +70,27 @@ fn observations_have_a_bound_and_go_with_their_entry() {
     let next = put(500);
     cache.observe(&next, seen);
     assert_eq!(next.observations().len(), 1);
+}
+
+#[test]
+fn a_reading_is_counted_with_its_entry_and_kept_only_where_it_was() {
+    let reading = Reading::of(&[101, 102], &[0.1; 2 * 384]).unwrap();
+    let put = |reading: Option<Reading>| {
+        let cache = in_memory(MEBIBYTE);
+        let new = asked(1, partition(1), vec![1.0; 8]);
+        let question = new.question.map(|question| Question {
+            reading,
+            ..question
+        });
+        let entry = cache.put(NewEntry { question, ..new });
+        (entry, cache.levels().memory_bytes)
+    };
+    let (unread, without) = put(None);
+    let (read, with) = put(Some(reading.clone()));
+    assert_eq!(with - without, reading.bytes() as u64);
+    assert_eq!(read.reading(), Some(&reading));
+    // Its question was too long to be read: it still is.
+    assert!(!unread.lacks_reading());
+    unread.keep_reading(reading);
+    assert_eq!(unread.reading(), None);
 }

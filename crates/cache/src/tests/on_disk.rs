@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use ::audit::{Actor, Archive, AuditLog, Kek, Keys};
 use domain::SubscriptionId;
+use likeness::comparer::Reading;
 use likeness::verified::Observation;
 use tempfile::TempDir;
 
@@ -176,6 +177,23 @@ fn entries_come_back_whole_after_a_restart() {
         Some(&b"exact only"[..])
     );
     assert!(cache.put(at_noon(entry(3, ""))).id > before.id);
+}
+
+#[test]
+fn a_reading_does_not_come_back_and_there_is_room_for_another() {
+    let place = Place::new();
+    let reading = Reading::of(&[101, 102], &[0.1; 2 * 384]).unwrap();
+    let mut new = bought_by("hr", "anna", 1);
+    new.question.as_mut().unwrap().reading = Some(reading.clone());
+    let cache = place.cache();
+    assert!(!cache.put(new).lacks_reading());
+    drop(cache);
+
+    let cache = place.cache();
+    let after = cache.get(&key(1), NOON).unwrap();
+    assert!(after.lacks_reading());
+    after.keep_reading(reading.clone());
+    assert_eq!(after.reading(), Some(&reading));
 }
 
 const NOW_LATER: Wall = Wall(NOON.0 + 1);

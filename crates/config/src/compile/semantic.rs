@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use likeness::choice::{NearEnough, Rule};
+use likeness::choice::{NearEnough, Rule, SAFE_BY_WORDS};
 
 use super::cache::Bound;
 use crate::expression::Expression;
@@ -11,10 +11,6 @@ use crate::file::semantic as file;
 use crate::problem::Problems;
 use crate::read::Placed;
 use crate::snapshot::{BackendEmbedder, Embedder, LocalEmbedder, SemanticRule};
-
-/// The lowest with which the guard lets through fewer than one in a hundred near misses: `docs/cache.md` has
-/// the figures.
-const GUARDED_SIMILARITY_MIN: f64 = 0.91;
 
 /// `field` is the section's own name; `vary_by` the exact cache's.
 pub(super) fn rule(
@@ -45,7 +41,7 @@ pub(super) fn rule(
                     "write `min_similarity: 0.95` or higher, or leave `guard` on",
                 );
             }
-            NearEnough::AtLeast(GUARDED_SIMILARITY_MIN)
+            NearEnough::Safe
         }
         (Some(least), Some(_)) => {
             problems.error(
@@ -108,7 +104,7 @@ pub(super) fn embedder(
             place,
             "caching.embedder.backend",
             format!(
-                "`{rule}` does not say what is near enough, and {GUARDED_SIMILARITY_MIN} is what was found for the local model"
+                "`{rule}` does not say what is near enough, and {SAFE_BY_WORDS} is what was found for the local model"
             ),
             "write `min_similarity` or `max_error_rate` there; `shadow: true` shows what would be right",
         );

@@ -28,7 +28,7 @@ fn problem(semantic: &str) -> String {
 #[test]
 fn what_is_near_enough_without_a_word_needs_the_guard() {
     let plain = rule("{}");
-    assert_eq!(plain.choice.near_enough, NearEnough::AtLeast(0.91));
+    assert_eq!(plain.choice.near_enough, NearEnough::Safe);
     assert!(plain.choice.guard && !plain.choice.shadow);
     assert_eq!((plain.turns_max, plain.ttl), (1, Duration::from_secs(3600)));
     let told = problem("{ guard: false }");

@@ -15,7 +15,7 @@ struct Lengths {
 }
 
 impl Embed for Lengths {
-    fn embed(&self, texts: &[&str], _lane: &Lane) -> Result<Vec<Box<[f32]>>, ModelError> {
+    fn read(&self, texts: &[&str], _lane: &Lane) -> Result<Vec<Embedding>, ModelError> {
         let batch = texts.iter().map(|text| (*text).to_owned()).collect();
         self.batches.lock().unwrap().push(batch);
         if let Some(gate) = &self.gate {
@@ -25,12 +25,16 @@ impl Embed for Lengths {
         if texts.contains(&"fail") {
             return Err(ModelError::Run("as asked".into()));
         }
-        let length = |text: &&str| Box::from([text.len() as f32]);
+        let length = |text: &&str| Embedding {
+            vector: Box::from([text.len() as f32]),
+            pieces: Box::default(),
+            states: Box::default(),
+        };
         Ok(texts.iter().map(length).collect())
     }
 }
 
-type Answers = Receiver<Result<Box<[f32]>, PoolError>>;
+type Answers = Receiver<Result<Embedding, PoolError>>;
 
 fn pool(waiting_max: usize, load: Load) -> Pool {
     let settings = Settings {
@@ -71,7 +75,7 @@ fn until_it_is_at_work(model: &Lengths) {
 fn a_question_is_told_its_vector() {
     let pool = pool(10, loading(&Arc::default()));
     let (_ticket, answers) = ask(&pool, "four");
-    assert_eq!(answers.recv().unwrap().unwrap()[..], [4.0]);
+    assert_eq!(answers.recv().unwrap().unwrap().vector[..], [4.0]);
 }
 
 #[test]
@@ -84,9 +88,9 @@ fn what_waits_goes_through_the_model_together_each_told_its_own() {
     for _ in 0..2 {
         open.send(()).unwrap();
     }
-    assert_eq!(first.1.recv().unwrap().unwrap()[..], [1.0]);
+    assert_eq!(first.1.recv().unwrap().unwrap().vector[..], [1.0]);
     for ((_ticket, answers), length) in waiting.iter().zip([2.0, 3.0, 4.0]) {
-        assert_eq!(answers.recv().unwrap().unwrap()[..], [length]);
+        assert_eq!(answers.recv().unwrap().unwrap().vector[..], [length]);
     }
     assert_eq!(model.batches.lock().unwrap().len(), 2);
 }

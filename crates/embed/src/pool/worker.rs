@@ -33,14 +33,14 @@ fn answer(questions: Vec<Question>, model: &Lazy, lane: &Lane) {
     };
     let texts: Vec<&str> = questions.iter().map(|question| &*question.text).collect();
     // A panic within the runtime would otherwise end this thread, and its questions would never be told.
-    let embedded = catch_unwind(AssertUnwindSafe(|| model.embed(&texts, lane)));
-    let vectors = match embedded {
-        Ok(Ok(vectors)) => vectors,
+    let embedded = catch_unwind(AssertUnwindSafe(|| model.read(&texts, lane)));
+    let read = match embedded {
+        Ok(Ok(read)) => read,
         Ok(Err(error)) => return tell_all(questions, &failed(&error.to_string())),
         Err(_panic) => return tell_all(questions, &failed("the model failed: it panicked")),
     };
-    for (question, vector) in questions.into_iter().zip(vectors) {
-        (question.told)(Ok(vector));
+    for (question, embedding) in questions.into_iter().zip(read) {
+        (question.told)(Ok(embedding));
     }
 }
 

@@ -14,6 +14,7 @@ use std::time::Duration;
 use config::Snapshot;
 use config::snapshot::Embedder;
 use http::HeaderMap;
+use likeness::comparer::Reading;
 
 use crate::gateway::Gateway;
 use crate::identity::Caller;
@@ -72,6 +73,8 @@ pub struct Embedded {
     pub vector: Arc<[f32]>,
     /// What made it: vectors of different makers are not compared.
     pub by: Arc<str>,
+    /// What the comparer needs of the text: only the local model has it, and not of a long one.
+    pub reading: Option<Reading>,
 }
 
 /// How the texts of one call become vectors: as the configuration says that it sees, at its caller's cost.
@@ -129,12 +132,13 @@ impl Embedding {
             (Embedder::Local(rule), _) => {
                 let data_dir = &self.snapshot.settings.data_dir;
                 let local = gateway.cache.local(rule, data_dir, &gateway.clock);
-                let vector = local
+                let embedding = local
                     .ok_or(Unembedded::Failed)?
                     .embed(text.clone(), timeout)
                     .await?;
                 Ok(Embedded {
-                    vector: vector.into(),
+                    reading: Reading::of(&embedding.pieces, &embedding.states),
+                    vector: embedding.vector.into(),
                     by: embed::NAME.into(),
                 })
             }

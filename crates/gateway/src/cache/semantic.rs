@@ -4,6 +4,7 @@
 //! and a partition is made of everything but the question's own text. Whatever goes wrong is a miss.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::cache::{Cache, Near, Partition, Question};
 use bytes::Bytes;
@@ -22,6 +23,10 @@ use crate::router::Errand;
 
 /// So many of the nearest are compared in their words: a near miss may stand before the right one.
 const CANDIDATES_MAX: usize = 8;
+
+/// So many of them are read again for the comparer, at most, where that was not kept: each takes the model as long as
+/// the question itself.
+const READ_AGAIN_MAX: usize = 2;
 
 /// Below this no answer is even tried, where no similarity is configured.
 const SIMILARITY_FLOOR: f64 = 0.7;
@@ -121,7 +126,13 @@ impl Inquiry {
             };
             let roll = uniform(gateway.chance.roll());
             let cache = &gateway.cache.entries();
-            let looked = look(cache, semantic, &asked, may_be_given, roll, started.wall);
+            let mut nearest = nearest(cache, semantic, &asked, started.wall);
+            nearest.retain(may_be_given);
+            if semantic.choice.guard {
+                let left = timeout.saturating_sub(gateway.clock.mono().since(began));
+                read_again(gateway, &embedding, &asked, &nearest, left).await;
+            }
+            let looked = look(semantic, &asked, nearest, roll);
             for kind in looked.passed_over {
                 series.count_passed_over(kind);
             }
@@ -147,6 +158,13 @@ impl Inquiry {
 }
 
 impl Asked {
+    fn as_compared(&self) -> choice::Asked<'_> {
+        choice::Asked {
+            text: &self.text,
+            reading: self.embedded.reading.as_ref(),
+        }
+    }
+
     /// As an answer is stored with it.
     pub fn into_question(self) -> Question {
         let Self {
@@ -159,6 +177,7 @@ impl Asked {
             text,
             embedder: embedded.by,
             embedding: Box::from(&*embedded.vector),
+            reading: embedded.reading,
         }
     }
 }
@@ -180,32 +199,47 @@ struct Look {
     passed_over: Vec<likeness::Kind>,
 }
 
-/// What of the cache is like `asked`, as `rule` allows it.
-fn look(
-    cache: &Cache,
-    rule: &SemanticRule,
-    asked: &Asked,
-    may_be_given: impl Fn(&Near) -> bool,
-    roll: f64,
-    now: Wall,
-) -> Look {
-    let (least, learns) = match rule.choice.near_enough {
-        NearEnough::AtLeast(least) => (least, false),
-        NearEnough::MaxErrorRate(_) => (SIMILARITY_FLOOR, true),
+/// What of the cache is near enough to be compared with `asked`, the nearest first.
+fn nearest(cache: &Cache, rule: &SemanticRule, asked: &Asked, now: Wall) -> Vec<Near> {
+    let least = match rule.choice.near_enough {
+        NearEnough::Safe => choice::SAFE,
+        NearEnough::AtLeast(least) => least,
+        NearEnough::MaxErrorRate(_) => SIMILARITY_FLOOR,
     };
-    let Asked {
-        partition,
-        text,
-        embedded,
-    } = asked;
-    let mut nearest = cache.nearest(
-        partition,
-        &embedded.vector,
-        least as f32,
-        CANDIDATES_MAX,
-        now,
-    );
-    nearest.retain(may_be_given);
+    let vector = &asked.embedded.vector;
+    cache.nearest(&asked.partition, vector, least as f32, CANDIDATES_MAX, now)
+}
+
+/// Has the local model read those again that the words do not tell apart and of which no reading was kept: they were
+/// on disk. What is not read within `timeout` is compared by its words alone.
+async fn read_again(
+    gateway: &Arc<Gateway>,
+    embedding: &Embedding,
+    asked: &Asked,
+    nearest: &[Near],
+    timeout: Duration,
+) {
+    if asked.embedded.reading.is_none() {
+        return;
+    }
+    let unread = nearest.iter().filter_map(|near| {
+        let text = near.entry.text().filter(|_| near.entry.lacks_reading())?;
+        let undecided = **text != *asked.text && likeness::compare(text, &asked.text).is_none();
+        undecided.then_some((&near.entry, text))
+    });
+    let began = gateway.clock.mono();
+    for (entry, text) in unread.take(READ_AGAIN_MAX) {
+        let left = timeout.saturating_sub(gateway.clock.mono().since(began));
+        let embedded = embedding.embed(gateway, text, left).await;
+        if let Some(reading) = embedded.ok().and_then(|embedded| embedded.reading) {
+            entry.keep_reading(reading);
+        }
+    }
+}
+
+/// Which of the nearest is given or tried, as `rule` allows it.
+fn look(rule: &SemanticRule, asked: &Asked, mut nearest: Vec<Near>, roll: f64) -> Look {
+    let learns = matches!(rule.choice.near_enough, NearEnough::MaxErrorRate(_));
     let observations: Vec<Observations> = nearest
         .iter()
         .map(|near| match learns {
@@ -220,13 +254,14 @@ fn look(
             similarity: f64::from(near.similarity),
             // What is found by meaning has a text.
             text: near.entry.text().map_or("", |text| text),
+            reading: near.entry.reading(),
             observations,
         })
         .collect();
     let Chosen {
         choice,
         passed_over,
-    } = choice::choose(&rule.choice, text, &candidates, roll);
+    } = choice::choose(&rule.choice, asked.as_compared(), &candidates, roll);
     let found = match choice {
         Choice::Give(place) => Looked::Give(nearest.swap_remove(place)),
         Choice::Try {

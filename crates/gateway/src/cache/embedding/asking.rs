@@ -101,6 +101,7 @@ fn read(facts: &mut Facts, model: &ModelName, answered: &Answered) -> Result<Emb
         by: vector
             .model
             .map_or_else(|| Arc::from(model.as_str()), Arc::from),
+        reading: None,
     })
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use config::snapshot::LocalEmbedder;
 use embed::pool::{Load, PoolError, Settings};
-use embed::{Model, Pool};
+use embed::{Embedding, Model, Pool};
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
@@ -39,7 +39,7 @@ impl Local {
     }
 
     /// Dropping the future takes the question back.
-    pub async fn embed(&self, text: Arc<str>, timeout: Duration) -> Result<Box<[f32]>, Unembedded> {
+    pub async fn embed(&self, text: Arc<str>, timeout: Duration) -> Result<Embedding, Unembedded> {
         let (tell, told) = oneshot::channel();
         let answered = Box::new(move |answer| {
             // Nobody waits any more.

@@ -68,6 +68,7 @@ mod tests {
 
     use cache::Vector;
     use likeness::choice::{self, Candidate, Choice};
+    use likeness::comparer::Reading;
     use likeness::verified::Observations;
 
     use super::super::stage::{Place, Stage};
@@ -132,23 +133,30 @@ mod tests {
         let mut asked = Vec::new();
         for (question, wordings) in questions.iter().enumerate() {
             for wording in wordings {
-                let embedding = model.embed(&[wording], &lane).unwrap();
-                asked.push((question, *wording, Vector::of(&embedding[0]).unwrap()));
+                let read = model.read(&[wording], &lane).unwrap().remove(0);
+                let reading = Reading::of(&read.pieces, &read.states);
+                let vector = Vector::of(&read.vector).unwrap();
+                asked.push((question, *wording, vector, reading));
             }
         }
         let nothing_seen = Observations::default();
         let (mut pairs, mut found) = (0, 0);
-        for (of, wording, vector) in &asked {
-            for (of_kept, kept, kept_vector) in &asked {
+        for (of, wording, vector, reading) in &asked {
+            for (of_kept, kept, kept_vector, kept_reading) in &asked {
                 if wording == kept {
                     continue;
                 }
                 let candidate = Candidate {
                     similarity: f64::from(vector.similarity(kept_vector).unwrap()),
                     text: kept,
+                    reading: kept_reading.as_ref(),
                     observations: &nothing_seen,
                 };
-                let given = choice::choose(&rule.choice, wording, &[candidate], 0.5).choice
+                let asked = choice::Asked {
+                    text: wording,
+                    reading: reading.as_ref(),
+                };
+                let given = choice::choose(&rule.choice, asked, &[candidate], 0.5).choice
                     == Choice::Give(0);
                 assert!(
                     !given || of == of_kept,
