@@ -13,7 +13,7 @@ use domain::{SubscriptionId, Wall};
 
 use crate::chain::{Hash, content_hash};
 use crate::event::put_record_mark;
-use crate::filter::{Scratch, put_filter};
+use crate::filter::put_filter;
 use crate::frame::{Frame, Layout, Sealed};
 use crate::handover::Handing;
 use crate::keys::KeyId;
@@ -21,6 +21,7 @@ use crate::log::Sealing;
 use crate::record::{Draft, Opened, put_content, put_skeleton, set_key};
 use crate::signal::{Signal, Stop};
 use crate::vault::Together;
+use crate::words::Hashing;
 use crate::writer::Shared;
 
 /// Of records that wait. There are as many again that are being written.
@@ -152,7 +153,7 @@ pub(crate) struct Gatherer {
     taken: Waiting,
     done: Vec<Done>,
     filters: Vec<u64>,
-    scratch: Scratch,
+    hashing: Hashing,
 }
 
 /// One that is sealed.
@@ -185,7 +186,7 @@ impl Gatherer {
             taken: Waiting::default(),
             done: Vec::new(),
             filters: Vec::new(),
-            scratch: Scratch::default(),
+            hashing: Hashing::default(),
         }
     }
 
@@ -274,7 +275,7 @@ impl Gatherer {
         let texts = opened.texts();
         let start = self.filters.len();
         if texts.iter().any(|text| !text.is_empty()) {
-            put_filter(&mut self.filters, &texts, &mut self.scratch);
+            put_filter(&mut self.filters, &texts, &mut self.hashing);
         }
         set_key(record.layout.header(frame), key.id);
         let sealed = self
