@@ -10,8 +10,8 @@ use super::{WORD_BYTES_MAX, Words, is_json};
 
 /// Of a text, between two looks at what was noted.
 const NOTED_MAX: usize = 1_024;
-/// Words that begin in 64 bytes at most, and as many more that are written blindly.
-const ROOM: usize = 64;
+/// What 64 bytes add at most, and what is written blindly behind it.
+const ROOM: usize = 64 + 8;
 
 /// Keeps its memory between texts.
 #[derive(Debug, Default)]
@@ -23,11 +23,9 @@ pub(crate) struct Hashing {
 /// Where words stand: letters and digits, and what is beyond ASCII.
 #[derive(Debug)]
 struct Spans {
-    starts: Box<[u32; NOTED_MAX + ROOM]>,
-    ends: Box<[u32; NOTED_MAX + ROOM]>,
-    /// One more than `ended` while a word goes on.
-    started: usize,
-    ended: usize,
+    /// Where one begins, where it ends, where the next one begins. An odd number while a word goes on.
+    edges: Box<[u32; NOTED_MAX + ROOM]>,
+    noted: usize,
     /// Bytes beyond ASCII.
     wide: Vec<u32>,
 }
@@ -35,10 +33,8 @@ struct Spans {
 impl Default for Spans {
     fn default() -> Self {
         Self {
-            starts: Box::new([0; NOTED_MAX + ROOM]),
-            ends: Box::new([0; NOTED_MAX + ROOM]),
-            started: 0,
-            ended: 0,
+            edges: Box::new([0; NOTED_MAX + ROOM]),
+            noted: 0,
             wide: Vec::new(),
         }
     }
@@ -84,7 +80,7 @@ impl Hashing {
             }
             is_in_word = spans.note(at, block.letters, is_in_word);
             at += Block::BYTES;
-            if spans.started > NOTED_MAX {
+            if spans.noted > NOTED_MAX {
                 spans.hash(text, hashes);
             }
         }
@@ -97,51 +93,37 @@ impl Hashing {
 
 impl Spans {
     fn forget(&mut self) {
-        (self.started, self.ended) = (0, 0);
+        self.noted = 0;
         self.wide.clear();
     }
 
     /// What begins and ends in 64 bytes. True if a word goes on behind them.
     #[inline]
     fn note(&mut self, at: usize, letters: u64, is_in_word: bool) -> bool {
-        let before = letters << 1 | u64::from(is_in_word);
-        let (mut starts, mut ends) = (letters & !before, before & !letters);
-        let goes_on = letters >> (Block::BYTES - 1) == 1;
-        let count = starts.count_ones() as usize;
-        let (started, ended) = (self.started.min(NOTED_MAX), self.ended.min(NOTED_MAX));
-        let (Some(starts_room), Some(ends_room)) = (
-            self.starts[started..].first_chunk_mut::<ROOM>(),
-            self.ends[ended..].first_chunk_mut::<ROOM>(),
-        ) else {
-            return goes_on;
-        };
-        let mut put = |from: usize, to: usize| {
-            for (start, end) in starts_room[from..to]
-                .iter_mut()
-                .zip(&mut ends_room[from..to])
-            {
-                *start = pop(&mut starts, at);
-                *end = pop(&mut ends, at);
+        let edges = letters ^ (letters << 1 | u64::from(is_in_word));
+        let room = self.edges.get_mut(self.noted..);
+        if let Some(room) = room.and_then(<[u32]>::first_chunk_mut::<ROOM>) {
+            let mut filled = 0;
+            for (number, bits) in edges.to_le_bytes().into_iter().enumerate() {
+                let (places, count) = &PLACES[usize::from(bits)];
+                let base = (at + 8 * number) as u32;
+                // Eight blindly, so that nothing depends on how many there are.
+                if let Some(room) = room.get_mut(filled..filled + 8) {
+                    for (room, place) in room.iter_mut().zip(places) {
+                        *room = base + *place;
+                    }
+                }
+                filled += *count;
             }
-        };
-        // Blindly, so that nothing depends on how many there are.
-        put(0, 10);
-        if count > 9 {
-            put(10, 16);
-            if count > 15 {
-                // 32 words, and the end of one that began before.
-                put(16, 34);
-            }
+            self.noted += filled;
         }
-        self.started = started + count;
-        self.ended = ended + count + usize::from(is_in_word) - usize::from(goes_on);
-        goes_on
+        letters >> (Block::BYTES - 1) == 1
     }
 
     fn end(&mut self, at: usize) {
-        if let Some(end) = self.ends.get_mut(self.ended) {
+        if let Some(end) = self.edges.get_mut(self.noted) {
             *end = at as u32;
-            self.ended += 1;
+            self.noted += 1;
         }
     }
 
@@ -156,37 +138,56 @@ impl Spans {
         if !is_in_word {
             return None;
         }
-        self.started = self.started.saturating_sub(1);
-        self.starts.get(self.started).map(|start| *start as usize)
+        self.noted = self.noted.saturating_sub(1);
+        self.edges.get(self.noted).map(|start| *start as usize)
     }
 
     /// Those that have ended.
     fn hash(&mut self, text: &[u8], hashes: &mut Vec<u64>) {
-        let ended = self.ended.min(self.ends.len());
-        let spans = self.starts[..ended].iter().zip(&self.ends[..ended]);
+        let noted = &self.edges[..self.noted.min(NOTED_MAX + ROOM)];
+        let (spans, going_on) = noted.as_chunks::<2>();
         if self.wide.is_empty() {
-            hashes.extend(spans.map(|(start, end)| hash_ascii(text, *start, *end)));
+            hashes.extend(spans.iter().map(|span| hash_ascii(text, *span)));
         } else {
             let mut wide = self.wide.iter().copied().peekable();
-            for (start, end) in spans {
-                while wide.next_if(|at| at < start).is_some() {}
-                if wide.peek().is_some_and(|at| at < end) {
-                    let mut words = Words::of_text(&text[*start as usize..*end as usize]);
+            for &[start, end] in spans {
+                while wide.next_if(|at| *at < start).is_some() {}
+                if wide.peek().is_some_and(|at| *at < end) {
+                    let mut words = Words::of_text(&text[start as usize..end as usize]);
                     while let Some(word) = words.next() {
                         hashes.push(hash(word));
                     }
                 } else {
-                    hashes.push(hash_ascii(text, *start, *end));
+                    hashes.push(hash_ascii(text, [start, end]));
                 }
             }
         }
-        let going_on = self.starts[ended..self.started.max(ended)].first().copied();
+        let going_on = going_on.first().copied();
         self.wide
             .retain(|at| going_on.is_some_and(|start| *at >= start));
-        (self.started, self.ended) = (usize::from(going_on.is_some()), 0);
-        self.starts[0] = going_on.unwrap_or(0);
+        self.noted = usize::from(going_on.is_some());
+        self.edges[0] = going_on.unwrap_or(0);
     }
 }
+
+/// Where bits are set in a byte, and how many.
+static PLACES: [([u32; 8], usize); 256] = {
+    let mut table = [([0; 8], 0); 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let (mut bit, mut count) = (0, 0);
+        while bit < 8 {
+            if byte >> bit & 1 == 1 {
+                table[byte].0[count] = bit as u32;
+                count += 1;
+            }
+            bit += 1;
+        }
+        table[byte].1 = count;
+        byte += 1;
+    }
+    table
+};
 
 /// The same for the same word on every machine and in every version: it stands in filters. Of a word of
 /// more than 8 bytes its length and its end count: two that agree in these make a search open a record
@@ -204,7 +205,7 @@ pub(crate) fn hash(word: &[u8]) -> u64 {
 /// As `hash` of the word in lower case, for one of ASCII letters and digits: the bit that makes a letter
 /// small is set in digits too.
 #[inline]
-fn hash_ascii(text: &[u8], start: u32, end: u32) -> u64 {
+fn hash_ascii(text: &[u8], [start, end]: [u32; 2]) -> u64 {
     const SMALL: u64 = 0x2020_2020_2020_2020;
     let end = end.min(start + WORD_BYTES_MAX as u32);
     let len = (end - start) as usize;
