@@ -1,9 +1,11 @@
 //! What the audit log costs, and how fast it is searched. Release builds only.
 //!
 //! - `fill DIR RECORDS`: appends as fast as it can, waits for the chain and the index
+//! - `pace DIR RECORDS`: appends as calls come at a busy gateway, and tells what each thread takes
 //! - `search DIR`: searches what is there
 //! - `verify DIR`: verifies it
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -25,9 +27,10 @@ fn main() {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         ["fill", dir, records] => fill(Path::new(dir), records.parse().expect("a number")),
+        ["pace", dir, records] => pace(Path::new(dir), records.parse().expect("a number")),
         ["search", dir] => search(Path::new(dir)),
         ["verify", dir] => verify(Path::new(dir)),
-        _ => say("usage: measure_audit fill DIR RECORDS | search DIR | verify DIR"),
+        _ => say("usage: measure_audit fill|pace DIR RECORDS | search DIR | verify DIR"),
     }
 }
 
@@ -85,6 +88,39 @@ fn fill(dir: &Path, records: u64) {
         bytes("store/audit.sqlite") / records,
         bytes("keys/keys.tgk")
     ));
+}
+
+/// A millisecond's calls at a gateway that saturates a core.
+const TICK_CALLS: usize = 20;
+
+fn pace(dir: &Path, records: u64) {
+    let log = AuditLog::open(settings(dir), keys(dir), START).expect("a directory of its own");
+    let calls: Vec<Call> = (0..records)
+        .map(|number| Call::new(number, 1_000 / TICK_CALLS as u64))
+        .collect();
+    let before = threads();
+    let mut in_calls = Took::default();
+    for tick in calls.chunks(TICK_CALLS) {
+        in_calls += timed(|| {
+            for call in tick {
+                log.append(&call.draft(), call.at).expect("room");
+            }
+        });
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    while log.levels().behind_bytes > 0 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let each = |took: Duration| took.as_secs_f64() * 1e6 / records as f64;
+    let mut told = format!("append {:.2}", each(in_calls.cpu));
+    for (thread, cpu) in threads() {
+        if thread.starts_with("audit-") {
+            let cpu = cpu.saturating_sub(before.get(&thread).copied().unwrap_or_default());
+            told += &format!(", {thread} {:.2}", each(cpu));
+        }
+    }
+    say(&format!("{told} µs CPU a record"));
+    log.close(START + Duration::from_secs(20 * 86_400));
 }
 
 fn search(dir: &Path) {
@@ -289,11 +325,27 @@ fn timed(work: impl FnOnce()) -> Took {
     }
 }
 
-/// Zero where the system does not say.
 fn thread_cpu() -> Duration {
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    cpu_of(Path::new("/proc/thread-self"))
+}
+
+/// Zero where the system does not say.
+fn cpu_of(thread: &Path) -> Duration {
+    let stat = std::fs::read_to_string(thread.join("schedstat")).unwrap_or_default();
     let ns = stat.split(' ').next().and_then(|ns| ns.parse().ok());
     Duration::from_nanos(ns.unwrap_or(0))
+}
+
+/// Of this process, by name.
+fn threads() -> BTreeMap<String, Duration> {
+    let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten();
+    threads
+        .flatten()
+        .map(|thread| {
+            let name = std::fs::read_to_string(thread.path().join("comm")).unwrap_or_default();
+            (name.trim().to_owned(), cpu_of(&thread.path()))
+        })
+        .collect()
 }
 
 /// Of all threads, ended ones too, to a hundredth of a second.

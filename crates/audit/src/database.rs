@@ -23,7 +23,7 @@ const FILE: &str = "audit.sqlite";
 /// thirty entries; an older database keeps its own.
 const PAGE_BYTES: i64 = 16_384;
 const CHECKPOINT_BYTES: i64 = 16 * 1024 * 1024;
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 /// What sinks missed, and rotations that a kill could cut short.
 const TO_THIRD: &str = "
     -- `generation` grows when somebody else moves a cursor. `missed`: records whose content went before
@@ -34,8 +34,8 @@ const TO_THIRD: &str = "
     -- Entries of rotations that are under way: on the chain once the key file has the same id.
     CREATE TABLE rotations (id INTEGER PRIMARY KEY, header BLOB NOT NULL, sealed BLOB);
 ";
-/// Filters of earlier versions told words by other hashes: they are built anew from the contents.
-const TO_FOURTH: &str = "DELETE FROM filters; UPDATE state SET indexed = 0;";
+/// Filters of earlier versions told words by other hashes or bits: they are built anew from the contents.
+const TO_FIFTH: &str = "DELETE FROM filters; UPDATE state SET indexed = 0;";
 const SCHEMA: &str = "
     -- `at` never goes back. `sealed`: the details of an event; a record's content is at its place in a
     -- segment, until the entry `gone_by` says that it is gone.
@@ -167,8 +167,8 @@ impl Database {
             if version < 3 {
                 transaction.execute_batch(TO_THIRD)?;
             }
-            if version < 4 {
-                transaction.execute_batch(TO_FOURTH)?;
+            if version < 5 {
+                transaction.execute_batch(TO_FIFTH)?;
             }
             if version < VERSION {
                 transaction.pragma_update(None, "user_version", VERSION)?;

@@ -1,4 +1,4 @@
-//! Records that no call requires, on their way to a segment: what some milliseconds bring is sealed and
+//! Records that no call requires, on their way to a segment: what ten milliseconds bring is sealed and
 //! written together.
 //!
 //! One after the other they take half of what each takes amid all else that a call does. Until they are
@@ -13,7 +13,7 @@ use domain::{SubscriptionId, Wall};
 
 use crate::chain::{Hash, content_hash};
 use crate::event::put_record_mark;
-use crate::filter::{Scratch, put_filter};
+use crate::filter::put_filter;
 use crate::frame::{Frame, Layout, Sealed};
 use crate::handover::Handing;
 use crate::keys::KeyId;
@@ -21,10 +21,14 @@ use crate::log::Sealing;
 use crate::record::{Draft, Opened, put_content, put_skeleton, set_key};
 use crate::signal::{Signal, Stop};
 use crate::vault::Together;
+use crate::words::Hashing;
 use crate::writer::Shared;
 
 /// Of records that wait. There are as many again that are being written.
 const BYTES_MAX: usize = 1024 * 1024;
+/// Past it they wait no longer: more would not stay in the processor's cache, and calls find room
+/// meanwhile.
+const BYTES_ENOUGH: usize = BYTES_MAX / 2;
 
 /// What calls and the thread that seals share.
 #[derive(Debug)]
@@ -33,6 +37,7 @@ pub(crate) struct Gathering {
     length: Duration,
     waiting: Mutex<Waiting>,
     has_records: AtomicBool,
+    has_enough: AtomicBool,
     signal: Signal,
     /// Something could not be written: records are written alone, so that their calls are told.
     declines: AtomicBool,
@@ -63,6 +68,7 @@ impl Gathering {
             length,
             waiting: Mutex::default(),
             has_records: AtomicBool::new(false),
+            has_enough: AtomicBool::new(false),
             signal: Signal::default(),
             declines: AtomicBool::new(length.is_zero()),
             bytes: AtomicU64::new(0),
@@ -105,10 +111,15 @@ impl Gathering {
             layout,
         });
         let is_first = records.len() == 1;
+        let is_enough = start <= BYTES_ENOUGH && bytes.len() > BYTES_ENOUGH;
         drop(waiting);
         if is_first {
             self.has_records.store(true, Ordering::SeqCst);
             self.signal.wake();
+        }
+        if is_enough {
+            self.has_enough.store(true, Ordering::SeqCst);
+            self.signal.hurry();
         }
         true
     }
@@ -152,7 +163,7 @@ pub(crate) struct Gatherer {
     taken: Waiting,
     done: Vec<Done>,
     filters: Vec<u64>,
-    scratch: Scratch,
+    hashing: Hashing,
 }
 
 /// One that is sealed.
@@ -185,7 +196,7 @@ impl Gatherer {
             taken: Waiting::default(),
             done: Vec::new(),
             filters: Vec::new(),
-            scratch: Scratch::default(),
+            hashing: Hashing::default(),
         }
     }
 
@@ -198,9 +209,11 @@ impl Gatherer {
             if stop.is_none() {
                 let has_records = || gathering.has_records.load(Ordering::SeqCst);
                 gathering.signal.wait(None, has_records);
-                gathering.signal.pause(gathering.length);
+                let is_enough = || gathering.has_enough.load(Ordering::SeqCst);
+                gathering.signal.pause_until(gathering.length, is_enough);
             }
             gathering.has_records.store(false, Ordering::SeqCst);
+            gathering.has_enough.store(false, Ordering::SeqCst);
             std::mem::swap(&mut *gathering.waiting(), &mut self.taken);
             if !self.taken.records.is_empty() {
                 self.write();
@@ -274,7 +287,7 @@ impl Gatherer {
         let texts = opened.texts();
         let start = self.filters.len();
         if texts.iter().any(|text| !text.is_empty()) {
-            put_filter(&mut self.filters, &texts, &mut self.scratch);
+            put_filter(&mut self.filters, &texts, &mut self.hashing);
         }
         set_key(record.layout.header(frame), key.id);
         let sealed = self

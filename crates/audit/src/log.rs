@@ -54,9 +54,9 @@ pub struct Settings {
     pub gathering: Duration,
 }
 
-/// Long enough that waking a thread for it is no cost, short enough that what waits stays in the
-/// processor's cache.
-const GATHERING: Duration = Duration::from_millis(3);
+/// Long enough that waking a thread for it is no cost, and that writing is one for many; short enough to
+/// tell people of what a kill loses.
+const GATHERING: Duration = Duration::from_millis(10);
 
 impl Settings {
     pub fn new(dir: impl Into<PathBuf>, region: impl Into<String>) -> Self {

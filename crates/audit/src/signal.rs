@@ -69,8 +69,20 @@ impl Signal {
 
     /// Only a stop ends it early.
     pub(crate) fn pause(&self, length: Duration) {
-        let rests = |state: &mut State| state.stop.is_none();
+        self.pause_until(length, || false);
+    }
+
+    /// A stop ends it early, and `hurry` if `is_enough` then.
+    pub(crate) fn pause_until(&self, length: Duration, is_enough: impl Fn() -> bool) {
+        let rests = |state: &mut State| state.stop.is_none() && !is_enough();
         drop(self.changed.wait_timeout_while(self.state(), length, rests));
+    }
+
+    /// Has a pause look whether it is enough.
+    pub(crate) fn hurry(&self) {
+        // Whoever is about to pause has looked before, and waits once it gives the lock back.
+        drop(self.state());
+        self.changed.notify_all();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

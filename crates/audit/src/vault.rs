@@ -48,7 +48,7 @@ struct State {
 }
 
 /// At once, of several records: one that is written alone waits no longer than this takes.
-const WRITE_BYTES: u64 = 64 * 1024;
+const WRITE_BYTES: u64 = 128 * 1024;
 
 /// One of several that are written together.
 #[derive(Debug)]

@@ -6,9 +6,10 @@
 use super::{BUILD_BYTES_MAX, forget_gone, insert};
 use crate::AuditError;
 use crate::database::{Database, Failed, State};
-use crate::filter::{Scratch, put_filter};
+use crate::filter::put_filter;
 use crate::keys::{Found, KeyId, Keyring};
 use crate::record::{Numbers, Opened};
+use crate::words::Hashing;
 
 /// Filters of one key in one row, in words of 64 bits. A longer row would take memory of its own each
 /// time, and whoever forgets one record writes all of it.
@@ -23,7 +24,7 @@ pub(crate) struct Building {
     words: Vec<u64>,
     is_in_batch: bool,
     /// Kept between records, and between rows.
-    scratch: Scratch,
+    hashing: Hashing,
     content: Vec<u8>,
     row: Vec<u8>,
 }
@@ -151,7 +152,7 @@ impl Building {
             return Ok(());
         };
         let start = self.words.len();
-        let len = put_filter(&mut self.words, &opened.texts(), &mut self.scratch);
+        let len = put_filter(&mut self.words, &opened.texts(), &mut self.hashing);
         self.built.push(Built {
             key: record.key,
             sequence,

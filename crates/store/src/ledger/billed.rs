@@ -46,14 +46,23 @@ pub fn billed(dir: &Path, query: &BilledQuery) -> Result<Vec<BilledRow>, LedgerE
 
 type Sums = BTreeMap<(String, String, String), BilledRow>;
 
-const ATTEMPTS: &str = "
+const ATTEMPT_ROWS: &str = "
     SELECT c.model, a.backend, ifnull(a.currency, ''), count(*), sum(a.prompt_tokens),
         sum(a.completion_tokens), sum(a.cached_prompt_tokens), sum(a.cache_write_tokens),
         sum(a.reasoning_tokens), sum(a.audio_prompt_tokens), sum(a.audio_completion_tokens),
         sum(a.images), sum(a.estimated * (a.prompt_tokens + a.completion_tokens)),
         sum((a.cost IS NULL) * (a.prompt_tokens + a.completion_tokens)), sum(ifnull(a.cost, 0))
-    FROM calls c CROSS JOIN attempts a ON a.call = c.id
-    WHERE c.at >= ?1 AND c.at < ?2 GROUP BY 1, 2, 3";
+    FROM calls c CROSS JOIN attempt_rows a ON a.call = c.id
+    WHERE c.at >= ?1 AND c.at < ?2 AND c.attempt_us IS NULL GROUP BY 1, 2, 3";
+
+/// Of calls whose only attempt has no row of its own.
+const ONLY_ATTEMPTS: &str = "
+    SELECT model, backend, ifnull(currency, ''), count(*), sum(prompt_tokens),
+        sum(completion_tokens), sum(cached_prompt_tokens), sum(cache_write_tokens),
+        sum(reasoning_tokens), sum(audio_prompt_tokens), sum(audio_completion_tokens),
+        sum(images), sum(estimated * (prompt_tokens + completion_tokens)),
+        sum((cost IS NULL) * (prompt_tokens + completion_tokens)), sum(ifnull(cost, 0))
+    FROM calls WHERE at >= ?1 AND at < ?2 AND attempt_us IS NOT NULL GROUP BY 1, 2, 3";
 
 const WITHOUT_DETAIL: &str = "
     SELECT model, backend, currency, sum(calls), sum(prompt_tokens), sum(completion_tokens),
@@ -82,7 +91,7 @@ fn rows(connection: &Connection, query: &BilledQuery) -> rusqlite::Result<Vec<Bi
         };
         if let Some((from, to)) = midnight(day, query).zip(midnight(next, query)) {
             let mut sums = Sums::new();
-            for sql in [ATTEMPTS, WITHOUT_DETAIL, ADJUSTMENTS] {
+            for sql in [ATTEMPT_ROWS, ONLY_ATTEMPTS, WITHOUT_DETAIL, ADJUSTMENTS] {
                 let mut select = transaction.prepare_cached(sql)?;
                 let mut found = select.query([from, to])?;
                 while let Some(row) = found.next()? {

@@ -17,8 +17,8 @@ use super::{LedgerError, levels, rows, totals};
 use crate::counters::Restored;
 use crate::directory::open_private;
 
-/// 16 MiB: pages that many transactions touch are brought home once for all of them.
-const CHECKPOINT_PAGES: i64 = 4_000;
+/// 4 MiB: pages that many transactions touch are brought home once for all of them.
+const CHECKPOINT_PAGES: i64 = 1_000;
 
 const FILE: &str = "ledger.sqlite";
 

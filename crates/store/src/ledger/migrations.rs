@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-const STEPS: [&str; 11] = [
+const STEPS: [&str; 12] = [
     "
     -- One per call. Times in ms (`at`) and µs (durations), UTC.
     CREATE TABLE calls (
@@ -329,6 +329,22 @@ const STEPS: [&str; 11] = [
     ALTER TABLE usage_daily ADD COLUMN compared_wrong INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE usage_daily_by_user ADD COLUMN compared INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE usage_daily_by_user ADD COLUMN compared_wrong INTEGER NOT NULL DEFAULT 0;
+    ",
+    "
+    -- Of a call with one attempt, which answered it and of which the call's own columns tell all else: how
+    -- long it took. NULL: the call's attempts are in `attempt_rows`. `attempts` has both.
+    ALTER TABLE calls ADD COLUMN attempt_us INTEGER;
+    ALTER TABLE attempts RENAME TO attempt_rows;
+    CREATE VIEW attempts AS
+        SELECT call, number, backend, status, failure, estimated, prompt_tokens, completion_tokens,
+            cached_prompt_tokens, cache_write_tokens, reasoning_tokens, audio_prompt_tokens,
+            audio_completion_tokens, images, latency_us, cost, currency, price, cache_write_1h_tokens, tier
+        FROM attempt_rows
+        UNION ALL
+        SELECT id, 1, backend, status, NULL, estimated, prompt_tokens, completion_tokens,
+            cached_prompt_tokens, cache_write_tokens, reasoning_tokens, audio_prompt_tokens,
+            audio_completion_tokens, images, attempt_us, cost, currency, price, cache_write_1h_tokens, tier
+        FROM calls WHERE attempt_us IS NOT NULL;
     ",
 ];
 

@@ -20,7 +20,7 @@ use super::verdicts;
 /// Rows of one statement. A statement opens its tables and finds the place of its first row; the
 /// other rows stand next to it.
 const GROUP: usize = 16;
-const CALL_COLUMNS: usize = 39;
+const CALL_COLUMNS: usize = 40;
 const ATTEMPT_COLUMNS: usize = 20;
 
 static CALL: LazyLock<String> = LazyLock::new(|| {
@@ -33,11 +33,15 @@ static CALLS: LazyLock<String> = LazyLock::new(|| {
     let places = places(GROUP, CALL_COLUMNS);
     format!("INSERT OR IGNORE INTO calls VALUES {places}")
 });
-static ATTEMPT: LazyLock<String> =
-    LazyLock::new(|| format!("INSERT INTO attempts VALUES {}", places(1, ATTEMPT_COLUMNS)));
+static ATTEMPT: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "INSERT INTO attempt_rows VALUES {}",
+        places(1, ATTEMPT_COLUMNS)
+    )
+});
 static ATTEMPTS: LazyLock<String> = LazyLock::new(|| {
     let places = places(GROUP, ATTEMPT_COLUMNS);
-    format!("INSERT OR FAIL INTO attempts VALUES {places}")
+    format!("INSERT OR FAIL INTO attempt_rows VALUES {places}")
 });
 
 /// By place: naming the values takes a third of the work.
@@ -89,8 +93,11 @@ impl<'c> Insert<'c> {
             let are_new = self.group(&group)?;
             for (record, is_new) in group.into_iter().zip(are_new) {
                 if is_new {
-                    let numbered = record.attempts.iter().zip(1..);
-                    attempts.extend(numbered.map(|(attempt, n)| (record.opening.id, n, attempt)));
+                    if told_by_call(record).is_none() {
+                        let id = record.opening.id;
+                        let numbered = record.attempts.iter().zip(1..);
+                        attempts.extend(numbered.map(|(attempt, n)| (id, n, attempt)));
+                    }
                     verdicts::insert(self.connection, record)?;
                     added(record);
                 }
@@ -229,7 +236,30 @@ fn put_call(
     row.optional_text(asked_model.as_ref().map(|model| model.as_str()))?;
     row.integer(verdicts.len() as i64)?;
     row.integer(tokens(*saved_tokens))?;
-    row.optional_integer(similarity.map(i64::from))
+    row.optional_integer(similarity.map(i64::from))?;
+    row.optional_integer(told_by_call(record).map(|attempt| micros(attempt.latency)))
+}
+
+/// The attempt of a call that made one and got its answer there: the call's row tells all of it but how
+/// long it took. Nearly every call has one, and a row for each would double what a call costs here.
+fn told_by_call(record: &CallRecord) -> Option<&AttemptRecord> {
+    let [attempt] = &record.attempts[..] else {
+        return None;
+    };
+    let AttemptRecord {
+        backend,
+        status,
+        failure,
+        metered,
+        cost,
+        latency: _,
+    } = attempt;
+    let is_told = record.backend.as_ref() == Some(backend)
+        && record.status == *status
+        && failure.is_none()
+        && record.metered == *metered
+        && record.cost == *cost;
+    is_told.then_some(attempt)
 }
 
 fn put_attempt(
@@ -359,7 +389,7 @@ pub(super) fn has(connection: &Connection, id: CallId) -> rusqlite::Result<bool>
 
 fn attempts(connection: &Connection, call: CallId) -> rusqlite::Result<Vec<AttemptRecord>> {
     let mut select =
-        connection.prepare_cached("SELECT * FROM attempts WHERE call = ? ORDER BY number")?;
+        connection.prepare_cached("SELECT * FROM attempt_rows WHERE call = ? ORDER BY number")?;
     let rows = select.query_map([call.0.to_be_bytes()], |row| {
         let failure: Option<String> = row.get("failure")?;
         Ok(AttemptRecord {
@@ -379,6 +409,8 @@ fn attempts(connection: &Connection, call: CallId) -> rusqlite::Result<Vec<Attem
 /// A row of `calls`, without what are rows of other tables.
 struct Found {
     call: CallRecord,
+    /// Otherwise the row told of it.
+    has_attempt_rows: bool,
     has_verdicts: bool,
 }
 
@@ -386,9 +418,12 @@ impl Found {
     fn whole(self, connection: &Connection) -> rusqlite::Result<CallRecord> {
         let Self {
             mut call,
+            has_attempt_rows,
             has_verdicts,
         } = self;
-        call.attempts = attempts(connection, call.opening.id)?;
+        if has_attempt_rows {
+            call.attempts = attempts(connection, call.opening.id)?;
+        }
         // Nearly no call has one: nothing is looked up for the others.
         if has_verdicts {
             call.verdicts = verdicts::of(connection, call.opening.id)?;
@@ -404,8 +439,9 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Found> {
     let rule: Option<String> = row.get("rule")?;
     let backend: Option<String> = row.get("backend")?;
     let first_byte_us: Option<i64> = row.get("first_byte_us")?;
+    let attempt_us: Option<i64> = row.get("attempt_us")?;
     let charge_bytes: Vec<u8> = row.get("charges")?;
-    let call = CallRecord {
+    let mut call = CallRecord {
         opening: Opening {
             id: CallId(u128::from_be_bytes(id)),
             at: Wall(row.get("at")?),
@@ -443,7 +479,18 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Found> {
         attempts: Vec::new(),
         verdicts: Vec::new(),
     };
+    let told = attempt_us.zip(call.backend.clone());
+    call.attempts
+        .extend(told.map(|(us, backend)| AttemptRecord {
+            backend,
+            status: call.status,
+            failure: None,
+            metered: call.metered,
+            cost: call.cost.clone(),
+            latency: duration(us),
+        }));
     Ok(Found {
+        has_attempt_rows: call.attempts.is_empty() && row.get::<_, i64>("attempts")? > 0,
         call,
         has_verdicts: row.get::<_, i64>("verdicts")? > 0,
     })

@@ -130,11 +130,26 @@ pub(super) fn any_record() -> impl Strategy<Value = CallRecord> {
         ),
     );
     let times = (any::<u32>(), proptest::option::of(any::<u32>()));
-    let attempts = proptest::collection::vec(any_attempt(), 0..3);
+    // Or one that was as the call was.
+    let attempts = (
+        proptest::collection::vec(any_attempt(), 0..3),
+        any::<bool>(),
+    );
     let verdicts = proptest::collection::vec(any_verdict(), 0..3);
     (any_opening(), ends, times, attempts, verdicts).prop_map(
         |(opening, ends, (latency, first_byte), attempts, verdicts)| {
             let (outcome, status, rule, backend, cache, (metered, cost, saved, reused)) = ends;
+            let (mut attempts, is_like_call) = attempts;
+            if let ([attempt], Some(backend), true) = (&mut attempts[..], &backend, is_like_call) {
+                *attempt = AttemptRecord {
+                    backend: backend.as_str().into(),
+                    status,
+                    failure: None,
+                    metered,
+                    cost: cost.clone(),
+                    latency: attempt.latency,
+                };
+            }
             CallRecord {
                 opening,
                 outcome,

@@ -10,6 +10,7 @@ use super::samples::{NOON, as_recorded, call, euro, now};
 use super::*;
 
 mod adjustments;
+mod attempts;
 mod batches;
 mod crashes;
 mod faults;
