@@ -39,7 +39,7 @@ pub enum Is {
 
 /// Reads the words of a text, politeness left out and its beginning levelled.
 pub fn items(text: &str, hidden: &[Range<usize>]) -> Vec<Item> {
-    let words = openings::level(without_politeness(words::split(text, hidden)));
+    let words = openings::level(&without_politeness(words::split(text, hidden)));
     let mut items = Vec::with_capacity(words.len());
     let mut at = 0;
     while at < words.len() {

@@ -135,7 +135,7 @@ fn parts(written: &'static str) -> Vec<Part> {
 }
 
 /// Brings the beginning of each sentence to the one that stands for it.
-pub fn level(words: Vec<Word>) -> Vec<Word> {
+pub fn level(words: &[Word]) -> Vec<Word> {
     let mut levelled = Vec::with_capacity(words.len());
     for sentence in words.chunk_by(|one, next| one.sentence == next.sentence) {
         let sentence = &sentence[announcement(sentence)..];
