@@ -99,6 +99,26 @@ async fn after_a_restart_questions_are_still_found_by_meaning() {
     assert_eq!(again.words(), first.words());
 }
 
+/// By their words alone these are not told to be one: what the model made of the first is not on disk.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_restart_a_question_is_read_again_to_be_compared() {
+    let region = provider(Behaviour::default()).await;
+    let config = by_meaning(&models(), json!({ "disk": {} })).backend("east", region.address());
+    let mut gate = Gate::start(config).await;
+    let first = gate.send(chat("How much is shipping?")).await;
+    assert_eq!(cached(&first), "miss");
+    assert!(gate.stop().await.success());
+    gate.restart().await;
+    eventually("what was on disk", async || {
+        let metrics = gate.metrics().await;
+        (metrics.sum("tollgate_cache_entries", &[]) == 1).then_some(())
+    })
+    .await;
+    let again = gate.send(chat("What are the shipping costs?")).await;
+    assert_eq!(cached(&again), "hit");
+    assert_eq!(again.words(), first.words());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_model_calls_are_misses_and_just_the_same_ones_hits() {
     let region = provider(Behaviour::default()).await;
