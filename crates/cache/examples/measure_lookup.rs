@@ -55,8 +55,8 @@ struct Asked {
 }
 
 impl Asked {
-    fn read(model: &Model, text: &'static str) -> Result<Self, Box<dyn Error>> {
-        let read = model.read(&[text], &Lane::default())?.remove(0);
+    fn read((model, lane): (&Model, &Lane), text: &'static str) -> Result<Self, Box<dyn Error>> {
+        let read = model.read(&[text], lane)?.remove(0);
         Ok(Self {
             text,
             reading: Reading::of(&read.pieces, &read.states),
@@ -76,14 +76,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut asked = Vec::new();
     for question in QUESTIONS {
         println!("{} pieces: {question}", embed::count_pieces(question));
-        asked.push(Asked::read(&model, question)?);
+        asked.push(Asked::read((&model, &lane), question)?);
     }
     let folder = tempfile::tempdir()?;
     let place = Place::new(folder.path())?;
     let cache = place.open()?;
     fill(&cache, &asked);
     lookup("embedding, index and guard", |number| {
-        let question = Asked::read(&model, QUESTIONS[number % QUESTIONS.len()])?;
+        let question = Asked::read((&model, &lane), QUESTIONS[number % QUESTIONS.len()])?;
         let near = cache.nearest(
             &PARTITION,
             &question.embedding,
