@@ -13,6 +13,7 @@ mod participants;
 mod roles;
 mod score;
 mod sides;
+mod signs;
 mod tense;
 mod verbatim;
 
@@ -101,6 +102,7 @@ fn in_order(
 /// What makes two questions different whatever else they have in common.
 fn veto(pair: &Pair<'_>, alignment: &Alignment) -> Option<Difference> {
     verbatim::difference(pair)
+        .or_else(|| signs::difference(pair))
         .or_else(|| facts::difference(pair, alignment))
         .or_else(|| oppositions::difference(pair, alignment))
         .or_else(|| negation::difference(pair, alignment))

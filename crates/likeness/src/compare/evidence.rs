@@ -5,7 +5,7 @@ mod grammar;
 mod sense;
 mod wording;
 
-use super::{Alignment, Pair};
+use super::{Alignment, Pair, signs};
 use crate::difference::Kind;
 
 /// What was found, by feature.
@@ -32,7 +32,7 @@ impl Evidence {
         let differs = evidence.any(&DIFFERENCES_OF_THE_SAME_WORDS);
         evidence.flag(
             Feature::NothingLeft,
-            wording::nothing_left(pair, alignment) && !differs,
+            wording::nothing_left(pair, alignment) && !differs && !signs::one_sided(pair),
         );
         evidence
     }
@@ -69,7 +69,7 @@ impl Evidence {
 }
 
 /// What questions of the same words may differ in.
-const DIFFERENCES_OF_THE_SAME_WORDS: [Feature; 10] = [
+const DIFFERENCES_OF_THE_SAME_WORDS: [Feature; 12] = [
     Feature::Compounded,
     Feature::FactsOneSided,
     Feature::Inverted,
@@ -80,6 +80,8 @@ const DIFFERENCES_OF_THE_SAME_WORDS: [Feature; 10] = [
     Feature::PersonsAdded,
     Feature::PastDiffers,
     Feature::FocusOther,
+    Feature::WhoOneSided,
+    Feature::WhereOneSided,
 ];
 
 /// More of the same says no more.
@@ -195,11 +197,15 @@ features! {
     FocusSame "focus same" For Word,
     FocusOne "focus on one side" Against Question,
     FocusOther "focus other" Against Question,
+    /// The closer the frame is, the more a focus on one side tells: `Where can I park`, `Can I park`.
+    FocusOneInFrame "focus on one side in frame" Against Question,
     /// One side asks when, or why, or how much, and the other for something else, or for yes or no.
     WhenOneSided "when on one side" Against Question,
     WhyOneSided "why on one side" Against Question,
     AmountOneSided "amount on one side" Against Question,
     MannerOneSided "manner on one side" Against Question,
+    WhoOneSided "who on one side" Against Question,
+    WhereOneSided "where on one side" Against Question,
     /// `A vs B` on one side.
     ComparesOne "compares on one side" Against Question,
     /// Keywords are another wording of a sentence.

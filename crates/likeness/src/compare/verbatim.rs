@@ -39,9 +39,8 @@ fn turned(pair: &Pair<'_>) -> Option<Difference> {
     {
         return None;
     }
-    let inner = |question: &Question<'_>, passage: &Passage| {
-        letters(&question.text[passage.inner.clone()])
-    };
+    let inner =
+        |question: &Question<'_>, passage: &Passage| letters(&question.text[passage.inner.clone()]);
     let both = cached.passages.iter().zip(&asked.passages);
     let (one, other) = both
         .filter(|(one, other)| inner(cached, one) != inner(asked, other))
@@ -51,7 +50,7 @@ fn turned(pair: &Pair<'_>) -> Option<Difference> {
 }
 
 /// Words between passages that make a list of them.
-const LISTING: [&str; 9] = ["", "and", "or", "und", "oder", "et", "ou", "vs", "versus"];
+pub const LISTING: [&str; 9] = ["", "and", "or", "und", "oder", "et", "ou", "vs", "versus"];
 
 /// What stands before, between, and behind the passages.
 fn around(question: &Question<'_>) -> Vec<String> {

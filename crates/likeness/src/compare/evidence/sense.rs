@@ -7,10 +7,13 @@ use crate::compare::{Alignment, Pair, roles};
 use crate::difference::Kind;
 use crate::read::Item;
 
-pub fn find(pair: &Pair<'_>, _alignment: &Alignment, evidence: &mut Evidence) {
+pub fn find(pair: &Pair<'_>, alignment: &Alignment, evidence: &mut Evidence) {
     let of = |question| focus(question).map(|(focus, _)| focus);
     let (one, other) = (of(&pair.cached), of(&pair.asked));
     evidence.flag(Feature::FocusOne, one.is_some() != other.is_some());
+    if one.is_some() != other.is_some() {
+        evidence.set(Feature::FocusOneInFrame, alignment.frame().share());
+    }
     let on_one_side = |focuses: &[Focus]| {
         let asks = |focus: Option<Focus>| focus.is_some_and(|focus| focuses.contains(&focus));
         asks(one) != asks(other)
@@ -22,6 +25,8 @@ pub fn find(pair: &Pair<'_>, _alignment: &Alignment, evidence: &mut Evidence) {
     evidence.flag(Feature::WhyOneSided, on_one_side(&[Focus::Reason]));
     evidence.flag(Feature::AmountOneSided, on_one_side(&[Focus::Amount]));
     evidence.flag(Feature::MannerOneSided, on_one_side(&[Focus::Manner]));
+    evidence.flag(Feature::WhoOneSided, on_one_side(&[Focus::Person]));
+    evidence.flag(Feature::WhereOneSided, on_one_side(&[Focus::Place]));
     if let (Some(one), Some(other)) = (one, other) {
         evidence.flag(Feature::FocusOther, one != other);
         evidence.flag(Feature::FocusSame, one == other && one != Focus::Open);
