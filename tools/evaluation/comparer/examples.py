@@ -16,7 +16,7 @@ from words import fold  # noqa: E402
 SEEDS = HERE.parent / "seeds" / "development" / "subjects"
 PAIRS = HERE.parents[2] / "crates" / "likeness" / "evaluation" / "development.tsv"
 
-FOLDS = 5
+FOLDS = 3
 # Families of one field have about the same numbers in each language, as `examples/weigh` parts them too.
 FAMILIES_OF_FIELD = 10
 

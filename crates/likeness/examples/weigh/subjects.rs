@@ -14,9 +14,9 @@ pub const FOLDS: usize = 5;
 /// them is not what is left of questions that nobody has seen.
 const SUBJECTS_COUNT: f64 = 2.0;
 /// A near miss let through does more harm than a paraphrase refused.
-const NEAR_MISS_COUNTS: f64 = 2.0;
+const NEAR_MISS_COUNTS: f64 = 4.0;
 /// There are as many as anybody cares to make: they say what the words alone must not be taken for.
-const APART_COUNTS: f64 = 0.3;
+const APART_COUNTS: f64 = 1.0;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
