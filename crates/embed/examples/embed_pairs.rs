@@ -5,12 +5,12 @@
 //! prints `id<TAB>cosine` for each pair, and with `--comparer` what the comparer says of each instead. `--counts` prints only how many pairs of each language and kind
 //! are at or above each threshold: what may be known of pairs that nobody reads who writes rules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::error::Error;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use embed::{Embedding, Lane, Model};
+use embed::{Lane, Model};
 use likeness::comparer::{self, Reading};
 
 const TEXTS_AT_ONCE: usize = 64;
@@ -32,28 +32,29 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: embed_pairs [--counts | --comparer] PAIRS.tsv".into());
     };
     let pairs = read(&std::fs::read_to_string(file)?)?;
-    let read = read_pairs(&pairs)?;
-    let cosines: Vec<f32> = read.iter().map(|(one, other)| cosine(one, other)).collect();
+    let texts = read_texts(&pairs)?;
+    let read = |pair: &Pair| (&texts[&*pair.a], &texts[&*pair.b]);
+    let cosines: Vec<f32> = pairs.iter().map(|pair| cosine(read(pair))).collect();
     let mut out = io::stdout().lock();
     if counts_only {
         return write_counts(&pairs, &cosines, &mut out);
     }
-    for ((pair, cosine), (one, other)) in pairs.iter().zip(&cosines).zip(&read) {
+    for (pair, cosine) in pairs.iter().zip(&cosines) {
         if !comparer {
             writeln!(out, "{}\t{cosine:.6}", pair.id)?;
             continue;
         }
-        let reading = |read: &Embedding| Reading::of(&read.pieces, &read.states);
-        let readings = reading(one).zip(reading(other));
+        let (one, other) = read(pair);
+        let readings = one.reading.as_ref().zip(other.reading.as_ref());
         let (one, other) = readings.ok_or("a question is too long for the comparer")?;
-        let said = comparer::say(&one, &other, f64::from(*cosine));
+        let said = comparer::say(one, other, f64::from(*cosine));
         writeln!(out, "{}\t{said:.3}", pair.id)?;
     }
     Ok(())
 }
 
 /// Both are of unit length.
-fn cosine(one: &Embedding, other: &Embedding) -> f32 {
+fn cosine((one, other): (&Read, &Read)) -> f32 {
     let both = one.vector.iter().zip(&other.vector);
     both.map(|(a, b)| a * b).sum()
 }
@@ -79,21 +80,29 @@ fn read(table: &str) -> Result<Vec<Pair>, String> {
     Ok(pairs)
 }
 
-fn read_pairs(pairs: &[Pair]) -> Result<Vec<(Embedding, Embedding)>, Box<dyn Error>> {
+/// What is needed of a text, which stands in several pairs.
+struct Read {
+    vector: Box<[f32]>,
+    reading: Option<Reading>,
+}
+
+fn read_texts(pairs: &[Pair]) -> Result<HashMap<&str, Read>, Box<dyn Error>> {
     let named = std::env::var_os("TOLLGATE_MODELS").map(PathBuf::from);
     let cache = embed::user_cache(std::env::var_os("XDG_CACHE_HOME"), std::env::var_os("HOME"));
     let folders: Vec<PathBuf> = named.into_iter().chain(cache).collect();
     let model = Model::open(&embed::find(&folders)?)?;
     let lane = Lane::default();
-    let mut read = Vec::with_capacity(pairs.len());
-    for some in pairs.chunks(TEXTS_AT_ONCE / 2) {
-        let texts: Vec<&str> = some.iter().flat_map(|pair| [&*pair.a, &*pair.b]).collect();
-        let mut texts = model.read(&texts, &lane)?.into_iter();
-        while let (Some(one), Some(other)) = (texts.next(), texts.next()) {
-            read.push((one, other));
+    let texts = pairs.iter().flat_map(|pair| [&*pair.a, &*pair.b]);
+    let texts: Vec<&str> = texts.collect::<BTreeSet<_>>().into_iter().collect();
+    let mut all = HashMap::with_capacity(texts.len());
+    for some in texts.chunks(TEXTS_AT_ONCE) {
+        for (text, read) in some.iter().zip(model.read(some, &lane)?) {
+            let reading = Reading::of(&read.pieces, &read.states);
+            let vector = read.vector;
+            all.insert(*text, Read { vector, reading });
         }
     }
-    Ok(read)
+    Ok(all)
 }
 
 fn write_counts(
