@@ -1,7 +1,7 @@
 # What you can do here: `make help`.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo model test lint bench sizing soak fuzz
+.PHONY: help demo model test lint bench bench-audit sizing soak fuzz
 
 CARGO ?= cargo
 
@@ -15,6 +15,8 @@ help:
 	@echo "make test   every test, with the official SDKs and Kafka too; fetches what they need"
 	@echo "make lint   format, clippy"
 	@echo "make bench  CPU time per call beside nginx; writes docs/benchmarks.md"
+	@echo "make bench-audit"
+	@echo "            CPU time that audit records add to a governed call, by thread"
 	@echo "make sizing what 10,000 subscriptions cost beside 10; writes docs/sizing.md"
 	@echo "make soak   minutes or hours of mixed traffic, faults and reloads; checks that nothing grows"
 	@echo "            and that the ledger is what the providers billed"
@@ -52,6 +54,11 @@ bench:
 	$(call need,nginx,install it: apt-get install nginx-light)
 	$(CARGO) build --release --locked --package tollgate --package bench-upstream
 	python3 bench/run.py --write
+
+bench-audit:
+	$(call need,wrk,install it: apt-get install wrk)
+	$(CARGO) build --release --locked --package tollgate --package bench-upstream
+	python3 bench/audit.py $(ARGS)
 
 sizing:
 	$(call need,wrk,install it: apt-get install wrk)

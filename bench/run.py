@@ -168,31 +168,39 @@ http {{
     return port, process.pid
 
 
-def start_tollgate(processes, work, binary, provider, governed):
-    port = free_port()
-    name = "governed" if governed else "bare"
-    limits = """
+# What governs a governed call.
+LIMITS = """
     token_limits: [{ name: tpm, counter_key: subscription.id, tokens_per_minute: 100000000000 }]
     quotas: [{ name: month, counter_key: subscription.id, tokens: 100000000000000, period: month }]
     request_limits: [{ name: rpm, counter_key: subscription.id, requests_per_minute: 1000000000 }]
     concurrency_limits: [{ name: open, counter_key: application.name, max_concurrent: 100000 }]
     application: { from_header: X-App-Name }
-""" if governed else ""
+"""
+
+
+def start_tollgate(processes, work, binary, provider, governed):
+    port = free_port()
+    name = "governed" if governed else "bare"
     config = work / f"{name}.yaml"
-    config.write_text(f"""
+    config.write_text(configuration(port, work / name, provider, LIMITS if governed else ""))
+    process = processes.start(name, PROXY_CORE, [binary, "serve", "--config", config, "--log", "error"])
+    wait_for(port)
+    return port, process.pid
+
+
+def configuration(port, data, provider, rules):
+    """Of one product, which has these rules."""
+    return f"""
 listen: 127.0.0.1:{port}
-data_dir: {work}/{name}
+data_dir: {data}
 backends: [{{ id: provider, dialect: openai, url: "http://127.0.0.1:{provider}/v1", auth: {{ api_key: provider-key }} }}]
 models: [{{ name: gpt-4o, backend: provider }}]
 products:
   - id: standard
     models: [gpt-4o]
-{limits}
+{rules}
 subscriptions: [{{ id: bench, product: standard, keys: {{ primary: {KEY} }} }}]
-""")
-    process = processes.start(name, PROXY_CORE, [binary, "serve", "--config", config, "--log", "error"])
-    wait_for(port)
-    return port, process.pid
+"""
 
 
 def measure(args, work, proxies):
@@ -265,11 +273,8 @@ def measure_steady(args, work, proxies, provider, rate):
     samples = {name: [] for name in targets}
     for _ in range(args.rounds):
         for name, (port, pid) in targets.items():
-            command = ["taskset", "-c", LOAD_CORE, args.load, f"127.0.0.1:{port}", rate, args.seconds, 32, body,
-                       f"authorization: Bearer {KEY}", "x-app-name: bench"]
             before = cpu_seconds(pid) if pid else 0
-            out = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True).stdout
-            calls, failed, p50, p99, *_ = map(float, re.search(r"RESULT (.+)", out).group(1).split())
+            calls, failed, p50, p99 = calls_at_rate(args.load, port, rate, args.seconds, body)
             if failed or not calls:
                 sys.exit(f"bench: {failed:.0f} of {calls:.0f} calls at {rate:.0f}/s failed")
             # CPU is counted with the half second of warming up, and so are its calls.
@@ -277,6 +282,14 @@ def measure_steady(args, work, proxies, provider, rate):
             samples[name].append((p50, p99, used * 1e6))
             print(f"  {rate:.0f}/s, {name}: p50 {p50:.0f}, p99 {p99:.0f}, {used * 1e6:.1f} us", file=sys.stderr)
     return {name: tuple(map(statistics.median, zip(*rounds))) for name, rounds in samples.items()}
+
+
+def calls_at_rate(load, port, rate, seconds, body):
+    """How many were made and failed, and the latency's median and p99 in microseconds."""
+    command = ["taskset", "-c", LOAD_CORE, load, f"127.0.0.1:{port}", rate, seconds, 32, body,
+               f"authorization: Bearer {KEY}", "x-app-name: bench"]
+    out = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True).stdout
+    return tuple(map(float, re.search(r"RESULT (.+)", out).group(1).split()[:4]))
 
 
 def render(args, report, steady, rate):

@@ -7,11 +7,13 @@ mod tokenizer;
 
 mod files;
 mod model;
+mod network;
 
 pub mod pool;
 
 pub use files::{FILE_NAME, Files, MODEL_BYTES, Missing, find, is_model, user_cache};
 pub use model::{DIMENSIONS, Embedding, Lane, Model, ModelError};
+pub use network::WeightsError;
 pub use pool::Pool;
 pub use tokenizer::{PIECES_MAX, count_pieces};
 

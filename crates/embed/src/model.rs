@@ -2,30 +2,21 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use rten::{ModelOptions, NodeId, RunOptions, ThreadPool, Value, op_registry};
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::files::{Files, MODEL_BYTES, is_model};
+use crate::network::{Network, WeightsError};
 use crate::tokenizer::{PIECES_MAX, encode};
 
 pub const DIMENSIONS: usize = 384;
 
-/// Texts that go through the model at once, at most: what they need on the way is a few MB each.
-const BATCH_TEXTS_MAX: usize = 16;
+/// Pieces of texts that go through the model at once, at most: each needs some 35 KB on the way.
+const BATCH_PIECES_MAX: usize = PIECES_MAX;
 
 /// Shared by every thread that embeds: running it changes nothing in it.
 pub struct Model {
-    graph: rten::Model,
-    nodes: Nodes,
-}
-
-/// Where texts go in and vectors come out.
-struct Nodes {
-    pieces: NodeId,
-    mask: NodeId,
-    segments: NodeId,
-    states: NodeId,
+    network: Network,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +33,7 @@ pub enum ModelError {
     )]
     Altered { file: PathBuf },
     #[error("the model cannot be loaded: {0}")]
-    Graph(String),
+    Weights(#[from] WeightsError),
     #[error("the model failed: {0}")]
     Run(String),
 }
@@ -59,66 +50,25 @@ pub struct Embedding {
 }
 
 /// The thread that a caller computes on. One for each caller: two callers of one would take turns.
-pub struct Lane(Arc<ThreadPool>);
+///
+/// The matrix kernels share work among the threads of the pool that they are called on, hence a pool of one.
+pub struct Lane(Option<ThreadPool>);
 
 impl Default for Lane {
     fn default() -> Self {
-        Self(Arc::new(ThreadPool::with_num_threads(1)))
+        let one = ThreadPoolBuilder::new()
+            .num_threads(1)
+            .thread_name(|_| "embed-lane".to_owned());
+        Self(one.build().ok())
     }
 }
 
 impl Model {
-    /// Reads, verifies and prepares the model: some 0.2 s, and 150 MB that stay.
+    /// Reads, verifies and prepares the model: some 0.1 s, and 25 MB that stay.
     pub fn open(files: &Files) -> Result<Self, ModelError> {
-        Self::from_bytes(read(files)?)
-    }
-
-    fn from_bytes(onnx: Vec<u8>) -> Result<Self, ModelError> {
-        // The operators of this model, so that the binary carries no others.
-        let operators = op_registry!(
-            Add,
-            And,
-            Cast,
-            Concat,
-            ConstantOfShape,
-            Div,
-            Equal,
-            Erf,
-            Expand,
-            Gather,
-            GatherND,
-            GreaterOrEqual,
-            IsNaN,
-            LayerNormalization,
-            MatMul,
-            Max,
-            Mul,
-            Range,
-            Reshape,
-            Shape,
-            Slice,
-            Softmax,
-            Squeeze,
-            Transpose,
-            Unsqueeze,
-            Where
-        );
-        let graph = ModelOptions::with_ops(operators)
-            .prepack_weights(PREPACK)
-            .load(onnx)
-            .map_err(|error| ModelError::Graph(error.to_string()))?;
-        let node = |name| {
-            graph
-                .node_id(name)
-                .map_err(|error| ModelError::Graph(error.to_string()))
-        };
-        let nodes = Nodes {
-            pieces: node("input_ids")?,
-            mask: node("attention_mask")?,
-            segments: node("token_type_ids")?,
-            states: node("last_hidden_state")?,
-        };
-        Ok(Self { graph, nodes })
+        let onnx = read(files)?;
+        let network = Network::read(&onnx)?;
+        Ok(Self { network })
     }
 
     /// The vector of each text, in order. Of a text longer than `PIECES_MAX` only the start is read.
@@ -130,67 +80,36 @@ impl Model {
     /// The same, with the pieces and their states.
     pub fn read(&self, texts: &[&str], lane: &Lane) -> Result<Vec<Embedding>, ModelError> {
         let pieces: Vec<Vec<u16>> = texts.iter().map(|text| encode(text, PIECES_MAX)).collect();
-        let mut read: Vec<Option<Embedding>> = vec![None; texts.len()];
+        let mut read = Vec::with_capacity(texts.len());
         for batch in batches(&pieces) {
-            let of_batch: Vec<&[u16]> = batch.iter().map(|at| pieces[*at].as_slice()).collect();
-            let run = self.run(&of_batch, lane)?;
-            for (at, embedding) in batch.into_iter().zip(run) {
-                read[at] = Some(embedding);
-            }
+            let texts: Vec<&[u16]> = batch.iter().map(Vec::as_slice).collect();
+            read.extend(self.run(&texts, lane)?);
         }
-        // Every text is in one batch.
-        Ok(read.into_iter().flatten().collect())
+        Ok(read)
     }
 
     fn run(&self, texts: &[&[u16]], lane: &Lane) -> Result<Vec<Embedding>, ModelError> {
-        let failed = |error: &dyn std::fmt::Display| ModelError::Run(error.to_string());
-        let columns = texts.iter().map(|pieces| pieces.len()).max().unwrap_or(0);
-        let mut pieces = vec![0_i32; texts.len() * columns];
-        let mut mask = vec![0_i32; texts.len() * columns];
-        for (row, text) in texts.iter().enumerate() {
-            let from = row * columns;
-            for (at, piece) in (from..).zip(*text) {
-                pieces[at] = i32::from(*piece);
-                mask[at] = 1;
-            }
-        }
-        let shape = [texts.len(), columns];
-        let input = |values| Value::from_shape(shape, values).map_err(|error| failed(&error));
-        let segments = vec![0_i32; texts.len() * columns];
-        let inputs = vec![
-            (self.nodes.pieces, input(pieces)?.into()),
-            (self.nodes.mask, input(mask)?.into()),
-            (self.nodes.segments, input(segments)?.into()),
-        ];
-        let options = RunOptions::default().with_thread_pool(Some(lane.0.clone()));
-        let [states] = self
-            .graph
-            .run_n(inputs, [self.nodes.states], Some(options))
+        let failed = |why: &dyn std::fmt::Display| ModelError::Run(why.to_string());
+        let Lane(Some(lane)) = lane else {
+            return Err(failed(&"the machine gave it no thread"));
+        };
+        let states = lane
+            .install(|| self.network.states(texts))
             .map_err(|error| failed(&error))?;
-        let (shape, states) = states
-            .into_shape_vec::<f32, 3>()
-            .map_err(|error| failed(&error))?;
-        if shape != [texts.len(), columns, DIMENSIONS] {
-            return Err(failed(&"its answer has another shape than was asked for"));
+        let mut read = Vec::with_capacity(texts.len());
+        let mut states = &states[..];
+        for text in texts {
+            let (of_text, rest) = states.split_at(text.len() * DIMENSIONS);
+            states = rest;
+            read.push(Embedding {
+                vector: mean(of_text).ok_or_else(|| failed(&"its answer is not a number"))?,
+                pieces: Box::from(*text),
+                states: Box::from(of_text),
+            });
         }
-        let rows = states.chunks_exact(columns * DIMENSIONS);
-        texts
-            .iter()
-            .zip(rows)
-            .map(|(text, states)| {
-                let states = &states[..text.len() * DIMENSIONS];
-                Ok(Embedding {
-                    vector: mean(states).ok_or_else(|| failed(&"its answer is not a number"))?,
-                    pieces: Box::from(*text),
-                    states: Box::from(states),
-                })
-            })
-            .collect()
+        Ok(read)
     }
 }
-
-/// Measured: see `docs/cache.md`.
-const PREPACK: bool = true;
 
 fn read(files: &Files) -> Result<Vec<u8>, ModelError> {
     let file = || files.model.clone();
@@ -210,22 +129,20 @@ fn read(files: &Files) -> Result<Vec<u8>, ModelError> {
     Ok(onnx)
 }
 
-/// Which texts go through the model together.
-fn batches(texts: &[Vec<u16>]) -> Vec<Vec<usize>> {
-    let mut by_length: Vec<usize> = (0..texts.len()).collect();
-    by_length.sort_by_key(|at| texts[*at].len());
-    let mut batches: Vec<Vec<usize>> = Vec::new();
-    for at in by_length {
-        match batches.last_mut() {
-            Some(batch)
-                if batch.len() < BATCH_TEXTS_MAX && texts[batch[0]].len() == texts[at].len() =>
-            {
-                batch.push(at);
-            }
-            _ => batches.push(vec![at]),
-        }
-    }
-    batches
+/// Which texts go through the model together: as many in a row as fit.
+fn batches(texts: &[Vec<u16>]) -> impl Iterator<Item = &[Vec<u16>]> {
+    let mut rest = texts;
+    std::iter::from_fn(move || {
+        let mut pieces = 0;
+        let fit = rest.iter().take_while(|text| {
+            pieces += text.len();
+            pieces <= BATCH_PIECES_MAX
+        });
+        // A text alone always goes through: it has no more than `PIECES_MAX`.
+        let (batch, left) = rest.split_at(fit.count().max(1).min(rest.len()));
+        rest = left;
+        (!batch.is_empty()).then_some(batch)
+    })
 }
 
 /// The mean of the pieces' states, of length one. `None` for what is no direction at all.
@@ -244,4 +161,32 @@ fn mean(states: &[f32]) -> Option<Box<[f32]>> {
         *value /= length;
     }
     Some(sum.into_boxed_slice())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn every_text_is_in_one_batch_in_order_and_none_is_too_large(
+            lengths in prop::collection::vec(2..=PIECES_MAX, 0..40),
+        ) {
+            let number = |at: usize| u16::try_from(at).unwrap();
+            let texts: Vec<Vec<u16>> = (0..).zip(&lengths).map(|(at, n)| vec![number(at); *n]).collect();
+            let batches: Vec<&[Vec<u16>]> = batches(&texts).collect();
+            prop_assert_eq!(&batches.concat(), &texts);
+            for batch in &batches {
+                let pieces = batch.iter().map(Vec::len).sum::<usize>();
+                prop_assert!(pieces <= BATCH_PIECES_MAX);
+            }
+            // Two that would have fitted into one are one.
+            for two in batches.windows(2) {
+                let pieces = two[0].iter().chain(&two[1][..1]).map(Vec::len).sum::<usize>();
+                prop_assert!(pieces > BATCH_PIECES_MAX);
+            }
+        }
+    }
 }

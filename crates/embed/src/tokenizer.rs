@@ -11,6 +11,8 @@ use std::sync::OnceLock;
 use normal::{Part, parts};
 use vocabulary::Vocabulary;
 
+pub(crate) use vocabulary::PIECES as PIECES_KNOWN;
+
 /// What the model was trained to read of a text, the pieces that open and close it included.
 pub const PIECES_MAX: usize = 256;
 

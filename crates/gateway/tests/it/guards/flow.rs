@@ -10,7 +10,8 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::judges::{judge, streamed};
+use super::judges::judge;
+use super::judges::windows::streamed;
 use super::streams::{DELTA_STOP, delta, said};
 use crate::scripted::{DONE, USAGE};
 use crate::stage::{KEY, Stage};
