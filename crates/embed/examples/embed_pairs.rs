@@ -2,7 +2,8 @@
 //!
 //!   cargo run --release -p embed --example embed_pairs -- crates/likeness/evaluation/development.tsv
 //!
-//! prints `id<TAB>cosine` for each pair, and with `--comparer` what the comparer says of each instead. `--counts` prints only how many pairs of each language and kind
+//! prints `id<TAB>cosine` for each pair, and with `--comparer` what the comparer says of each instead: `-` of what is
+//! too long for it. `--counts` prints only how many pairs of each language and kind
 //! are at or above each threshold: what may be known of pairs that nobody reads who writes rules.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -46,9 +47,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         let (one, other) = read(pair);
         let readings = one.reading.as_ref().zip(other.reading.as_ref());
-        let (one, other) = readings.ok_or("a question is too long for the comparer")?;
-        let said = comparer::say(one, other, f64::from(*cosine));
-        writeln!(out, "{}\t{said:.3}", pair.id)?;
+        match readings.map(|(one, other)| comparer::say(one, other, f64::from(*cosine))) {
+            Some(said) => writeln!(out, "{}\t{said:.3}", pair.id)?,
+            None => writeln!(out, "{}\t-", pair.id)?,
+        }
     }
     Ok(())
 }

@@ -28,8 +28,8 @@ pub enum NearEnough {
     MaxErrorRate(f64),
 }
 
-/// With this the guard is wrong of fewer than one in a hundred near misses, of different questions in other words, and
-/// of questions that a cache full of others is asked: `evaluation/README.md` has the figures.
+/// With this the guard is wrong of fewer than one in a hundred near misses, and keeps most of what the cosine alone hits
+/// from 0.80 on. Of different questions in other words it is wrong more often: `evaluation/README.md` has the figures.
 pub const SAFE: f64 = 0.65;
 /// The same of near misses by the words alone.
 pub const SAFE_BY_WORDS: f64 = 0.85;
@@ -196,8 +196,8 @@ mod tests {
             let asked = Asked { reading, ..asked() };
             choose(&rule(NearEnough::Safe), asked, &[candidate], 0.0).choice == Choice::Give(0)
         };
-        assert!(given(0.86, Some(&read)) && !given(0.84, Some(&read)));
-        assert!(given(0.92, None) && !given(0.9, None));
+        assert!(given(0.66, Some(&read)) && !given(0.64, Some(&read)));
+        assert!(given(0.86, None) && !given(0.84, None));
     }
 
     #[test]

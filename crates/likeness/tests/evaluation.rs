@@ -11,7 +11,7 @@ mod evaluation {
     pub mod pairs;
 }
 
-use evaluation::figures::{Sweep, share};
+use evaluation::figures::{FALSE_HITS_MAX, KEPT_MIN, Sweep, share};
 use evaluation::pairs::{self, DEVELOPMENT, HELD_OUT, Kind, Pair};
 use evaluation::{chart, document, learned};
 
@@ -46,7 +46,7 @@ fn on_the_development_half_near_misses_are_told_apart_and_paraphrases_let_throug
     let through = 1.0 - told_apart(&DEVELOPMENT, Kind::Paraphrase);
     assert!(near >= 0.98, "{near}");
     // Most of what the score stops here is farther than any cache looks.
-    assert!(through >= 0.30, "{through}");
+    assert!(through >= 0.28, "{through}");
 }
 
 /// What was measured of the rules that the README names, give or take a pair.
@@ -55,12 +55,14 @@ fn on_the_held_out_half_the_figures_hold() {
     let sweep = Sweep::of(&HELD_OUT);
     let at = |threshold: f64| sweep.at(threshold).expect("the threshold is swept").guarded;
     let (lowest, by_default) = (at(0.60), at(likeness::choice::SAFE));
-    assert!(lowest.false_hits <= 21, "{}", lowest.false_hits);
-    assert!(lowest.apart <= 201, "{}", lowest.apart);
-    assert!(lowest.hits >= 490, "{}", lowest.hits);
-    assert!(by_default.false_hits <= 14, "{}", by_default.false_hits);
-    assert!(by_default.apart <= 12, "{}", by_default.apart);
-    assert!(by_default.hits >= 167, "{}", by_default.hits);
+    assert!(lowest.false_hits <= 30, "{}", lowest.false_hits);
+    assert!(lowest.apart <= 212, "{}", lowest.apart);
+    assert!(lowest.hits >= 655, "{}", lowest.hits);
+    assert!(by_default.false_hits <= 30, "{}", by_default.false_hits);
+    assert!(by_default.apart <= 182, "{}", by_default.apart);
+    assert!(by_default.hits >= 600, "{}", by_default.hits);
+    assert!(sweep.false_share(by_default) < FALSE_HITS_MAX);
+    assert!(sweep.kept(by_default) >= KEPT_MIN);
     let by_words = Sweep::by_words(&HELD_OUT);
     let safe = by_words
         .safe()
@@ -71,7 +73,7 @@ fn on_the_held_out_half_the_figures_hold() {
 #[test]
 fn the_order_of_a_pair_does_not_matter() {
     for pair in DEVELOPMENT.iter().step_by(7) {
-        let back = pairs::compared(&pair.b, &pair.a, pair.cosine, Some(pair.said));
+        let back = pairs::compared(&pair.b, &pair.a, pair.cosine, pair.said);
         assert_eq!(pair.told_apart, back, "{} / {}", pair.a, pair.b);
     }
 }

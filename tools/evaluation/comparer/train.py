@@ -7,7 +7,8 @@
 MODEL is the file that `tollgate cache install-model` puts in place. Writes
 `crates/likeness/src/comparer/weights.bin`, trained on all subjects, and
 `crates/likeness/evaluation/comparer.development.tsv`: what a comparer that was trained without a pair's subject, in any
-language, says of the pair. Takes some 15 minutes on two cores.
+language, says of the pair. Takes some 20 minutes on two cores, most of
+them to read the texts.
 """
 
 import sys

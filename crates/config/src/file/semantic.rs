@@ -8,8 +8,8 @@ section! {
     /// Answers to questions that mean the same: the last user turn in other words, and all else of the call
     /// as it was. Needs what `caching.embedder` says: the local model, if nothing does.
     pub struct SemanticCache {
-        /// From which similarity (cosine, 0 to 1) on an answer is given: higher is stricter. 0.85 with
-        /// `guard`, if nothing is said: fewer than 1% wrong answers to near misses. 0.91
+        /// From which similarity (cosine, 0 to 1) on an answer is given: higher is stricter. 0.65 with
+        /// `guard`, if nothing is said: fewer than 1% wrong answers to near misses. 0.85
         /// for questions that the local model has not read.
         pub min_similarity: Option<Placed<Share<false>>>,
         /// Instead of `min_similarity`: how many of the calls that an answer is near to may be answered

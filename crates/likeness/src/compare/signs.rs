@@ -185,8 +185,8 @@ fn letters(text: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::compare::compare;
-    use crate::difference::Kind;
 
     #[test]
     fn another_option_or_sign_is_another_command() {
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn files_that_changed_places_ask_the_reverse() {
-        let found = |a: &str, b: &str| compare(a, b).map(|found| found.kind);
+        let found = |a: &str, b: &str| difference(&Pair::read(a, b)).map(|found| found.kind);
         let turned = found(
             "Copy every row of north.csv that south.csv lacks.",
             "Copy every row of south.csv that north.csv lacks.",

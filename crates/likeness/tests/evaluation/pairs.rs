@@ -30,8 +30,9 @@ pub struct Pair {
     pub a: String,
     pub b: String,
     pub cosine: f64,
-    /// The comparer's word: of a development pair, by one that was trained without its subject.
-    pub said: f64,
+    /// The comparer's word: of a development pair, by one that was trained without its subject. None of what is too long
+    /// for it.
+    pub said: Option<f64>,
     pub told_apart: bool,
     /// As where the local model has not read the questions.
     pub told_apart_by_words: bool,
@@ -47,13 +48,20 @@ impl Pair {
 pub static DEVELOPMENT: LazyLock<Vec<Pair>> = LazyLock::new(|| read("development"));
 pub static HELD_OUT: LazyLock<Vec<Pair>> = LazyLock::new(|| read("held_out"));
 
-static COSINES: LazyLock<HashMap<String, f64>> = LazyLock::new(|| by_id("cosines.tsv"));
+static COSINES: LazyLock<HashMap<String, f64>> = LazyLock::new(|| {
+    let cosines = by_id("cosines.tsv").into_iter();
+    cosines
+        .map(|(id, cosine)| (id, cosine.expect("a cosine of each pair")))
+        .collect()
+});
 
-fn by_id(name: &str) -> HashMap<String, f64> {
+/// Of what has none there is a dash.
+fn by_id(name: &str) -> HashMap<String, Option<f64>> {
     let text = std::fs::read_to_string(path(name)).expect("the table is in the repository");
     let line = |line: &str| {
         let (id, number) = line.split_once('\t').expect("two columns");
-        (id.to_owned(), number.parse().expect("a number"))
+        let number = (number != "-").then(|| number.parse().expect("a number"));
+        (id.to_owned(), number)
     };
     text.lines().skip(1).map(line).collect()
 }
@@ -84,7 +92,7 @@ fn read(half: &str) -> Vec<Pair> {
         let cosine = COSINES.get(id).copied().unwrap_or(0.0);
         let said = *said
             .get(id)
-            .expect("the comparer has said something of each pair");
+            .expect("the comparer was asked about each pair");
         Pair {
             id: id.to_owned(),
             kind: Kind::named(kind).expect("a kind that is known"),
@@ -93,7 +101,7 @@ fn read(half: &str) -> Vec<Pair> {
             b: b.to_owned(),
             cosine,
             said,
-            told_apart: compared(a, b, cosine, Some(said)),
+            told_apart: compared(a, b, cosine, said),
             told_apart_by_words: compared(a, b, cosine, None),
         }
     };
