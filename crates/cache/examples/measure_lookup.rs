@@ -27,7 +27,7 @@ use likeness::verified::Observations;
 const ENTRIES: u64 = 100_000;
 const LOOKUPS: u64 = 200;
 const CANDIDATES_MAX: usize = 8;
-const MIN_SIMILARITY: f64 = 0.8;
+const MIN_SIMILARITY: f64 = choice::SAFE;
 const PARTITION: Partition = Partition([1; 32]);
 const NOW: Wall = Wall(1_795_348_800_000);
 const MEMORY_BYTES: u64 = 2 << 30;
