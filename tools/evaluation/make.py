@@ -4,6 +4,7 @@
     python3 tools/evaluation/make.py            write both halves, and the tables of their README
     python3 tools/evaluation/make.py --check    fail if the files differ from what the seeds make
     python3 tools/evaluation/make.py --sample development 40    print random pairs to read
+    python3 tools/evaluation/make.py --questions development    print every wording of the subjects' questions
 
 The first two print how many pairs there are, how alike their wording is, and what the
 halves have in common. The syntax of the seeds is in `seeds.py` and `subjects.py`; who may
@@ -70,9 +71,22 @@ def print_sample(half, count, salt):
         print(f"{identity} {kind}/{what}\n    {a}\n    {b}")
 
 
+def print_questions(half):
+    print("question\twording")
+    for number, subject in enumerate(subjects(half), FIRST[half]):
+        for language, families in subject.families.items():
+            questions = [question for family in families for question in family.questions]
+            for place, question in enumerate(questions, 1):
+                for wording in question.wordings:
+                    print(f"{half[0]}-{language}-{number:03}-{place:02}\t{wording}")
+
+
 def main(arguments):
     if arguments[:1] == ["--sample"]:
         print_sample(arguments[1], int(arguments[2]), (arguments[3:] or [""])[0])
+        return 0
+    if arguments[:1] == ["--questions"]:
+        print_questions(arguments[1])
         return 0
     check = arguments == ["--check"]
     if arguments and not check:
