@@ -5,12 +5,12 @@
 
 use std::sync::Arc;
 
+use disk::Lock;
 use domain::Wall;
 use rusqlite::Transaction;
 
 use crate::database::{Database, Failed, State, Tip};
 use crate::event::{Actor, Details, Entry, Event, Read};
-use crate::files::Lock;
 use crate::head::Head;
 use crate::keys::{DataKey, Keyring, Keys};
 use crate::log::{AuditLog, Settings};

@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use disk::private;
 use domain::Wall;
 use rusqlite::{
     Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
@@ -14,7 +15,6 @@ use rusqlite::{
 use crate::AuditError;
 use crate::chain::{Hash, Link, content_hash, genesis};
 use crate::event::{Details, Event};
-use crate::files::open_private;
 use crate::head::Head;
 use crate::keys::{DataKey, Keyring};
 
@@ -128,7 +128,7 @@ impl Database {
     /// Makes what is not there.
     pub(crate) fn open(dir: &Path) -> Result<Self, AuditError> {
         let path = dir.join(FILE);
-        open_private(&path).map_err(|error| unusable(dir, &error))?;
+        private::open(&path).map_err(|error| unusable(dir, &error))?;
         Self::set_up(dir, Connection::open(&path))
     }
 

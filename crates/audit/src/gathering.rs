@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use disk::{Signal, Stop};
 use domain::{SubscriptionId, Wall};
 
 use crate::chain::{Hash, content_hash};
@@ -19,7 +20,6 @@ use crate::handover::Handing;
 use crate::keys::KeyId;
 use crate::log::Sealing;
 use crate::record::{Draft, Opened, put_content, put_skeleton, set_key};
-use crate::signal::{Signal, Stop};
 use crate::vault::Together;
 use crate::words::Hashing;
 use crate::writer::Shared;

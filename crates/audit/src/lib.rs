@@ -61,8 +61,7 @@ mod verify;
 mod tests;
 
 mod bytes;
-mod files;
-mod signal;
+mod killing;
 
 pub use archive::cursors::{Cursor, Lag, cursors, forget, rewind};
 pub use archive::follow::Follower;

@@ -8,11 +8,11 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use disk::{Lock, Signal, Stop};
 use domain::Wall;
 
 use crate::chain::content_hash;
 use crate::database::{Database, State, Tip, unusable};
-use crate::files::Lock;
 use crate::filter::with_filter;
 use crate::frame::Frame;
 use crate::gathering::{Gatherer, Gathering};
@@ -20,7 +20,6 @@ use crate::handover::Handing;
 use crate::keys::{Keyring, Keys};
 use crate::record::{Draft, put_content, put_skeleton};
 use crate::sealer::Whose;
-use crate::signal::{Signal, Stop};
 use crate::vault::{Unwritable, Vault};
 use crate::writer::{Shared, Writer};
 use crate::{AuditError, event};

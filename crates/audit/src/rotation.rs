@@ -10,8 +10,8 @@ use rusqlite::{OptionalExtension as _, params};
 use crate::AuditError;
 use crate::database::{Database, Failed, Tip};
 use crate::event::{Details, Event};
-use crate::files::kill_point;
 use crate::keys::{DataKey, Exclusive, Keyring};
+use crate::killing::kill_point;
 use crate::seal::random;
 use crate::witness::tell;
 

@@ -5,9 +5,11 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use disk::{private, room};
 
 #[derive(Debug)]
 pub(crate) struct Segment {
@@ -56,13 +58,12 @@ impl Segment {
     /// Takes the room on disk now, so that a full disk shows here and not in the middle of a call.
     pub(crate) fn create(dir: &Path, number: u64, bytes: u64) -> io::Result<Self> {
         let path = path_of(dir, number);
-        let file = OpenOptions::new()
+        let file = private::options()
             .read(true)
             .write(true)
             .create_new(true)
-            .mode(0o600)
             .open(&path)?;
-        if let Err(error) = allocate(&file, bytes) {
+        if let Err(error) = room::take(&file, bytes) {
             // Best effort: an empty file left behind is no harm.
             let _ = std::fs::remove_file(&path);
             return Err(error);
@@ -80,7 +81,7 @@ impl Segment {
     /// Takes its room in memory too, before anything is appended: a call then only copies. Finding a
     /// page for what it writes takes longer than that. Many records at once bring their own.
     pub(crate) fn warm(&self) -> io::Result<()> {
-        zero(&self.file, 0, self.bytes)
+        room::zero(&self.file, 0, self.bytes)
     }
 
     /// One that an earlier process wrote.
@@ -148,25 +149,4 @@ impl Segment {
     pub(crate) fn delete(&self) -> io::Result<()> {
         std::fs::remove_file(&self.path)
     }
-}
-
-fn allocate(file: &File, bytes: u64) -> io::Result<()> {
-    match fs4::FileExt::allocate(file, bytes) {
-        // A file system that cannot reserve room: zeros take it as well.
-        Err(error) if error.kind() == io::ErrorKind::Unsupported => zero(file, 0, bytes),
-        allocated => allocated,
-    }
-}
-
-/// In pieces that a file system keeps together in memory: of one page each, every page costs; of a
-/// megabyte, every later write into it does.
-pub(crate) fn zero(file: &File, from: u64, length: u64) -> io::Result<()> {
-    static ZEROS: [u8; 65_536] = [0; 65_536];
-    let mut done = 0;
-    while done < length {
-        let piece = (length - done).min(ZEROS.len() as u64);
-        file.write_all_at(&ZEROS[..piece as usize], from + done)?;
-        done += piece;
-    }
-    Ok(())
 }

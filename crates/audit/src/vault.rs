@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use disk::room;
+
 use crate::Settings;
-use crate::files::sync_directory;
 use crate::frame::{Frame, Sealed};
 use crate::handover::{Handing, Handover};
 use crate::segment::{self, Place, Segment};
@@ -266,7 +267,7 @@ impl Vault {
             tracing::info!("the audit log can be written again");
         }
         drop(state);
-        if let Err(error) = sync_directory(&self.dir) {
+        if let Err(error) = disk::sync_directory(&self.dir) {
             tracing::warn!(%error, "cannot sync the audit log's directory");
         }
     }
@@ -426,7 +427,7 @@ impl Contents {
 
     pub(crate) fn zero(&mut self, place: &Place) -> io::Result<()> {
         let file = self.file(place.segment)?;
-        segment::zero(file, place.offset, place.length)
+        room::zero(file, place.offset, place.length)
     }
 
     pub(crate) fn sync(&mut self, segment: u64) -> io::Result<()> {

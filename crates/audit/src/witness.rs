@@ -3,11 +3,12 @@
 //! A head is told once it is on the platter: one that a power loss undid would look like tampering. A
 //! process that dies in between leaves a head untold; the next one tells it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use disk::private;
 use rusqlite::Connection;
 
 use crate::AuditError;
@@ -28,11 +29,10 @@ pub(crate) fn tell(database: &Database, keyring: &Keyring) -> Result<(), AuditEr
     let path = heads_path(database.dir());
     let failed =
         |error: io::Error| AuditError::Store(format!("cannot write {}: {error}", path.display()));
-    let mut file = OpenOptions::new()
+    let mut file = private::options()
         .read(true)
         .append(true)
         .create(true)
-        .mode(0o600)
         .open(&path)
         .map_err(failed)?;
     // Let go of when the file is closed.

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use disk::{Signal, Stop};
 use domain::Wall;
 
 use crate::database::{Database, Failed, State, Tip};
 use crate::index::Building;
 use crate::keys::Keyring;
 use crate::segment::Segment;
-use crate::signal::{Signal, Stop};
 use crate::vault::{Contents, Vault};
 use crate::witness::tell;
 use crate::{AuditError, Settings, index};

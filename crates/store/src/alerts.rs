@@ -14,11 +14,10 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use disk::private;
 use domain::alert::Episode;
 use domain::{ChannelId, Wall};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
-
-use crate::directory::{create_private_directory, open_private};
 
 pub use list::{StoredAlert, StoredDelivery, recent};
 pub use outbox::{DeliveryState, Due, Swept, Waiting};
@@ -143,8 +142,8 @@ impl Alerts {
         let failed = |error: &dyn fmt::Display| {
             AlertsError(format!("cannot open {}: {error}", path.display()))
         };
-        create_private_directory(dir).map_err(|error| failed(&error))?;
-        open_private(&path).map_err(|error| failed(&error))?;
+        private::create_directory(dir).map_err(|error| failed(&error))?;
+        private::open(&path).map_err(|error| failed(&error))?;
         let mut connection = Connection::open(&path).map_err(|error| failed(&error))?;
         let version = set_up(&mut connection).map_err(|error| failed(&error))?;
         if version > VERSION {

@@ -11,12 +11,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use disk::{Lock, Signal, Stop, private};
 use domain::Now;
 use domain::record::{CallRecord, Opening, PriceId};
 use jiff::tz::TimeZone;
 
 use crate::counters::Restored;
-use crate::directory::{Lock, create_private_directory};
+use crate::directory;
 
 mod adjustments;
 pub mod backfill;
@@ -38,7 +39,6 @@ mod rows;
 #[cfg(test)]
 mod samples;
 mod segment;
-mod signal;
 pub mod spend;
 mod sums;
 mod tail;
@@ -60,7 +60,6 @@ use journal::{Journal, Place, Unwritable};
 use overflow::{Overflow, Waiting};
 pub use query::{BudgetHour, budget_hours, budget_levels, find, prices, recent};
 use segment::{Frame, Kind, Passed};
-use signal::{Signal, Stop};
 use tail::Tail;
 pub use usage::{UsageBy, UsageQuery, UsageRow, usage};
 use writer::Writer;
@@ -157,9 +156,10 @@ impl Ledger {
         let failed = |what: &str, error: std::io::Error| {
             LedgerError(format!("cannot {what} in {}: {error}", dir.display()))
         };
-        create_private_directory(&journal_dir(dir))
+        private::create_directory(&journal_dir(dir))
             .map_err(|error| failed("make the data directory", error))?;
-        let Some(lock) = Lock::take(dir).map_err(|error| failed("take the lock", error))? else {
+        let Some(lock) = directory::lock(dir).map_err(|error| failed("take the lock", error))?
+        else {
             return Err(LedgerError(format!(
                 "the data directory {} is in use by another gateway: stop it, or set another `data_dir`",
                 dir.display()

@@ -8,10 +8,9 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use disk::private;
 use domain::{SubscriptionId, Wall};
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
-
-use crate::directory::{create_private_directory, open_private};
 
 mod key;
 mod raise;
@@ -149,8 +148,8 @@ impl Registry {
         let failed = |error: &dyn fmt::Display| {
             RegistryError::Database(format!("cannot open {}: {error}", path.display()))
         };
-        create_private_directory(dir).map_err(|error| failed(&error))?;
-        open_private(&path).map_err(|error| failed(&error))?;
+        private::create_directory(dir).map_err(|error| failed(&error))?;
+        private::open(&path).map_err(|error| failed(&error))?;
         let mut connection = Connection::open(&path).map_err(|error| failed(&error))?;
         let version = set_up(&mut connection).map_err(|error| failed(&error))?;
         if version > VERSION {

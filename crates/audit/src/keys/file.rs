@@ -7,10 +7,12 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use disk::{private, sync_directory};
+
 use super::Witness;
 use super::slot::{SLOT_BYTES, Slot};
 use crate::bytes::{self, Malformed, Reader};
-use crate::files::{kill_point, open_private, sync_directory};
+use crate::killing::kill_point;
 
 const NAME: &str = "keys.tgk";
 const MAGIC: [u8; 8] = *b"TGKEYS01";
@@ -89,7 +91,7 @@ impl KeyFile {
         let new = new_path(dir);
         overwrite(&new)?;
         let file = Self {
-            file: open_private(&new)?,
+            file: private::open(&new)?,
         };
         kill_point()?;
         let mut page = vec![0; HEADER_BYTES];

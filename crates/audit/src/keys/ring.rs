@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use disk::{Lock, private};
 use domain::Wall;
 use foldhash::HashSet;
 
@@ -15,7 +16,6 @@ use super::loaded::{Loaded, faulty, key_aad, open_secrets, sealed_body, unwrap_r
 use super::slot::{Slot, State as SlotState};
 use super::{Kek, KeyId, Keys, month};
 use crate::AuditError;
-use crate::files::{Lock, create_private_directory};
 use crate::seal::{KEY_BYTES, SealingKey, random};
 
 /// Of the log's own key. Records have a real month.
@@ -104,7 +104,7 @@ impl Keyring {
     /// For a store that has none yet.
     pub(crate) fn create(keys: Keys, store: [u8; 16]) -> Result<Self, AuditError> {
         let failed = |error| faulty(&keys.dir, "make", &error);
-        create_private_directory(&keys.dir).map_err(failed)?;
+        private::create_directory(&keys.dir).map_err(failed)?;
         let root: [u8; KEY_BYTES] = random()?;
         let secrets: [u8; 64] = random()?;
         let body = sealed_body(store, &root, &secrets, &keys.current)?;

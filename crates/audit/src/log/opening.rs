@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use disk::{Lock, private};
 use domain::Wall;
 
 use crate::database::{Database, Failed, Tip, unusable};
 use crate::event::Event;
-use crate::files::{Lock, create_private_directory};
 use crate::keys::{Keyring, Keys};
 use crate::seal::random;
 use crate::witness::tell;
@@ -20,7 +20,7 @@ pub(super) fn take(
     now: Wall,
 ) -> Result<Option<(Lock, Database, Keyring)>, AuditError> {
     let failed = |error: &dyn std::fmt::Display| unusable(&settings.dir, error);
-    create_private_directory(&settings.segments_dir()).map_err(|error| failed(&error))?;
+    private::create_directory(&settings.segments_dir()).map_err(|error| failed(&error))?;
     let mut lock = None;
     // A command that reads a stopped store holds it for a moment.
     for _ in 0..10 {

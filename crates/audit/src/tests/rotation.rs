@@ -1,7 +1,7 @@
 //! Rotations that are cut short: the entry is there exactly when the keys were rotated.
 
 use super::*;
-use crate::files::kill_at;
+use crate::killing::kill_at;
 
 /// What the key file's first page says behind its witness: another after each rotation.
 fn wrapped(place: &Place) -> Vec<u8> {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ::audit::KeyId;
+use ::disk::private;
 use domain::Wall;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
@@ -81,12 +82,13 @@ impl Database {
                 path.display()
             )
         };
-        make_private(dir, &path).map_err(|error| failed(&error))?;
+        private::create_directory(dir).map_err(|error| failed(&error))?;
+        private::open(&path).map_err(|error| failed(&error))?;
         match Self::try_open(&path, bytes_max) {
             Ok(connection) => Ok(Self { connection, path }),
             Err(error) if is_damaged(&error) => {
                 set_aside(dir).map_err(|error| failed(&error))?;
-                make_private(dir, &path).map_err(|error| failed(&error))?;
+                private::open(&path).map_err(|error| failed(&error))?;
                 let connection =
                     Self::try_open(&path, bytes_max).map_err(|error| failed(&error))?;
                 Ok(Self { connection, path })
@@ -327,23 +329,6 @@ pub(crate) fn set_aside(dir: &Path) -> std::io::Result<()> {
         }
     }
     std::fs::rename(dir.join(FILE), dir.join(DAMAGED))
-}
-
-/// SQLite gives the files that it puts beside a database the database's own mode.
-fn make_private(dir: &Path, path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)?;
-    std::fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)?;
-    Ok(())
 }
 
 /// SQLite's numbers have a sign; ours never use it.

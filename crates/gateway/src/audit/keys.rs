@@ -1,9 +1,8 @@
 //! Key-encryption keys as the configuration names them: written down, made once and kept, or held by
 //! a key service that is asked over HTTPS.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use ::audit::{Kek, Keys, Kms};
@@ -11,6 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use config::snapshot::{self, AuditStore, AzureKey, VaultKey};
+use disk::private;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method, Request};
 use http_body_util::Full;
@@ -96,36 +96,13 @@ fn generated(path: &PathBuf, may_make: bool) -> Result<Kek, String> {
     }
 }
 
-/// Whole or not at all.
 fn make(path: &Path) -> io::Result<()> {
     if let Some(dir) = path.parent() {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)?;
+        private::create_directory(dir)?;
     }
     let mut key = [0; 32];
     getrandom::fill(&mut key).map_err(|error| io::Error::other(error.to_string()))?;
-    let new = path.with_extension("new");
-    match fs::remove_file(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut options = OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&new)?;
-    file.write_all(STANDARD.encode(key).as_bytes())?;
-    file.write_all(b"\n")?;
-    file.sync_all()?;
-    // A process that was quicker keeps its own.
-    match fs::hard_link(&new, path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
-    }
-    fs::remove_file(&new)
+    private::make_once(path, format!("{}\n", STANDARD.encode(key)).as_bytes())
 }
 
 /// A key service. Asked on threads that may block.

@@ -1,12 +1,13 @@
 //! The key of hashes that stand in the place of values, where the configuration has none: made once
 //! and kept in `data_dir`, so that the same value has the same hash after a restart.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::Path;
 use std::sync::OnceLock;
 
 use content::redact::HashKey;
+use disk::private;
 
 const FILE: &str = "guard-hash-key";
 
@@ -49,22 +50,7 @@ fn read_or_make(path: &Path) -> io::Result<HashKey> {
     }
     let mut key = [0; 32];
     getrandom::fill(&mut key).map_err(|error| io::Error::other(error.to_string()))?;
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    // Under another name first: a crash leaves no half of a key.
-    let new = path.with_extension("new");
-    let _ = fs::remove_file(&new);
-    let mut file = options.open(&new)?;
-    file.write_all(&key)?;
-    file.sync_all()?;
-    // A process that was quicker keeps its own.
-    match fs::hard_link(&new, path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
-    }
-    fs::remove_file(&new)?;
+    private::make_once(path, &key)?;
     read(path)
 }
 

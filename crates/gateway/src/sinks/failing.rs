@@ -1,9 +1,9 @@
 //! A sink's trouble as a small file in the data directory: `tollgate sinks list`, another process, shows it.
 
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use disk::private;
 use domain::Wall;
 use serde::{Deserialize, Serialize};
 
@@ -50,15 +50,13 @@ pub fn write(data_dir: &Path, sink: &str, failing: &Failing) -> io::Result<()> {
     };
     let path = path(data_dir, sink);
     if let Some(folder) = path.parent() {
-        let mut private = std::fs::DirBuilder::new();
-        private.recursive(true).mode(0o700).create(folder)?;
+        private::create_directory(folder)?;
     }
     let part = path.with_extension("part");
-    let file = std::fs::OpenOptions::new()
+    let file = private::options()
         .write(true)
         .create(true)
         .truncate(true)
-        .mode(0o600)
         .open(&part)?;
     serde_json::to_writer(file, &written).map_err(io::Error::other)?;
     std::fs::rename(part, path)

@@ -1,10 +1,10 @@
 //! Events that a receiver will never take: set aside, so that they do not keep the others.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use disk::private;
 use domain::SinkId;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -72,14 +72,9 @@ pub fn set_aside(path: &Path, event: &Event, reason: &str) -> io::Result<()> {
 
 fn open(path: &Path) -> io::Result<File> {
     if let Some(folder) = path.parent() {
-        let mut private = std::fs::DirBuilder::new();
-        private.recursive(true).mode(0o700).create(folder)?;
+        private::create_directory(folder)?;
     }
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(path)
+    private::options().append(true).create(true).open(path)
 }
 
 #[cfg(test)]

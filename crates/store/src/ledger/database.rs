@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use disk::private;
 use domain::record::CallRecord;
 use domain::{CallId, Now, PriceId, Wall};
 use jiff::tz::TimeZone;
@@ -15,7 +16,6 @@ use super::sums::Sums;
 use super::unsummed::Unsummed;
 use super::{LedgerError, levels, rows, totals};
 use crate::counters::Restored;
-use crate::directory::open_private;
 
 /// 4 MiB: pages that many transactions touch are brought home once for all of them.
 const CHECKPOINT_PAGES: i64 = 1_000;
@@ -48,7 +48,7 @@ impl Database {
                 path.display()
             ))
         };
-        open_private(&path).map_err(|error| context(&error))?;
+        private::open(&path).map_err(|error| context(&error))?;
         let mut connection = Connection::open(&path).map_err(|error| context(&error))?;
         set_up(&mut connection).map_err(|error| context(&error))?;
         let rollup = Rollup::read(&connection).map_err(|error| context(&error))?;

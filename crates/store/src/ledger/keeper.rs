@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use disk::Stop;
+
 use super::Shared;
-use super::signal::Stop;
 
 /// After a fault.
 const RETRY_PAUSE: Duration = Duration::from_millis(250);

@@ -11,7 +11,7 @@ use super::database::{self, Database};
 use super::sums::hour_of;
 use super::{LedgerError, journal_dir, levels, recovery, rows};
 use crate::counters::RestoredBudget;
-use crate::directory::Lock;
+use crate::directory;
 
 /// For tests that look one call up.
 pub fn find(dir: &Path, id: CallId) -> Result<Option<CallRecord>, LedgerError> {
@@ -85,7 +85,7 @@ pub fn budget_hours(dir: &Path, since: Wall) -> Result<Vec<BudgetHour>, LedgerEr
 /// the journal is replayed first.
 pub(super) fn open_to_query(dir: &Path) -> Result<Connection, LedgerError> {
     let left = recovery::segments(&journal_dir(dir)).is_ok_and(|segments| !segments.is_empty());
-    if left && let Ok(Some(_lock)) = Lock::try_take(dir) {
+    if left && let Ok(Some(_lock)) = directory::try_lock(dir) {
         recovery::replay(&journal_dir(dir), &mut Database::open(dir)?)?;
     }
     database::open_to_read(dir)

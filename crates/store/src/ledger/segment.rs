@@ -5,11 +5,13 @@
 //! everything but `passed`, which changes while a call runs, and the entry's place, so that bytes
 //! copied elsewhere are no entry.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use disk::{private, room};
 
 /// Two of these bytes occur in no UTF-8 text, so no name that a client chooses can look like the
 /// start of an entry to a reader that resynchronises.
@@ -55,13 +57,12 @@ impl Segment {
     /// Takes the room on disk now, so that a full disk shows here and not in the middle of a call.
     pub(super) fn create(journal: &Path, number: u64, bytes: u64) -> io::Result<Self> {
         let path = journal.join(file_name(number));
-        let file = OpenOptions::new()
+        let file = private::options()
             .read(true)
             .write(true)
             .create_new(true)
-            .mode(0o600)
             .open(&path)?;
-        if let Err(error) = allocate(&file, bytes) {
+        if let Err(error) = room::take(&file, bytes) {
             // Best effort: an empty file left behind is deleted by the next start.
             let _ = std::fs::remove_file(&path);
             return Err(error);
@@ -123,23 +124,6 @@ pub(super) fn file_name(number: u64) -> String {
 /// `None` for other files.
 pub(super) fn number_of(file_name: &str) -> Option<u64> {
     file_name.strip_suffix(".tgj")?.parse().ok()
-}
-
-fn allocate(file: &File, bytes: u64) -> io::Result<()> {
-    match fs4::FileExt::allocate(file, bytes) {
-        // A file system that cannot reserve room: zeros take it as well.
-        Err(error) if error.kind() == io::ErrorKind::Unsupported => {
-            static ZEROS: [u8; 65_536] = [0; 65_536];
-            let mut at = 0;
-            while at < bytes {
-                let len = (bytes - at).min(ZEROS.len() as u64);
-                file.write_all_at(&ZEROS[..len as usize], at)?;
-                at += len;
-            }
-            Ok(())
-        }
-        allocated => allocated,
-    }
 }
 
 /// An entry on its way to the journal. What does not depend on its place is done before the

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use disk::Stop;
 use domain::record::CallRecord;
 use domain::{CallId, Wall};
 use foldhash::{HashMap, HashSet};
@@ -14,7 +15,6 @@ use super::Shared;
 use super::database::{Database, SumUp};
 use super::overflow::{Folded, Waiting, mark_folded};
 use super::segment::Position;
-use super::signal::Stop;
 use super::tail::{Event, Tail};
 
 mod pace;

@@ -94,7 +94,7 @@ proptest! {
     #[test]
     fn every_call_is_there_once_and_sums_are_those_of_the_rows(acts in any_acts()) {
         let dir = tempfile::tempdir().unwrap();
-        create_private_directory(&journal_dir(dir.path())).unwrap();
+        disk::private::create_directory(&journal_dir(dir.path())).unwrap();
         let mut database = started(dir.path());
         let mut known: BTreeMap<CallId, CallRecord> = BTreeMap::new();
         let mut number = 0;

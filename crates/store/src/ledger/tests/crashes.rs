@@ -73,7 +73,7 @@ impl Extent {
 
 /// Acts on a journal that no database follows, in segments of 4 KiB.
 fn write(dir: &Path, acts: Vec<Act>) -> (Vec<Written>, Vec<Extent>) {
-    create_private_directory(&journal_dir(dir)).unwrap();
+    disk::private::create_directory(&journal_dir(dir)).unwrap();
     let journal = Journal::create(journal_dir(dir), 1, 4096, u64::MAX).unwrap();
     let mut calls: Vec<Written> = Vec::new();
     let mut extents = Vec::new();

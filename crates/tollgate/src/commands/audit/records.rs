@@ -1,8 +1,6 @@
 //! `audit search`, `show` and `export`.
 
-use std::fs::OpenOptions;
 use std::io::{BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -128,10 +126,9 @@ impl Export {
             ..self.filters.query(&opened)?
         };
         let path = self.output.display().to_string();
-        let file = OpenOptions::new()
+        let file = disk::private::options()
             .write(true)
             .create_new(true)
-            .mode(0o600)
             .open(&self.output)
             .with_context(|| format!("--output: cannot make `{path}`"))?;
         let mut file = BufWriter::new(file);

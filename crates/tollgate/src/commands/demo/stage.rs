@@ -117,10 +117,7 @@ fn temporary_dir() -> Result<PathBuf> {
 
 /// Never overwrites a configuration that the demo did not write.
 fn own_dir(dir: &Path) -> Result<PathBuf> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
+    disk::private::create_directory(dir)
         .with_context(|| format!("--data-dir: cannot create `{}`", dir.display()))?;
     let dir = fs::canonicalize(dir)
         .with_context(|| format!("--data-dir: cannot use `{}`", dir.display()))?;

@@ -1,8 +1,6 @@
 //! A gateway with its sockets and files: opened in order, closed in the reverse one.
 
-use std::fs::DirBuilder;
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -162,16 +160,12 @@ async fn bind(address: SocketAddr, field: &str) -> Result<TcpListener> {
 
 /// Usage is nobody else's business on this machine.
 fn create_data_dir(dir: &Path) -> Result<()> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .with_context(|| {
-            format!(
-                "data_dir: cannot create `{}`; choose a folder that the gateway may write to",
-                dir.display()
-            )
-        })
+    disk::private::create_directory(dir).with_context(|| {
+        format!(
+            "data_dir: cannot create `{}`; choose a folder that the gateway may write to",
+            dir.display()
+        )
+    })
 }
 
 fn needing_restart(running: &Settings, wanted: &Settings) -> Vec<&'static str> {
