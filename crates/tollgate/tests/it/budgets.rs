@@ -265,9 +265,13 @@ async fn a_crowd_never_spends_more_than_the_budget_across_hang_ups_failovers_and
             "{model} was answered by both"
         );
     }
-    let listed = gate.tollgate(&["budgets", "list", "--format", "json"]);
-    let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
-    assert_eq!(listed[0]["used"], used.to_string());
+    // Sums follow the rows within two seconds.
+    eventually("the list says the same", async || {
+        let listed = gate.tollgate(&["budgets", "list", "--format", "json"]);
+        let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
+        (listed[0]["used"] == used.to_string()).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
