@@ -9,17 +9,21 @@
 //! then tried out (asked upstream, compared) just often enough that a wrong answer is served with probability
 //! at most `max_error_rate`.
 //!
-//! Ours differs from the published code in how the curve is fitted when few observations separate cleanly: that
-//! takes the threshold's variance from a table, ours from a penalised likelihood (see `fit`).
+//! Ours differs from the published code where observations separate cleanly: that takes the threshold's variance from
+//! a table, and after six right answers believes the curve almost wholly; ours takes it from a penalised likelihood
+//! (see `fit`), which without any wrong answer knows little of where they would begin. So what counting says is asked
+//! too (see `count`), and the better of both bounds is taken: behind a guard nearly all that is seen is right.
 //!
 //! # What it promises
 //!
 //! Over the calls that reach an entry, explored ones included, the expected share of wrong answers is at most
-//! `max_error_rate`, *if* being right follows a logistic curve of similarity, calls are independent given their
-//! similarity, those who judge answers do not err, and the band is honest at the few observations there are.
+//! `max_error_rate`, *if* being right follows a logistic curve of similarity (or, for what counting says, is no rarer
+//! nearer by), calls are independent given their similarity, those who judge answers do not err, and the band is honest
+//! at the few observations there are.
 //! None of these holds exactly; the tests simulate the first two. It says nothing of a single answer, and an
 //! entry whose answer has gone stale is not noticed but where it is explored.
 
+mod count;
 mod fit;
 mod normal;
 
@@ -112,10 +116,21 @@ pub fn decide(
 /// How often a call at this similarity must be explored, from 0 to 1.
 pub fn explore_share(observations: &Observations, similarity: f64, max_error_rate: f64) -> f64 {
     let usable = similarity.is_finite() && max_error_rate > 0.0;
-    let Some(fit) = observations.fit.as_ref().filter(|_| usable) else {
+    if !usable || observations.len() < OBSERVATIONS_MIN {
         return 1.0;
-    };
-    let wrong_at_most = 1.0 - fit.right_at_least(similarity.clamp(0.0, 1.0));
+    }
+    let similarity = similarity.clamp(0.0, 1.0);
+    let by_curve = observations
+        .fit
+        .as_ref()
+        .map_or(0.0, |fit| fit.right_at_least(similarity));
+    let by_count = count::right_at_least(&observations.seen, similarity);
+    let right_at_least = by_curve.max(by_count);
+    if right_at_least <= 0.0 {
+        // Nothing is known: not even now and then.
+        return 1.0;
+    }
+    let wrong_at_most = 1.0 - right_at_least;
     (1.0 - max_error_rate / wrong_at_most).clamp(0.0, 1.0)
 }
 
@@ -281,11 +296,13 @@ mod tests {
             near in 0.0f64..=1.0,
             far in 0.0f64..=1.0,
         ) {
+            let (far, near) = (far.min(near), far.max(near));
             let mut observations = Observations::default();
             for (similarity, right) in seen {
+                // Unless it was seen that nearer ones are answered wrongly.
+                let right = right || similarity > far;
                 observations.add(Observation { similarity, right });
             }
-            let (far, near) = (far.min(near), far.max(near));
             prop_assert!(explore_share(&observations, near, 0.02) <= explore_share(&observations, far, 0.02) + 1e-12);
         }
     }

@@ -252,21 +252,32 @@ impl Part {
         {
             return;
         }
-        if let Some(trial) = &keeping.trial {
-            verify::start(gateway, trial.clone(), &record.opening, document.clone());
+        let entry = |asked: Option<Asked>, ttl: Duration| {
+            let ttl_ms = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
+            NewEntry {
+                key: keeping.key,
+                question: asked.map(Asked::into_question),
+                owner: keeping.owner.clone(),
+                model: call.model.clone(),
+                // Its own copy: the answer may be a small part of a large buffer.
+                answer: Bytes::copy_from_slice(document),
+                usage: *record.metered.usage(),
+                stored_at: now.wall,
+                expires_at: Wall(now.wall.0.saturating_add(ttl_ms)),
+            }
+        };
+        let whole = entry(keeping.asked.clone(), ttl);
+        let Some(trial) = &keeping.trial else {
+            gateway.cache.entries().put(whole);
+            return;
+        };
+        // An answer that says what the tried one does is none of its own to be found by meaning: what is learned
+        // is learned of one. To just the same call it is given at once.
+        let is_tried = trial.near.entry.key == keeping.key;
+        if let Some(exact) = keeping.rule.exact.filter(|_| !is_tried) {
+            gateway.cache.entries().put(entry(None, exact.ttl));
         }
-        let ttl_ms = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
-        gateway.cache.entries().put(NewEntry {
-            key: keeping.key,
-            question: keeping.asked.clone().map(Asked::into_question),
-            owner: keeping.owner.clone(),
-            model: call.model.clone(),
-            // Its own copy: the answer may be a small part of a large buffer.
-            answer: Bytes::copy_from_slice(document),
-            usage: *record.metered.usage(),
-            stored_at: now.wall,
-            expires_at: Wall(now.wall.0.saturating_add(ttl_ms)),
-        });
+        verify::start(gateway, trial.clone(), &record.opening, whole);
     }
 }
 

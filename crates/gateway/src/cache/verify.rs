@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use ::cache::NewEntry;
 use domain::record::{CacheOutcome, CallRecord, Cost, Opening, Outcome};
 use domain::{Metered, Nanos};
 use likeness::answers;
@@ -28,8 +28,9 @@ pub enum Verdict {
     Unknown,
 }
 
-/// Compares the trial's answer with the `fresh` one, on a task of its own.
-pub fn start(gateway: &Arc<Gateway>, trial: Trial, of: &Opening, fresh: Bytes) {
+/// Compares the trial's answer with the `fresh` one, on a task of its own. The fresh one is kept unless the trial's
+/// was right.
+pub fn start(gateway: &Arc<Gateway>, trial: Trial, of: &Opening, fresh: NewEntry) {
     let cache = gateway.cache.entries();
     let (gateway, of) = (gateway.clone(), of.clone());
     let tasks = gateway.tasks.clone();
@@ -38,7 +39,7 @@ pub fn start(gateway: &Arc<Gateway>, trial: Trial, of: &Opening, fresh: Bytes) {
         // It may be on a disk.
         let cached = tokio::task::spawn_blocking(move || entries.read(&entry)).await;
         let texts = match cached {
-            Ok(Some(cached)) => text_of(&cached).zip(text_of(&fresh)),
+            Ok(Some(cached)) => text_of(&cached).zip(text_of(&fresh.answer)),
             _ => None,
         };
         let verdict = match texts {
@@ -49,13 +50,14 @@ pub fn start(gateway: &Arc<Gateway>, trial: Trial, of: &Opening, fresh: Bytes) {
         series.count_compared(&of.who.product, trial.would_give, verdict);
         let compared = record(&gateway, &of, &trial, verdict);
         gateway.ledger.append(None, compared);
-        let right = match verdict {
-            Verdict::Right => true,
-            Verdict::Wrong => false,
-            Verdict::Unknown => return,
-        };
         let similarity = f64::from(trial.near.similarity);
-        cache.observe(&trial.near.entry, Observation { similarity, right });
+        let observe = |right| cache.observe(&trial.near.entry, Observation { similarity, right });
+        match verdict {
+            Verdict::Right => return observe(true),
+            Verdict::Wrong => observe(false),
+            Verdict::Unknown => {}
+        }
+        cache.put(fresh);
     });
 }
 

@@ -210,6 +210,49 @@ async fn an_error_rate_tries_answers_before_it_gives_them() {
 }
 
 #[tokio::test]
+async fn an_answer_that_was_right_often_enough_is_given_under_an_error_rate() {
+    for cache in ["", "exact: { ttl: 1h }, "] {
+        let backend = Backend::answering(Answer::chat()).await;
+        let models = models().display().to_string();
+        let rules = configuration(&backend, "{ max_error_rate: 0.05 }", &models)
+            .replace("cache: { semantic", &format!("cache: {{ {cache}semantic"));
+        let stage = Stage::reading(&rules);
+        stage.call(call(&asking(ASKED))).await;
+        // What is right is learned of the first answer, and no further one stands beside it.
+        let mut given = 0;
+        for tried in 1..=120 {
+            let wording = format!("May I return an item within 30 days{}?", " ".repeat(tried));
+            let told = stage.call(call(&asking(&wording))).await;
+            if cached(&told) == "hit" {
+                given += 1;
+                continue;
+            }
+            let compared = tried - given;
+            let right = format!(
+                r#"tollgate_cache_compared_total{{product="standard",mode="explored",verdict="right"}} {compared}"#
+            );
+            eventually("the answers are compared", || counted(&stage, &right)).await;
+        }
+        assert!(given > 20, "{given} of 120");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_was_wrong_once_stands_beside_the_one_that_was_tried() {
+    let (stage, backend) = stage("{ shadow: true }").await;
+    stage.call(call(&asking(ASKED))).await;
+    backend.always(Answer::json(
+        200,
+        r#"{"choices":[{"index":0,"message":{"role":"assistant","content":"No, never."},"finish_reason":"stop"}],"usage":{"prompt_tokens":12,"completion_tokens":5,"total_tokens":17}}"#,
+    ));
+    stage.call(call(&asking(ALIKE))).await;
+    eventually("both are kept", || {
+        counted(&stage, "tollgate_cache_entries 2")
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn without_the_model_calls_are_answered_by_their_backend() {
     let backend = Backend::answering(Answer::chat()).await;
     let nowhere = tempfile::tempdir().unwrap();
