@@ -312,6 +312,11 @@ impl Facts {
         if let (Some(spared), Some(kept)) = (&spared, &kept) {
             (cost, saved) = kept.prices.spared(opening.at, &spared.usage);
         }
+        // A shared stream that broke off has spared nobody anything.
+        let mut saved_tokens = spared.as_ref().map_or(0, |spared| spared.usage.total());
+        if outcome == Outcome::Cut {
+            (saved, saved_tokens) = (Nanos::ZERO, 0);
+        }
         let record = CallRecord {
             opening,
             outcome,
@@ -324,7 +329,7 @@ impl Facts {
             metered,
             cost,
             saved,
-            saved_tokens: spared.as_ref().map_or(0, |spared| spared.usage.total()),
+            saved_tokens,
             similarity: spared.and_then(|spared| spared.similarity),
             latency: now.mono.since(origin.started.mono),
             first_byte,
