@@ -293,10 +293,11 @@ impl Facts {
                 (opening, attempts, answered, first_byte)
             }
             None => {
-                let (model, stream) = call.as_ref().map_or_else(
-                    || (ModelName::from(""), false),
-                    |call| (call.model.clone(), call.stream),
-                );
+                // A name that no model has is the client's text, not a name: records keep none of it.
+                let is_known = rule.as_deref() != Some("model_not_found");
+                let model = call.as_ref().filter(|_| is_known);
+                let model = model.map_or_else(|| ModelName::from(""), |call| call.model.clone());
+                let stream = call.as_ref().is_some_and(|call| call.stream);
                 let opening = opening(&origin, &caller, model, stream);
                 (opening, Vec::new(), None, None)
             }

@@ -2,7 +2,7 @@
 //! it. No content, no credential.
 
 use super::otlp::Told;
-use super::series::{known_model, operation_name, provider_name};
+use super::series::{operation_name, provider_name};
 
 pub fn write(told: &Told<'_>) {
     if !tracing::enabled!(target: "access", tracing::Level::INFO) {
@@ -19,7 +19,7 @@ pub fn write(told: &Told<'_>) {
             trace_id = trace.map(|trace| format!("{:032x}", trace.trace_id)),
             "gen_ai.operation.name" = told.operation.map(operation_name),
             "gen_ai.provider.name" = told.asked.map(|asked| provider_name(asked.provider)),
-            "gen_ai.request.model" = known_model(record),
+            "gen_ai.request.model" = record.opening.model.as_str(),
             "gen_ai.request.stream" = opening.stream,
             "gen_ai.usage.input_tokens" = usage.prompt,
             "gen_ai.usage.output_tokens" = usage.completion,

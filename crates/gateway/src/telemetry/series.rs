@@ -107,7 +107,7 @@ impl Default for CallSeries {
 impl CallSeries {
     /// `asked` is known of calls that reached a backend.
     pub fn count(&self, record: &CallRecord, asked: Option<Asked>) {
-        let model = known_model(record);
+        let model = record.opening.model.as_str();
         let pair = PairRef {
             subscription: record.opening.who.subscription.as_str(),
             model,
@@ -359,15 +359,6 @@ pub fn provider_name(provider: Dialect) -> &'static str {
 /// What a budget's downgrade did is no refusal.
 fn refused(rule: &str) -> bool {
     !(rule.starts_with("budget/") && rule.ends_with("/downgrade"))
-}
-
-/// A name that was refused is the client's invention: it is no label.
-pub fn known_model(record: &CallRecord) -> &str {
-    if record.rule.as_deref() == Some("model_not_found") {
-        ""
-    } else {
-        record.opening.model.as_str()
-    }
 }
 
 #[derive(PartialEq, Eq)]

@@ -347,3 +347,15 @@ fn chat_with(field: &str) -> String {
         r#"{{"model":"gpt-4o",{field},"messages":[{{"role":"user","content":"How far is the moon?"}}]}}"#
     )
 }
+
+#[tokio::test]
+async fn a_name_that_no_model_has_stands_in_no_record() {
+    let a = Backend::answering(Answer::chat()).await;
+    let stage = Stage::new(&only(), &[&a]);
+    let body = r#"{"model":"anna@example.com","messages":[{"role":"user","content":"hi"}]}"#;
+    let told = stage.call(request(body.to_owned())).await;
+    assert_eq!(told.status, 404);
+    let record = stage.record().await;
+    assert_eq!(record.rule.as_deref(), Some("model_not_found"));
+    assert_eq!(record.opening.model.as_str(), "");
+}

@@ -9,7 +9,7 @@ use domain::record::{AttemptFailure, AttemptRecord, CallRecord, Outcome};
 
 use super::protobuf::{Attribute, Writer};
 use crate::router::Backends;
-use crate::telemetry::series::{Asked, known_model, operation_name, provider_name};
+use crate::telemetry::series::{Asked, operation_name, provider_name};
 use crate::telemetry::trace::TraceContext;
 use crate::telemetry::usage::UsageSeries;
 use crate::trail::Origin;
@@ -104,7 +104,10 @@ fn call(span: &mut Writer, told: &Told<'_>, trace: &TraceContext, times: &Times)
         parent: trace.parent,
     };
     place.write(span);
-    let (operation, model) = (told.operation.map(operation_name), known_model(record));
+    let (operation, model) = (
+        told.operation.map(operation_name),
+        record.opening.model.as_str(),
+    );
     let name = match (operation, model) {
         (None, _) => "call".to_owned(),
         (Some(operation), "") => operation.to_owned(),
