@@ -201,6 +201,8 @@ async fn a_stream_that_breaks_off_breaks_off_for_all_and_is_not_kept() {
         records.iter().all(|record| record.outcome == Outcome::Cut),
         "{records:#?}"
     );
+    // Nobody was spared anything.
+    assert!(records.iter().all(|record| record.saved_tokens == 0));
 }
 
 #[tokio::test]
