@@ -36,7 +36,17 @@ impl fmt::Display for Missing {
         for folder in &self.looked_in {
             write!(to, " {}", folder.display())?;
         }
-        write!(to, "; fetch it: tollgate cache install-model")
+        write!(to, "; fetch it: {}", how_to_fetch(&self.looked_in))
+    }
+}
+
+/// The command that puts the file where it is looked for.
+pub fn how_to_fetch(looked_in: &[PathBuf]) -> String {
+    let command = "tollgate cache install-model";
+    match looked_in {
+        // Only a configured folder is looked into alone.
+        [only] => format!("{command} --dir '{}'", only.display()),
+        _ => command.to_owned(),
     }
 }
 
@@ -88,8 +98,19 @@ mod tests {
     #[test]
     fn a_missing_file_names_where_it_was_looked_for_and_what_fetches_it() {
         let empty = folder();
-        let missing = find(&[empty.path().to_owned()]).unwrap_err().to_string();
-        assert!(missing.contains(&empty.path().display().to_string()));
+        let configured = empty.path().to_owned();
+        let missing = find(std::slice::from_ref(&configured))
+            .unwrap_err()
+            .to_string();
+        assert!(missing.contains(&configured.display().to_string()));
+        let fetches = format!(
+            "fetch it: tollgate cache install-model --dir '{}'",
+            configured.display()
+        );
+        assert!(missing.ends_with(&fetches), "{missing}");
+        let missing = find(&[configured.clone(), configured])
+            .unwrap_err()
+            .to_string();
         assert!(missing.ends_with("fetch it: tollgate cache install-model"));
     }
 

@@ -11,7 +11,7 @@ mod network;
 
 pub mod pool;
 
-pub use files::{FILE_NAME, Files, MODEL_BYTES, Missing, find, is_model, user_cache};
+pub use files::{FILE_NAME, Files, MODEL_BYTES, Missing, find, how_to_fetch, is_model, user_cache};
 pub use model::{DIMENSIONS, Embedding, Lane, Model, ModelError};
 pub use network::WeightsError;
 pub use pool::Pool;

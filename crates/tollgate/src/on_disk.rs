@@ -36,7 +36,8 @@ fn look_for(expected: &Expected, data_dir: &Path) -> Option<Problem> {
                 "the local model is not in {}: no question is compared by meaning",
                 looked_in.join(" or ")
             );
-            Some(written.warning(problem, "fetch it: tollgate cache install-model"))
+            let fix = format!("fetch it: {}", embed::how_to_fetch(&folders));
+            Some(written.warning(problem, &fix))
         }
     }
 }

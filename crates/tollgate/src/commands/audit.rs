@@ -6,7 +6,7 @@ mod query;
 mod records;
 mod state;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -122,6 +122,24 @@ pub(super) struct Opened {
 }
 
 impl At {
+    pub(super) fn of(
+        config: PathBuf,
+        visitor: String,
+        store: Option<String>,
+        reason: Option<String>,
+    ) -> Self {
+        Self {
+            config,
+            store,
+            visitor,
+            reason,
+        }
+    }
+
+    pub(super) fn config(&self) -> &Path {
+        &self.config
+    }
+
     pub(super) fn open(&self) -> Result<Opened> {
         let token = std::env::var(TOKEN)
             .ok()

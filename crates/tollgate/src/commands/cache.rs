@@ -3,6 +3,7 @@
 mod entries;
 mod inspect;
 mod install_model;
+mod stats;
 mod wheel;
 
 use std::process::ExitCode;
@@ -19,6 +20,7 @@ All work beside a running gateway and on a stopped one. What is in the cache is 
 audit store, so whoever looks or purges says who they are, as for `tollgate audit`.
 
   tollgate cache stats
+  tollgate cache stats   --as jane --subscription hr
   tollgate cache inspect --as jane --subscription hr
   tollgate cache inspect --as jane --reason 'complaint 17' --like 'notice period' --texts
   tollgate cache purge   --as root --reason 'new tariff' --model gpt-4o --older-than 1d
@@ -30,8 +32,8 @@ pub struct Cache {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Show how much there is, and how old
-    Stats(entries::Stats),
+    /// Show how much there is, and how old; with --as by subscription and model
+    Stats(stats::Stats),
     /// List entries: whose, how old and how large; with a reason their questions too
     Inspect(inspect::Inspect),
     /// Remove entries. Without --yes, say what would go
@@ -42,7 +44,7 @@ enum Task {
 impl Cache {
     pub fn run(self) -> Result<ExitCode> {
         match self.task {
-            Task::Stats(stats) => stats.run(),
+            Task::Stats(stats) => super::audit::beside(move || stats.run()),
             Task::Inspect(inspect) => super::audit::beside(move || inspect.run()),
             Task::Purge(purge) => super::audit::beside(move || purge.run()),
             Task::InstallModel(install) => install.run(),

@@ -123,6 +123,23 @@ async fn a_purge_says_what_would_go_and_a_running_gateway_forgets_what_went() {
     let refused = run(&gate, ("carl", FINANCE), &with_texts);
     assert!(!refused.status.success(), "questions are content");
 
+    // Whose they are is sealed.
+    let of_model = ["cache", "stats", "--format", "json", "--model", "gpt-4o"];
+    assert!(!gate.tollgate(&of_model).status.success());
+    let by_owner = told(&run(&gate, ("carl", FINANCE), &of_model));
+    let group = &by_owner["groups"][0];
+    assert_eq!(
+        (&group["subscription"], &group["model"]),
+        (&json!("search"), &json!("gpt-4o"))
+    );
+    assert_eq!(
+        (&group["entries"], &by_owner["entries"]),
+        (&json!(3), &json!(3))
+    );
+    let older = [&of_model[..], &["--older-than", "1h"]].concat();
+    let older = told(&run(&gate, ("jane", AUDITOR), &older));
+    assert_eq!(older["entries"], 0, "{older}");
+
     // A single one goes by the id that was listed.
     let one = listed["entries"][0]["id"].as_str().unwrap();
     let named = [
@@ -185,6 +202,12 @@ async fn without_a_disk_the_commands_say_that_there_is_nothing_to_see() {
     assert!(!output.status.success());
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(error.contains("there is no cache in"), "{error}");
+    assert!(error.contains("caching.disk"), "{error}");
+    for arguments in [&["cache", "inspect"][..], &["cache", "purge", "--all"]] {
+        let output = run(&gate, ("jane", AUDITOR), arguments);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(error.contains("caching.disk"), "{error}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,5 @@
-//! `cache stats` and `cache purge`, and which entries are meant.
+//! `cache purge`, and which entries are meant.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -9,10 +8,9 @@ use clap::{Args, ValueEnum};
 use config::Snapshot;
 use config::snapshot::Embedder;
 use domain::{ModelName, SubscriptionId, Wall};
-use gateway::Clock;
 use serde_json::json;
 
-use crate::commands::audit::{At, shown};
+use crate::commands::audit::At;
 use crate::configuration;
 use crate::moment;
 use crate::print;
@@ -22,15 +20,6 @@ pub(super) enum Format {
     #[default]
     Table,
     Json,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct Stats {
-    /// The gateway's configuration
-    #[arg(long, value_name = "FILE|DIR", default_value = "tollgate.yaml")]
-    config: PathBuf,
-    #[arg(long, value_enum, default_value = "table")]
-    format: Format,
 }
 
 #[derive(Debug, Args)]
@@ -75,41 +64,6 @@ pub(super) struct Which {
     min_similarity: f32,
 }
 
-impl Stats {
-    pub(super) fn run(self) -> Result<ExitCode> {
-        let snapshot = configuration::load_without_secrets(&self.config)?;
-        let now = Clock::system().now().wall;
-        let stats = open(&snapshot)?.stats(now)?;
-        let at = |at: Option<Wall>| at.map(shown);
-        let text = match self.format {
-            Format::Json => {
-                let told = json!({
-                    "entries": stats.entries,
-                    "answer_bytes": stats.answer_bytes,
-                    "file_bytes": stats.file_bytes,
-                    "oldest": at(stats.oldest),
-                    "newest": at(stats.newest),
-                    "expired": stats.expired,
-                    "purges_waiting": stats.purges_waiting,
-                });
-                format!("{}\n", serde_json::to_string_pretty(&told)?)
-            }
-            Format::Table => format!(
-                "entries         {}\nanswer_bytes    {}\nfile_bytes      {}\noldest          {}\nnewest          {}\nexpired         {}\npurges_waiting  {}\n",
-                stats.entries,
-                stats.answer_bytes,
-                stats.file_bytes,
-                at(stats.oldest).unwrap_or_default(),
-                at(stats.newest).unwrap_or_default(),
-                stats.expired,
-                stats.purges_waiting,
-            ),
-        };
-        print::out(&text)?;
-        Ok(ExitCode::SUCCESS)
-    }
-}
-
 impl Purge {
     pub(super) fn run(self) -> Result<ExitCode> {
         if !self.all && self.which.is_everything() {
@@ -117,9 +71,9 @@ impl Purge {
                 "say what to purge: --id, --subscription, --model, --older-than or --like, or --all for everything"
             );
         }
+        let mut cache = self.at.cache()?;
         let mut opened = self.at.open()?;
         let chosen = self.which.choose(&opened.snapshot, opened.now)?;
-        let mut cache = open(&opened.snapshot)?;
         let deed = if self.yes {
             "purge"
         } else {
@@ -167,10 +121,14 @@ impl Purge {
                 format!("{}\n", serde_json::to_string_pretty(&told)?)
             }
             Format::Table if self.yes => {
-                format!("{entries} entries with {answer_bytes} bytes of answers are purged\n")
+                format!(
+                    "{} with {answer_bytes} bytes of answers purged\n",
+                    counted(entries)
+                )
             }
             Format::Table => format!(
-                "{entries} entries with {answer_bytes} bytes of answers would be purged; add --yes to do it\n"
+                "{} with {answer_bytes} bytes of answers would be purged; add --yes to do it\n",
+                counted(entries)
             ),
         })
     }
@@ -208,7 +166,7 @@ impl Chosen {
 }
 
 impl Which {
-    fn is_everything(&self) -> bool {
+    pub(super) fn is_everything(&self) -> bool {
         self.subscription.is_none()
             && self.model.is_none()
             && self.older_than.is_none()
@@ -216,8 +174,14 @@ impl Which {
             && self.like.is_none()
     }
 
-    /// Where nothing was found, what may be mistyped.
+    /// Where nothing was found, what may be mistyped, and what was not looked at.
     pub(super) fn hint(&self, snapshot: &Snapshot) {
+        if self.like.is_some() {
+            print::error(
+                "note: --like finds what `semantic` keeps; answers that `exact` alone keeps have no text to compare: \
+                 choose them by --subscription, --model, --older-than or --id\n",
+            );
+        }
         let subscription = self.subscription.as_deref().map(SubscriptionId::from);
         if let Some(id) = subscription.filter(|id| !snapshot.subscriptions.contains_key(id)) {
             print::error(&format!(
@@ -284,12 +248,33 @@ impl Which {
 
 pub(super) fn open(snapshot: &Snapshot) -> Result<Beside> {
     let dir = &snapshot.settings.data_dir;
-    Beside::open(dir)?.ok_or_else(|| {
-        anyhow!(
-            "there is no cache in {}: no gateway has kept one on disk there yet",
+    if let Some(cache) = Beside::open(dir)? {
+        return Ok(cache);
+    }
+    if snapshot.caching.disk.is_none() {
+        bail!(
+            "there is no cache in {}: without `caching.disk` answers are in the gateway's memory alone",
             dir.display()
-        )
-    })
+        );
+    }
+    bail!(
+        "there is no cache in {}: no gateway has kept one on disk there yet",
+        dir.display()
+    )
+}
+
+impl At {
+    /// What is to be looked into. Before anyone is admitted: without it there is nothing to be admitted to.
+    pub(super) fn cache(&self) -> Result<Beside> {
+        open(&configuration::load_without_secrets(self.config())?)
+    }
+}
+
+fn counted(entries: u64) -> String {
+    format!(
+        "{entries} {}",
+        if entries == 1 { "entry" } else { "entries" }
+    )
 }
 
 fn entry_id(text: &str) -> Result<EntryId, String> {
@@ -319,8 +304,7 @@ fn vector_of(text: &str, snapshot: &Snapshot) -> Result<Vector> {
         ),
     };
     let folders = gateway::cache::model_folders(local, &snapshot.settings.data_dir);
-    let files = embed::find(&folders)
-        .context("--like needs the local model; get it with `tollgate cache install-model`")?;
+    let files = embed::find(&folders).context("--like needs the local model")?;
     let model = embed::Model::open(&files)?;
     let embedded = model.embed(&[text], &embed::Lane::default())?;
     embedded

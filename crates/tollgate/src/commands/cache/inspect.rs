@@ -8,7 +8,7 @@ use clap::Args;
 use domain::Wall;
 use serde_json::{Value, json};
 
-use super::entries::{Format, Which, open};
+use super::entries::{Format, Which};
 use crate::commands::audit::{At, shown};
 use crate::print;
 use crate::table::{Cell, Table};
@@ -40,9 +40,9 @@ struct Row {
 
 impl Inspect {
     pub(super) fn run(self) -> Result<ExitCode> {
+        let cache = self.at.cache()?;
         let mut opened = self.at.open()?;
         let chosen = self.which.choose(&opened.snapshot, opened.now)?;
-        let cache = open(&opened.snapshot)?;
         let about = format!("inspect {}", self.which.told());
         // Whether something like a text is there tells of content, shown or not.
         let looks_into_content = self.texts || self.which.is_by_text();
