@@ -32,7 +32,7 @@ pub(crate) use pem::Pem;
 pub(crate) use section::{Fields, Properties, Section, section, written};
 pub(crate) use suggest::suggestion;
 pub(crate) use text::{Cel, KeyText, Path, SecretText, Text};
-pub(crate) use value::{Days, Share, Size, Span, Temperature, Whole};
+pub(crate) use value::{Days, Share, Size, Span, Temperature, Ttl, Whole};
 pub(crate) use words::words;
 
 use crate::Environment;

@@ -144,8 +144,11 @@ fn scalar(field: &Value) -> String {
             field["title"].as_str().unwrap_or_default().to_owned()
         }
         "number" if field.get("exclusiveMinimum").is_some() => "above 0, up to 1".to_owned(),
-        "number" => "0 to 1".to_owned(),
+        "number" => format!("{} to {}", field["minimum"], field["maximum"]),
         "boolean" => "`true`, `false`".to_owned(),
+        _ if pattern.contains("ms|s|m|h|d") => {
+            "duration up to 90 days: `30s`, `1h`, `7d`".to_owned()
+        }
         _ if pattern.contains("ms|s|m|h") => "duration: `250ms`, `30s`, `2m`, `1h`".to_owned(),
         _ if pattern.contains("KiB") => "size: `512B`, `64KiB`, `8MiB`".to_owned(),
         _ if pattern.contains("https?") => "URL".to_owned(),

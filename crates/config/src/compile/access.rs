@@ -27,6 +27,18 @@ pub(super) fn access(written: Vec<file::Access>, problems: &mut Problems) -> Vec
             let field = format!("{field}.roles");
             problems.error(roles.place, &field, "no role", "write `[{ role: viewer }]`");
         }
+        let has = |wanted: Role| {
+            let mut roles = roles.value.items.iter();
+            roles.any(|grant| grant.role.value == wanted)
+        };
+        if has(Role::Auditor) && has(Role::Admin) {
+            problems.warning(
+                roles.place,
+                &format!("{field}.roles"),
+                "one person reads content and may also erase it",
+                "give `auditor` and `admin` to two people",
+            );
+        }
         let grants = roles.value.items.into_iter();
         all.push(Access {
             grants: grants

@@ -173,6 +173,22 @@ impl Audits {
                 "leave `sample` out",
             );
         }
+        if content == Level::None && required.value {
+            problems.warning(
+                required.place,
+                &format!("{field}.required"),
+                "nothing is recorded, required or not",
+                "write `content: metadata` or `content: full`",
+            );
+        }
+        if content != Level::None && sample.value.0 <= 0.0 {
+            problems.warning(
+                sample.place,
+                &format!("{field}.sample"),
+                "no call is recorded",
+                "write `content: none` if that is meant, else leave `sample` out",
+            );
+        }
         let rule: Arc<str> = format!("{scope}/audit").into();
         let region = region.map(|region| region.text);
         let store_place = store.as_ref().map_or(place, |store| store.place);

@@ -4,7 +4,7 @@ use dialect::shape::Ignored;
 use domain::AuditStoreId;
 
 use super::semantic::{Embedder, SemanticCache};
-use crate::read::{Cel, List, Placed, Reference, Size, Span, Temperature, section, words};
+use crate::read::{Cel, List, Placed, Reference, Size, Temperature, Ttl, section, words};
 
 section! {
     /// Which answers may be given again, and to whom. The narrowest scope that says something wins as a
@@ -31,7 +31,7 @@ section! {
     /// Answers to calls that ask just the same.
     pub struct ExactCache {
         /// How long an answer may be given again.
-        pub ttl: Placed<Span> = "1h",
+        pub ttl: Placed<Ttl> = "1h",
     }
 }
 
@@ -54,7 +54,8 @@ section! {
 section! {
     /// A database, `cache.db` in `data_dir`.
     pub struct CachingDisk {
-        /// Of it all. Past it, what was not used for longest goes.
+        /// Of its pages in use. Past it, what was not used for longest goes. Beside them stands SQLite's log
+        /// of some MiB.
         pub bytes: Size<1_048_576, 1_125_899_906_842_624> = "4GiB",
         /// The audit store whose keys seal what is kept: what an erasure there makes unreadable is gone
         /// here too. Its region is where answers live: calls of a product that requires another cannot be
@@ -63,7 +64,7 @@ section! {
     }
 }
 
-words! { Ignored, "field that can be ignored":
+words! { Ignored, "ignorable field":
     /// The end user's name.
     "user" => Ignored::User,
     /// Labels for the provider's own dashboards.

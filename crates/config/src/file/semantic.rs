@@ -2,7 +2,7 @@
 
 use domain::ModelName;
 
-use crate::read::{Cel, List, Path, Placed, Reference, Share, Span, Text, Whole, section};
+use crate::read::{Cel, List, Path, Placed, Reference, Share, Span, Text, Ttl, Whole, section};
 
 section! {
     /// Answers to questions that mean the same: the last user turn in other words, and all else of the call
@@ -17,7 +17,7 @@ section! {
         /// that, and now and then after it.
         pub max_error_rate: Option<Placed<Share<false>>>,
         /// How long an answer may be given for another question.
-        pub ttl: Placed<Span> = "1h",
+        pub ttl: Placed<Ttl> = "1h",
         /// In the place of the cache's `vary_by`, for such answers.
         pub vary_by: Option<Placed<List<Cel>>>,
         /// How many turns of the user a chat may have. What was said before the last one must be the same.

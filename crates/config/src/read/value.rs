@@ -113,28 +113,59 @@ pub(crate) struct Span(pub Duration);
 impl Field for Span {
     fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let fix = "write a number and its unit, from `1ms` to `24h`: `250ms`, `30s`, `2m`, `1h`";
-        let (_, filled) = reader.scalar(node, "a duration", fix)?;
-        let milliseconds = with_unit(
-            &filled.text,
-            &[("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)],
-        );
-        const LONGEST_MS: u64 = 86_400_000;
-        let is_too_long = milliseconds.is_some_and(|ms| ms > LONGEST_MS);
-        let milliseconds = milliseconds.filter(|ms| (1..=LONGEST_MS).contains(ms));
-        if milliseconds.is_none() {
-            let problem = if is_too_long {
-                "is longer than 24h, the longest there may be"
-            } else {
-                "is not a duration"
-            };
-            reader.error(node.place, format!("{} {problem}", quoted(&filled)), fix);
-        }
-        milliseconds.map(|ms| Self(Duration::from_millis(ms)))
+        duration(node, reader, (DAY_MS, "24h"), fix).map(Self)
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "pattern": "^[0-9]+(ms|s|m|h)$|\\$\\{" })
     }
+}
+
+/// How long something that was true stays so, up to 90 days: `30s`, `1h`, `7d`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ttl(pub Duration);
+
+impl Field for Ttl {
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let fix = "write a number and its unit, from `1ms` to `90d`: `30s`, `10m`, `1h`, `7d`";
+        duration(node, reader, (90 * DAY_MS, "90d"), fix).map(Self)
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[0-9]+(ms|s|m|h|d)$|\\$\\{" })
+    }
+}
+
+const DAY_MS: u64 = 86_400_000;
+
+fn duration(
+    node: &Node,
+    reader: &mut Reader<'_>,
+    (longest_ms, longest): (u64, &str),
+    fix: &str,
+) -> Option<Duration> {
+    let (_, filled) = reader.scalar(node, "a duration", fix)?;
+    let units = [
+        ("ms", 1),
+        ("s", 1_000),
+        ("m", 60_000),
+        ("h", 3_600_000),
+        ("d", DAY_MS),
+    ];
+    // Where days are too long, they are no unit.
+    let known = if longest_ms > DAY_MS { 5 } else { 4 };
+    let milliseconds = with_unit(&filled.text, &units[..known]);
+    let is_too_long = milliseconds.is_some_and(|ms| ms > longest_ms);
+    let milliseconds = milliseconds.filter(|ms| (1..=longest_ms).contains(ms));
+    if milliseconds.is_none() {
+        let problem = if is_too_long {
+            format!("is longer than {longest}, the longest there may be")
+        } else {
+            "is not a duration".to_owned()
+        };
+        reader.error(node.place, format!("{} {problem}", quoted(&filled)), fix);
+    }
+    milliseconds.map(Duration::from_millis)
 }
 
 /// From a day to a century: `90d`, `12w`.

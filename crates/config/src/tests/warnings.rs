@@ -117,10 +117,11 @@ fn a_hyphen_in_a_headers_name_is_no_minus() {
 }
 
 #[test]
-fn a_time_to_live_of_more_than_a_day_names_its_field_and_the_bound() {
+fn a_time_to_live_may_be_days_and_past_ninety_its_field_and_the_bound_are_named() {
     for kind in ["exact", "semantic"] {
-        let told = problems(&product(&format!("cache: {{ {kind}: {{ ttl: 48h }} }}"))).join("\n");
-        let problem = format!("products[standard].cache.{kind}.ttl: `48h` is longer than 24h");
+        none(&product(&format!("cache: {{ {kind}: {{ ttl: 90d }} }}")));
+        let told = problems(&product(&format!("cache: {{ {kind}: {{ ttl: 91d }} }}"))).join("\n");
+        let problem = format!("products[standard].cache.{kind}.ttl: `91d` is longer than 90d");
         assert!(told.contains(&problem), "{told}");
     }
 }
@@ -140,4 +141,48 @@ fn what_must_be_on_disk_is_known_with_its_place() {
     assert!(matches!(told[1].1, OnDisk::LocalModel(_)));
     let exact = loaded(&product("cache: { exact: {} }"));
     assert_eq!(exact.expected, []);
+}
+
+#[test]
+fn audit_rules_that_record_nothing_are_told() {
+    let told = warning(&product("audit: { content: none, required: true }"));
+    assert!(
+        told.contains("audit.required: nothing is recorded"),
+        "{told}"
+    );
+    let stores = "audit_stores: [ { id: default, region: eu } ]\n";
+    let text = stores.to_owned() + &product("audit: { content: full, sample: 0 }");
+    let (_, warnings) = load_with(&[("t.yaml", &text)], &[]).unwrap();
+    // The first is of the keys beside what they open.
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    let told = warnings[1].to_string();
+    assert!(told.contains("audit.sample: no call is recorded"), "{told}");
+}
+
+#[test]
+fn one_person_who_reads_and_erases_is_told() {
+    let access = |roles: &str| {
+        format!(
+            "{SMALL}\naccess: [ {{ id: a, token: a-token-of-16-chars, roles: [ {roles} ] }} ]\n"
+        )
+    };
+    let told = warning(&access("{ role: auditor }, { role: admin }"));
+    assert!(told.contains("access[a].roles: one person"), "{told}");
+    none(&access("{ role: auditor }, { role: finance }"));
+}
+
+#[test]
+fn what_is_written_a_line_further_down_is_the_same() {
+    let key = "a".repeat(43) + "=";
+    let text = format!(
+        "audit_stores: [ {{ id: eu, region: eu, keys: {{ dir: /keys, kek: {{ id: k, key: {key} }} }} }} ]\n{SMALL}"
+    );
+    let stores = |text: &str| {
+        load_with(&[("t.yaml", text)], &[])
+            .unwrap()
+            .0
+            .auditing
+            .stores
+    };
+    assert_eq!(stores(&text), stores(&format!("# a comment\n{text}")));
 }
