@@ -13,7 +13,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, Subcommand};
 use config::Snapshot;
-use config::snapshot::AuditStore;
+use config::snapshot::{AuditStore, Kek};
 use domain::Wall;
 use gateway::Clock;
 use gateway::audit::desk::{Desk, Visitor};
@@ -151,6 +151,15 @@ impl At {
         }
         let snapshot = configuration::load_without_secrets(&self.config)?;
         let store = self.store(&snapshot)?;
+        if let Kek::Given { id, key, .. } = &store.kek
+            && key.reveal().contains(configuration::MISSING)
+        {
+            bail!(
+                "audit_stores[{}].keys.kek.key: the variable or file of the key `{id}` is not there for this shell; \
+                 set it as the gateway has it",
+                store.id
+            );
+        }
         let clock = Clock::system();
         let credentials = Credentials {
             fetch: Fetch::default(),

@@ -590,3 +590,28 @@ async fn with_guards_and_full_records_nothing_raw_is_in_any_file_or_log() {
         assert!(!log.contains(value), "{value} is in the log");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shell_without_the_key_is_told_which_one_it_lacks() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("tollgate.yaml");
+    let written = format!(
+        "data_dir: {dir}/data
+backends: [ {{ id: a, dialect: openai, url: \"http://127.0.0.1:9\", auth: {{ bearer: the-gateway-s-own }} }} ]
+pools: [ {{ id: all, members: [ {{ backend: a }} ] }} ]
+models: [ {{ name: gpt-4o, pool: all, max_output_tokens: 1000, tokenizer: o200k }} ]
+products: [ {{ id: standard, models: [gpt-4o] }} ]
+subscriptions: [ {{ id: search, product: standard, keys: {{ primary: search-key-of-16-or-more }} }} ]
+audit_stores: [ {{ id: eu, region: eu, keys: {{ dir: {dir}/keys, kek: {{ id: k1, key: \"${{env:NO_SUCH_KEK}}\" }} }} }} ]
+access: [ {{ id: jane, token: {AUDITOR}, roles: [ {{ role: auditor }} ] }} ]
+",
+        dir = folder.path().display()
+    );
+    fs::write(&config, written).unwrap();
+    let output = run(&config, "jane", AUDITOR, &["stats"]);
+    let error = text(&output.stderr);
+    assert!(
+        error.contains("audit_stores[eu].keys.kek.key") && error.contains("`k1` is not there"),
+        "{error}"
+    );
+}
