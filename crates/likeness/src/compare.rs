@@ -15,6 +15,7 @@ mod score;
 mod sides;
 mod signs;
 mod tense;
+mod unread;
 mod verbatim;
 
 use std::cmp::Ordering;
@@ -101,7 +102,8 @@ fn in_order(
 
 /// What makes two questions different whatever else they have in common.
 fn veto(pair: &Pair<'_>, alignment: &Alignment) -> Option<Difference> {
-    verbatim::difference(pair)
+    unread::difference(pair)
+        .or_else(|| verbatim::difference(pair))
         .or_else(|| signs::difference(pair))
         .or_else(|| facts::difference(pair, alignment))
         .or_else(|| oppositions::difference(pair, alignment))
