@@ -7,6 +7,7 @@ mod focus;
 mod frame;
 mod negation;
 mod only;
+mod operators;
 mod oppositions;
 mod order;
 mod participants;
@@ -105,6 +106,7 @@ fn veto(pair: &Pair<'_>, alignment: &Alignment) -> Option<Difference> {
     unread::difference(pair)
         .or_else(|| verbatim::difference(pair))
         .or_else(|| signs::difference(pair))
+        .or_else(|| operators::difference(pair))
         .or_else(|| facts::difference(pair, alignment))
         .or_else(|| oppositions::difference(pair, alignment))
         .or_else(|| negation::difference(pair, alignment))
