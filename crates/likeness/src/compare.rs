@@ -13,6 +13,7 @@ mod order;
 mod participants;
 mod roles;
 mod score;
+mod short;
 mod sides;
 mod signs;
 mod tense;
@@ -118,6 +119,7 @@ fn veto(pair: &Pair<'_>, alignment: &Alignment) -> Option<Difference> {
         .or_else(|| roles::difference(pair, alignment))
         .or_else(|| sides::difference(pair))
         .or_else(|| only::difference(pair, alignment))
+        .or_else(|| short::difference(pair))
 }
 
 struct Pair<'a> {
@@ -200,7 +202,6 @@ impl<'a> Question<'a> {
         }
     }
 
-    /// Reads days written in figures (`14/8`) as the dates they are on the other side.
     fn date_beside(&mut self, other: &[Item]) {
         for item in &mut self.items {
             let Some((first, second)) = item.text.split_once('/') else {
