@@ -3,6 +3,7 @@
 mod alignment;
 mod evidence;
 mod facts;
+mod figures;
 mod focus;
 mod frame;
 mod negation;
@@ -109,6 +110,7 @@ fn veto(pair: &Pair<'_>, alignment: &Alignment) -> Option<Difference> {
         .or_else(|| signs::difference(pair))
         .or_else(|| operators::difference(pair))
         .or_else(|| facts::difference(pair, alignment))
+        .or_else(|| figures::difference(pair))
         .or_else(|| oppositions::difference(pair, alignment))
         .or_else(|| negation::difference(pair, alignment))
         .or_else(|| focus::difference(pair, alignment))
@@ -202,6 +204,7 @@ impl<'a> Question<'a> {
         }
     }
 
+    /// Reads days written in figures (`14/8`) as the dates they are on the other side.
     fn date_beside(&mut self, other: &[Item]) {
         for item in &mut self.items {
             let Some((first, second)) = item.text.split_once('/') else {
