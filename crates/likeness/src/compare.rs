@@ -6,6 +6,7 @@ mod facts;
 mod figures;
 mod focus;
 mod frame;
+mod lookalikes;
 mod negation;
 mod only;
 mod operators;
@@ -116,6 +117,7 @@ fn veto(pair: &Pair<'_>, alignment: &Alignment) -> Option<Difference> {
         .or_else(|| focus::difference(pair, alignment))
         .or_else(|| tense::difference(pair, alignment))
         .or_else(|| alignment.difference(pair))
+        .or_else(|| lookalikes::difference(pair, alignment))
         .or_else(|| alignment.frame().difference(pair))
         .or_else(|| order::difference(pair))
         .or_else(|| roles::difference(pair, alignment))
