@@ -1,6 +1,7 @@
 //! The rules in their order: what is sure before what is likely. The first difference found is told.
 
 mod alignment;
+mod capitals;
 mod evidence;
 mod facts;
 mod figures;
@@ -119,6 +120,7 @@ fn veto(pair: &Pair<'_>, alignment: &Alignment) -> Option<Difference> {
         .or_else(|| alignment.difference(pair))
         .or_else(|| lookalikes::difference(pair, alignment))
         .or_else(|| alignment.frame().difference(pair))
+        .or_else(|| capitals::difference(pair))
         .or_else(|| order::difference(pair))
         .or_else(|| roles::difference(pair, alignment))
         .or_else(|| sides::difference(pair))
