@@ -7,6 +7,7 @@ mod facts;
 mod figures;
 mod focus;
 mod frame;
+mod infinitive;
 mod lookalikes;
 mod negation;
 mod only;
@@ -141,6 +142,8 @@ impl<'a> Pair<'a> {
         };
         pair.unwrap_both();
         pair.date_both();
+        infinitive::move_verb(&mut pair.cached.items, &pair.asked.items);
+        infinitive::move_verb(&mut pair.asked.items, &pair.cached.items);
         pair
     }
 
