@@ -7,7 +7,7 @@ use crate::difference::{Difference, Kind};
 use crate::language::Language;
 use crate::lexicon;
 use crate::read::{Is, Item};
-use crate::words::{is_typo, stem, without_umlauts};
+use crate::words::{is_typo, stem};
 
 /// Past this many words left over the questions are not alike, and matching them by likeness is dear.
 const LEFT_MAX: usize = 48;
@@ -309,7 +309,7 @@ fn akin(a: &Item, b: &Item) -> bool {
         return false;
     };
     let (a, b) = (a.text.as_str(), b.text.as_str());
-    if is_typo(a, b) || lexicon::stand_together(a, b) || without_umlauts(a) == without_umlauts(b) {
+    if is_typo(a, b) || lexicon::stand_together(a, b) {
         return true;
     }
     if ends(a, b) || ends(b, a) {
