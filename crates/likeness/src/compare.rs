@@ -1,20 +1,27 @@
 //! The rules in their order: what is sure before what is likely. The first difference found is told.
 
 mod alignment;
+mod capitals;
 mod evidence;
 mod facts;
+mod figures;
 mod focus;
 mod frame;
+mod infinitive;
+mod lookalikes;
 mod negation;
 mod only;
+mod operators;
 mod oppositions;
 mod order;
 mod participants;
 mod roles;
 mod score;
+mod short;
 mod sides;
 mod signs;
 mod tense;
+mod unread;
 mod verbatim;
 
 use std::cmp::Ordering;
@@ -101,19 +108,25 @@ fn in_order(
 
 /// What makes two questions different whatever else they have in common.
 fn veto(pair: &Pair<'_>, alignment: &Alignment) -> Option<Difference> {
-    verbatim::difference(pair)
+    unread::difference(pair)
+        .or_else(|| verbatim::difference(pair))
         .or_else(|| signs::difference(pair))
+        .or_else(|| operators::difference(pair))
         .or_else(|| facts::difference(pair, alignment))
+        .or_else(|| figures::difference(pair))
         .or_else(|| oppositions::difference(pair, alignment))
         .or_else(|| negation::difference(pair, alignment))
         .or_else(|| focus::difference(pair, alignment))
         .or_else(|| tense::difference(pair, alignment))
         .or_else(|| alignment.difference(pair))
+        .or_else(|| lookalikes::difference(pair, alignment))
         .or_else(|| alignment.frame().difference(pair))
+        .or_else(|| capitals::difference(pair))
         .or_else(|| order::difference(pair))
         .or_else(|| roles::difference(pair, alignment))
         .or_else(|| sides::difference(pair))
         .or_else(|| only::difference(pair, alignment))
+        .or_else(|| short::difference(pair))
 }
 
 struct Pair<'a> {
@@ -129,6 +142,8 @@ impl<'a> Pair<'a> {
         };
         pair.unwrap_both();
         pair.date_both();
+        infinitive::move_verb(&mut pair.cached.items, &pair.asked.items);
+        infinitive::move_verb(&mut pair.asked.items, &pair.cached.items);
         pair
     }
 

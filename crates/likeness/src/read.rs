@@ -62,6 +62,12 @@ pub fn items(text: &str, hidden: &[Range<usize>]) -> Vec<Item> {
     items
 }
 
+/// Every word of a text, folded, greetings and thanks left out.
+pub fn without_greetings(text: &str) -> Vec<String> {
+    let words = without_politeness(words::split(text, &[]));
+    words.into_iter().map(|word| word.text).collect()
+}
+
 fn word(word: &Word) -> Is {
     // A single letter is a name (`table A`) where it is a capital, else what an apostrophe or a hyphen left.
     if word.text.len() == 1 {

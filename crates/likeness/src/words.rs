@@ -212,6 +212,13 @@ pub fn fold(text: &str) -> String {
     out
 }
 
+/// A folded word as who has no umlauts on the keyboard writes it: `mueller` as `muller`.
+pub fn without_umlauts(text: &str) -> String {
+    text.replace("ae", "a")
+        .replace("oe", "o")
+        .replace("ue", "u")
+}
+
 /// What is left of a word without the endings that three languages inflect with. Crude on purpose: it only
 /// has to bring forms together, and what it brings together too much the lexicon keeps apart.
 pub fn stem(word: &str) -> &str {

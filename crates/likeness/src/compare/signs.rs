@@ -106,7 +106,7 @@ fn parts(question: &Question<'_>, wanted: fn(&str) -> bool) -> Vec<Code> {
     for part in question.text.split(char::is_whitespace) {
         let span = at..at + part.len();
         at = span.end + part_end(question.text, span.end);
-        let inner = part.trim_matches(around_words);
+        let inner = without_emphasis(part.trim_matches(around_words));
         let within = |passage: &crate::passages::Passage| {
             passage.span.start < span.end && span.start < passage.span.end
         };
@@ -118,6 +118,14 @@ fn parts(question: &Question<'_>, wanted: fn(&str) -> bool) -> Vec<Code> {
         }
     }
     found
+}
+
+/// `*this*` is a word.
+fn without_emphasis(part: &str) -> &str {
+    let inner = part.trim_start_matches('*').trim_end_matches('*');
+    let marked = part.starts_with('*') && part.ends_with('*');
+    let is_word = !inner.is_empty() && inner.chars().all(char::is_alphabetic);
+    if marked && is_word { inner } else { part }
 }
 
 /// How long the space is that ended a part.
@@ -228,6 +236,7 @@ mod tests {
     fn the_same_code_in_other_words_is_the_same() {
         let same = |a: &str, b: &str| assert_eq!(compare(a, b), None, "{a} / {b}");
         same("What does ls -t list first?", "what does ls -t list first");
+        same("Is the *new* office closed?", "Is the new office closed?");
         same(
             "Where do I find https://intranet.example/a/b?",
             "Where do I find intranet.example/a/b/ ?",

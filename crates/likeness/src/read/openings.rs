@@ -2,6 +2,7 @@
 //! are one, and `is it possible to` is `can I`. Knows whole beginnings only: what stands within a question
 //! may tell it from another.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use crate::lexicon;
@@ -138,7 +139,7 @@ fn parts(written: &'static str) -> Vec<Part> {
 pub fn level(words: &[Word]) -> Vec<Word> {
     let mut levelled = Vec::with_capacity(words.len());
     for sentence in words.chunk_by(|one, next| one.sentence == next.sentence) {
-        let sentence = &sentence[announcement(sentence)..];
+        let sentence = &priced(&sentence[announcement(sentence)..])[..];
         let longest = READ
             .iter()
             .filter_map(|(parts, meant)| Some((taken(parts, sentence)?, meant)))
@@ -158,6 +159,21 @@ pub fn level(words: &[Word]) -> Vec<Word> {
         levelled.extend_from_slice(&sentence[taken..]);
     }
     levelled
+}
+
+/// `What does it cost?` asks how much it costs.
+fn priced(sentence: &[Word]) -> Cow<'_, [Word]> {
+    let text = |at: usize| sentence.get(at).map_or("", |word| word.text.as_str());
+    let costs = sentence.last().is_some_and(|last| last.text == "cost");
+    if text(0) != "what" || !matches!(text(1), "does" | "do" | "did" | "will" | "would") || !costs {
+        return Cow::Borrowed(sentence);
+    }
+    let mut words = sentence.to_vec();
+    let mut much = words[0].clone();
+    "how".clone_into(&mut words[0].text);
+    "much".clone_into(&mut much.text);
+    words.insert(1, much);
+    Cow::Owned(words)
 }
 
 /// How many words say that a question follows, if one does.
@@ -240,6 +256,11 @@ mod tests {
         );
         same("Puis-je payer ?", "Est-il possible de payer ?");
         same("Muss ich zahlen?", "Muss man zahlen?");
+    }
+
+    #[test]
+    fn what_it_costs_is_how_much_it_costs() {
+        same("How much does shipping cost?", "What does shipping cost?");
     }
 
     #[test]
