@@ -24,6 +24,7 @@ pub(crate) mod follow;
 mod hold;
 mod purge;
 mod search;
+mod unchained;
 
 pub use erase::Erased;
 pub use hold::Placed;

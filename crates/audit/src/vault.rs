@@ -70,6 +70,20 @@ impl Together<'_> {
     }
 }
 
+/// Why a frame was not written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotWritten {
+    Unwritable,
+    /// Keys were retired since it was sealed: it is to be sealed anew.
+    Outdated,
+}
+
+impl From<Unwritable> for NotWritten {
+    fn from(_: Unwritable) -> Self {
+        Self::Unwritable
+    }
+}
+
 /// The vault cannot take a record now. `AuditLog::levels` says why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the audit log cannot be written")]
@@ -116,16 +130,17 @@ impl Vault {
     }
 
     /// When this returns, the record is in the page cache: it survives the process. Without `handing`,
-    /// the writer reads it back.
+    /// the writer reads it back. `is_still` says, once it stands there, whether its key may have sealed it.
     pub(crate) fn append(
         &self,
         frame: &mut Frame<'_>,
         handing: Option<&Handing<'_>>,
-    ) -> Result<(), Unwritable> {
+        is_still: &dyn Fn() -> bool,
+    ) -> Result<(), NotWritten> {
         let mut state = self.state();
         self.make_room(&mut state, frame.len())?;
         let (number, start) = (state.current.number, state.current.end());
-        self.write(&mut state, frame.placed(number, start))?;
+        self.write(&mut state, frame.placed(number, start), is_still)?;
         if let Some(handing) = handing {
             state.handover.push(number, start, frame, handing);
         }
@@ -134,13 +149,18 @@ impl Vault {
     }
 
     /// As `append`, of several that stand one behind the other in `bytes`: zeros stand between them where
-    /// one is missing. Returns how many were written.
-    pub(crate) fn append_all(&self, bytes: &mut [u8], frames: &[Together<'_>]) -> usize {
+    /// one is missing. Returns how many were written, and why no more.
+    pub(crate) fn append_all(
+        &self,
+        bytes: &mut [u8],
+        frames: &[Together<'_>],
+        is_still: &dyn Fn() -> bool,
+    ) -> (usize, Option<NotWritten>) {
         let mut written = 0;
         while let Some(first) = frames.get(written) {
             let mut state = self.state();
-            if self.make_room(&mut state, first.sealed.len()).is_err() {
-                break;
+            if let Err(error) = self.make_room(&mut state, first.sealed.len()) {
+                return (written, Some(error.into()));
             }
             let (number, offset) = (state.current.number, state.current.end());
             let room = state
@@ -155,8 +175,8 @@ impl Vault {
                 let start = offset + (frame.start - first.start) as u64;
                 frame.of(bytes).placed(number, start);
             }
-            if self.write(&mut state, &bytes[first.start..end]).is_err() {
-                break;
+            if let Err(error) = self.write(&mut state, &bytes[first.start..end], is_still) {
+                return (written, Some(error));
             }
             for frame in fitting {
                 let start = offset + (frame.start - first.start) as u64;
@@ -167,7 +187,7 @@ impl Vault {
             }
             written += fitting.len();
         }
-        written
+        (written, None)
     }
 
     /// In the current segment, for a frame of so many bytes.
@@ -182,14 +202,30 @@ impl Vault {
     }
 
     /// At the current segment's end, for which it was placed.
-    fn write(&self, state: &mut State, placed: &[u8]) -> Result<(), Unwritable> {
-        if let Err(error) = state.current.append(placed) {
-            tracing::error!(%error, "the audit log cannot be written");
-            state.fault = Some(format!("cannot write to {}: {error}", self.dir.display()));
-            state.current_failed = true;
-            return Err(Unwritable);
-        }
+    fn write(
+        &self,
+        state: &mut State,
+        placed: &[u8],
+        is_still: &dyn Fn() -> bool,
+    ) -> Result<(), NotWritten> {
         let bytes = placed.len() as u64;
+        let written = state.current.write(placed).and_then(|()| {
+            if is_still() {
+                state.current.reach(bytes);
+                return Ok(true);
+            }
+            state.current.unwrite(bytes).map(|()| false)
+        });
+        match written {
+            Ok(true) => {}
+            Ok(false) => return Err(NotWritten::Outdated),
+            Err(error) => {
+                tracing::error!(%error, "the audit log cannot be written");
+                state.fault = Some(format!("cannot write to {}: {error}", self.dir.display()));
+                state.current_failed = true;
+                return Err(NotWritten::Unwritable);
+            }
+        }
         self.appended.fetch_add(bytes, Ordering::SeqCst);
         if state.spare.is_none() && state.current.is_half_full() {
             self.wants_spare.store(true, Ordering::Release);

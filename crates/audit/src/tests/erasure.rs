@@ -156,3 +156,93 @@ fn a_log_in_use_does_not_go_on_with_a_key_that_a_command_destroyed() {
     assert_eq!(contents(&place, &calls), [(1, "gone"), (2, "here")]);
     assert_eq!(place.problems(), [""; 0]);
 }
+
+/// Of the keys and the chain: how many contents are gone, as `verify` counts them.
+fn gone(place: &Place) -> u64 {
+    assert_eq!(place.problems(), [""; 0]);
+    place.report().gone
+}
+
+#[test]
+fn a_receipt_counts_what_was_not_chained_yet() {
+    let place = Place::new();
+    let log = place.log();
+    for call in &two_teams() {
+        log.append(&call.draft(), call.at()).unwrap();
+    }
+    let erased = place
+        .archive()
+        .erase_person("alice", &actor(), NOON)
+        .unwrap();
+    assert_eq!((erased.records, erased.keys.len()), (3, 2));
+    log.close(NOON);
+    assert_eq!(gone(&place), 3);
+}
+
+#[test]
+fn no_record_goes_that_no_receipt_counts_however_calls_and_erasures_meet() {
+    for required in [true, false] {
+        let place = Place::new();
+        let log = place.log();
+        let erased = std::thread::scope(|scope| {
+            let writers: Vec<_> = (0..2)
+                .map(|writer| {
+                    let log = &log;
+                    scope.spawn(move || {
+                        for number in 0..1_500 {
+                            let number = writer * 10_000 + number;
+                            let call = Call::new(number, "search", "alice", "again and again");
+                            let draft = Draft {
+                                required,
+                                ..call.draft()
+                            };
+                            log.append(&draft, call.at()).unwrap();
+                        }
+                    })
+                })
+                .collect();
+            let mut erased = 0;
+            while !writers.iter().all(|writer| writer.is_finished()) {
+                match place.archive().erase_person("alice", &actor(), NOON) {
+                    Ok(receipt) => erased += receipt.records,
+                    Err(AuditError::NotFound(_)) => {}
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            erased
+        });
+        log.close(NOON);
+        assert_eq!(place.report().records, 3_000);
+        assert_eq!(gone(&place), erased, "required: {required}");
+    }
+}
+
+#[test]
+fn an_erasure_that_is_refused_leaves_an_entry_that_names_nobody() {
+    let calls = two_teams();
+    let place = Place::written(&calls);
+    let mut archive = place.archive();
+    let hold = Hold::Subscription("search".into());
+    let number = archive.hold(&hold, &actor(), NOON).unwrap();
+    let refused = archive.erase_person("alice", &actor(), NOON).unwrap_err();
+    let told = refused.to_string();
+    assert!(told.contains(&format!("legal hold {number}")), "{told}");
+    for call in &calls {
+        assert!(!told.contains(&call.id().to_string()), "{told}");
+    }
+    archive.erase_person("mallory", &actor(), NOON).unwrap_err();
+    let refusals: Vec<String> = archive
+        .events(None, 10)
+        .unwrap()
+        .into_iter()
+        .filter(|entry| entry.event == Event::Read(Read::Refused))
+        .map(|entry| entry.details.unwrap().about)
+        .collect();
+    assert_eq!(
+        refusals,
+        [
+            "erase a person's records: there are none".to_owned(),
+            format!("erase a person's records: on legal hold {number}"),
+        ]
+    );
+}
