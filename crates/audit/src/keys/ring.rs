@@ -314,6 +314,16 @@ impl Keyring {
         }
     }
 
+    /// The entry that says so, of a key that is known to be destroyed.
+    pub(crate) fn destroyed_by(&self, id: KeyId) -> Option<u64> {
+        let loaded = self.read();
+        let slot = loaded.slots.get(*loaded.by_id.get(&id)?)?.as_ref()?;
+        match slot.state {
+            SlotState::Destroyed { by } => Some(by),
+            SlotState::Live { .. } => None,
+        }
+    }
+
     /// They seal nothing more once this returns, in no process, except what is found out of date before it
     /// counts as written; what they sealed opens as before.
     pub(crate) fn retire(
