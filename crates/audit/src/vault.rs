@@ -46,6 +46,10 @@ struct State {
     /// Set by a failed append; appends fail at once until the writer has mended it.
     fault: Option<String>,
     current_failed: bool,
+    /// Why there was no making a spare, as of the last try.
+    spare_fault: Option<String>,
+    /// For a record of so many bytes no room was found when it was last asked for.
+    lacks_room_for: Option<u64>,
 }
 
 /// At once, of several records: one that is written alone waits no longer than this takes.
@@ -119,6 +123,8 @@ impl Vault {
                 handover: Handover::default(),
                 fault: None,
                 current_failed: false,
+                spare_fault: None,
+                lacks_room_for: None,
             }),
             appended: AtomicU64::new(left),
             applied: AtomicU64::new(0),
@@ -295,10 +301,12 @@ impl Vault {
         if !has_spare && let Err(fault) = self.make_spare() {
             // Calls can still be written for as long as the current segment lasts.
             tracing::warn!(%fault, "no room for the audit log's next segment");
+            self.state().spare_fault = Some(fault);
             self.wants_spare.store(true, Ordering::Release);
             return;
         }
         let mut state = self.state();
+        state.spare_fault = None;
         if state.fault.take().is_some() {
             tracing::info!("the audit log can be written again");
         }
@@ -329,14 +337,23 @@ impl Vault {
         Ok(())
     }
 
-    /// Several calls may ask at once and then all write: so there must be room for many.
+    /// Several calls may ask at once and then all write: so there must be room for many. Where there is not,
+    /// that is a fault until there is.
     pub(crate) fn has_room(&self, record_bytes: u64) -> bool {
-        const CALLS_AT_ONCE: u64 = 4;
-        let state = self.state();
-        let wanted = (CALLS_AT_ONCE * record_bytes).min(self.segment_bytes / 4);
-        let has_segment =
-            state.spare.is_some() || !state.current_failed && state.current.room() >= wanted;
+        let mut state = self.state();
+        let has_segment = self.has_segment(&state, record_bytes);
+        if !has_segment && state.lacks_room_for.is_none() {
+            let fault = state.lack_of_room();
+            tracing::error!(%fault, "calls that the audit log must record are refused");
+        }
+        state.lacks_room_for = (!has_segment).then_some(record_bytes);
         state.fault.is_none() && self.behind_bytes() <= self.behind_bytes_max && has_segment
+    }
+
+    fn has_segment(&self, state: &State, record_bytes: u64) -> bool {
+        const CALLS_AT_ONCE: u64 = 4;
+        let wanted = (CALLS_AT_ONCE * record_bytes).min(self.segment_bytes / 4);
+        state.spare.is_some() || !state.current_failed && state.current.room() >= wanted
     }
 
     /// What was handed over since, for what the writer has used up.
@@ -353,7 +370,11 @@ impl Vault {
                 self.behind_bytes_max
             ));
         }
-        state.fault.clone()
+        let lacks_room = state
+            .lacks_room_for
+            .is_some_and(|bytes| !self.has_segment(&state, bytes));
+        let lack = || lacks_room.then(|| state.lack_of_room());
+        state.fault.clone().or_else(lack)
     }
 
     pub(crate) fn first_unapplied(&self) -> Option<Arc<Segment>> {
@@ -403,6 +424,14 @@ impl Vault {
     /// No invariant spans a panic: each critical section ends in a consistent state.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn lack_of_room(&self) -> String {
+        let why = self.spare_fault.as_deref();
+        let why = why.unwrap_or("the next file of contents is being made");
+        format!("no room for the largest records, so calls that require one are refused: {why}")
     }
 }
 
