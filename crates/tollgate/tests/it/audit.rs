@@ -380,6 +380,23 @@ async fn roles_hold_on_the_command_line_and_every_visit_is_told() {
 
     let exported = audited.folder.path().join("export.jsonl");
     let path = exported.to_str().unwrap();
+    for (visitor, token, arguments) in [
+        (
+            "root",
+            ADMIN,
+            &["export", "--content", "--reason", "x", "--output", path][..],
+        ),
+        ("jane", AUDITOR, &["export", "--content", "--output", path]),
+        (
+            "carl",
+            FINANCE,
+            &["export", "--verdict", "email", "--output", path],
+        ),
+    ] {
+        let refused = audited.run(visitor, token, arguments);
+        assert_eq!(refused.status.code(), Some(1), "{visitor}");
+        assert!(!exported.exists(), "{visitor} left a file");
+    }
     let export = audited.run(
         "jane",
         AUDITOR,
@@ -401,6 +418,25 @@ async fn roles_hold_on_the_command_line_and_every_visit_is_told() {
         text(&again.stderr)
     );
 
+    let elsewhere = audited.run("olga", OWNER, &["search", "--subscription", "chat"]);
+    assert!(elsewhere.status.success());
+    assert!(
+        text(&elsewhere.stderr).contains("none of your roles reaches subscription chat"),
+        "{}",
+        text(&elsewhere.stderr)
+    );
+    let own = audited.run("olga", OWNER, &["search", "--subscription", "search"]);
+    assert_eq!(text(&own.stderr), "");
+
+    let hold = ["hold", "--subscription", "search", "--reason", "case 7"];
+    let hold = audited.run("jane", AUDITOR, &hold);
+    assert!(hold.status.success(), "{}", text(&hold.stderr));
+    let table = audited.run("jane", AUDITOR, &["stats"]);
+    assert!(
+        text(&table.stdout).contains(": subscription search, by jane: case 7"),
+        "{}",
+        text(&table.stdout)
+    );
     let stats = audited.run(
         "jane",
         AUDITOR,
@@ -408,6 +444,11 @@ async fn roles_hold_on_the_command_line_and_every_visit_is_told() {
     );
     let stats: Value = serde_json::from_slice(&stats.stdout).unwrap();
     assert_eq!(stats["region"], "eu");
+    let placed = &stats["holds"][0];
+    assert_eq!(
+        (&placed["by"], &placed["reason"]),
+        (&json!("jane"), &json!("case 7"))
+    );
     assert!(
         stats["head"]
             .as_str()
