@@ -180,6 +180,58 @@ fn a_receipt_counts_what_was_not_chained_yet() {
 }
 
 #[test]
+fn what_a_gateway_that_died_left_is_held_and_counted_too() {
+    let calls = two_teams();
+    let place = Place::new();
+    let log = place.log();
+    // Opened while it ran: it has chained nothing, and neither could the gateway.
+    let mut archive = place.archive();
+    let blocker = rusqlite::Connection::open(place.store().join("audit.sqlite")).unwrap();
+    blocker
+        .execute_batch("ALTER TABLE segments RENAME TO segments_away")
+        .unwrap();
+    for call in &calls {
+        log.append(&call.draft(), call.at()).unwrap();
+    }
+    drop(log);
+    blocker
+        .execute_batch("ALTER TABLE segments_away RENAME TO segments")
+        .unwrap();
+    let number = archive
+        .hold(&Hold::Call(calls[4].id()), &actor(), NOON)
+        .unwrap();
+    let held = archive.erase_person("alice", &actor(), NOON);
+    assert!(matches!(held, Err(AuditError::Held(_))), "{held:?}");
+    archive.release(number, &actor(), NOON).unwrap();
+    let erased = archive.erase_person("alice", &actor(), NOON).unwrap();
+    assert_eq!(erased.records, 3);
+    assert_eq!(gone(&place), 3);
+}
+
+#[test]
+fn keys_that_were_retired_open_what_they_sealed_and_are_erased_with_their_successors() {
+    let calls = two_teams();
+    let place = Place::new();
+    let log = place.log();
+    let mut archive = place.archive();
+    log.append(&calls[0].draft(), calls[0].at()).unwrap();
+    // What is left of an erasure that found a hold only once the chain had come so far.
+    let exclusive = archive.keyring.exclusive().unwrap();
+    let keys = archive.keyring.ids_of(None, Some("alice"));
+    archive.keyring.retire(&exclusive, &keys).unwrap();
+    drop(exclusive);
+    for call in &calls[1..] {
+        log.append(&call.draft(), call.at()).unwrap();
+    }
+    log.close(NOON);
+    let here = [1, 2, 3, 4, 5].map(|number| (number, "here"));
+    assert_eq!(contents(&place, &calls), here);
+    let erased = archive.erase_person("alice", &actor(), NOON).unwrap();
+    assert_eq!((erased.records, erased.keys.len()), (3, 3));
+    assert_eq!(gone(&place), 3);
+}
+
+#[test]
 fn no_record_goes_that_no_receipt_counts_however_calls_and_erasures_meet() {
     for required in [true, false] {
         let place = Place::new();

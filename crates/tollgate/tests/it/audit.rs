@@ -586,6 +586,52 @@ async fn a_required_record_that_cannot_be_written_refuses_the_call() {
 }
 
 #[tokio::test]
+async fn what_was_written_a_moment_ago_is_held_and_counted_beside_a_running_gateway() {
+    let required = |config: Config| config.with("/products/0/audit/required", json!(true));
+    let audited = audited(required).await;
+    let span = [
+        "hold",
+        "--since",
+        "1h",
+        "--until",
+        "2100-01-01",
+        "--reason",
+        "case 4",
+    ];
+    let hold = audited.run("jane", AUDITOR, &span);
+    assert!(hold.status.success(), "{}", text(&hold.stderr));
+    let number = text(&hold.stdout)
+        .split_whitespace()
+        .nth(1)
+        .unwrap()
+        .to_owned();
+    let erase = ["erase", "--person", "search/primary", "--reason", "r 88"];
+    for count in [3, 6] {
+        for _ in 0..3 {
+            audited.gate.send(chat("of herons").key(SEARCH_KEY)).await;
+        }
+        let erased = audited.run("root", ADMIN, &erase);
+        if count == 3 {
+            let told = text(&erased.stderr);
+            assert!(told.contains(&format!("legal hold {number}")), "{told}");
+            let released = ["release", &number, "--reason", "closed"];
+            let released = audited.run("jane", AUDITOR, &released);
+            assert!(released.status.success(), "{}", text(&released.stderr));
+            continue;
+        }
+        assert!(erased.status.success(), "{}", text(&erased.stderr));
+        let receipt: Value = serde_json::from_slice(&erased.stdout).unwrap();
+        assert_eq!(receipt["records"], json!(count));
+    }
+    let verified = audited.verify();
+    let told = text(&verified.stdout);
+    assert!(
+        told.contains("sound") && told.contains("(6 whose content is gone"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
 async fn with_guards_and_full_records_nothing_raw_is_in_any_file_or_log() {
     let planted = ["anna.schmidt@example.com", "4111 1111 1111 1111"];
     let mut audited =
