@@ -24,6 +24,7 @@ pub(crate) mod follow;
 mod hold;
 mod purge;
 mod search;
+mod unchained;
 
 pub use erase::Erased;
 pub use hold::Placed;
@@ -222,10 +223,7 @@ impl Archive {
                 let Ok(event) = Event::from_header(header) else {
                     continue;
                 };
-                let details = row.get::<_, Option<Vec<u8>>>(3)?.and_then(|mut sealed| {
-                    let plain = self.log_key.key.open(&mut sealed, header)?;
-                    Details::read(plain).ok()
-                });
+                let details = self.details(header, row.get(3)?);
                 entries.push(Entry {
                     sequence: row.get::<_, i64>(0)?.cast_unsigned(),
                     at: Wall(row.get(1)?),
@@ -236,6 +234,13 @@ impl Archive {
             Ok(entries)
         };
         read().map_err(|error| self.database.faulty(&error))
+    }
+
+    /// Of the entry with that header.
+    fn details(&self, header: &[u8], sealed: Option<Vec<u8>>) -> Option<Details> {
+        let mut sealed = sealed?;
+        let plain = self.log_key.key.open(&mut sealed, header)?;
+        Details::read(plain).ok()
     }
 
     fn record_event(

@@ -110,6 +110,14 @@ impl<'b> Frame<'b> {
         Ok(Self { bytes, sealed })
     }
 
+    /// Undoes `seal`, under the same key. `None` if it is none that this key sealed.
+    pub(crate) fn unseal(bytes: &mut [u8], sealed: Sealed, key: &SealingKey) -> Option<()> {
+        let Layout { header_end, .. } = sealed.layout;
+        let (header, rest) = bytes.split_at_mut(header_end);
+        let sealed = &mut rest[..sealed.layout.sealed_end() - header_end];
+        key.open(sealed, &header[FRAME_BYTES..]).map(|_| ())
+    }
+
     /// One of several that were sealed.
     pub(crate) fn sealed_before(bytes: &'b mut [u8], sealed: Sealed) -> Self {
         Self { bytes, sealed }

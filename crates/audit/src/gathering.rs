@@ -17,10 +17,10 @@ use crate::event::put_record_mark;
 use crate::filter::put_filter;
 use crate::frame::{Frame, Layout, Sealed};
 use crate::handover::Handing;
-use crate::keys::KeyId;
+use crate::keys::{KeyId, Lent};
 use crate::log::Sealing;
 use crate::record::{Draft, Opened, put_content, put_skeleton, set_key};
-use crate::vault::Together;
+use crate::vault::{NotWritten, Together};
 use crate::words::Hashing;
 use crate::writer::Shared;
 
@@ -169,6 +169,9 @@ pub(crate) struct Gatherer {
 /// One that is sealed.
 struct Done {
     start: usize,
+    /// Of what was gathered.
+    record: usize,
+    lent: Lent,
     sealed: Sealed,
     content_hash: Hash,
     filter: std::ops::Range<usize>,
@@ -228,27 +231,23 @@ impl Gatherer {
         self.filters.clear();
         let taken = std::mem::take(&mut self.taken);
         let Waiting { mut bytes, records } = taken;
-        for record in &records {
+        for (number, record) in records.iter().enumerate() {
             let frame = &mut bytes[record.start..record.start + record.layout.len()];
-            if self.seal(record, frame).is_none() {
+            if self.seal(number, record, frame).is_none() {
                 // Nothing in the clear is written, and no frame that is none.
                 frame.fill(0);
             }
         }
-        let frames: Vec<Together<'_>> = self
-            .done
-            .iter()
-            .map(|done| Together {
-                start: done.start,
-                sealed: done.sealed,
-                handing: Handing {
-                    content_hash: done.content_hash,
-                    filter: &self.filters[done.filter.clone()],
-                },
-            })
-            .collect();
-        let written = self.shared.vault.append_all(&mut bytes, &frames);
-        drop(frames);
+        let mut written = 0;
+        loop {
+            let (more, why_no_more) = self.append(&mut bytes);
+            written += more;
+            if why_no_more != Some(NotWritten::Outdated) {
+                break;
+            }
+            self.done.drain(..more);
+            self.seal_anew(&records, &mut bytes);
+        }
         let lost = records.len() - written;
         let gathering = &self.gathering;
         gathering
@@ -266,6 +265,64 @@ impl Gatherer {
         self.keep(bytes, records);
     }
 
+    /// What is sealed; see `Vault::append_all`.
+    fn append(&self, bytes: &mut [u8]) -> (usize, Option<NotWritten>) {
+        // A key file's generation only grows: if the lowest is still its own, so are all.
+        let generation = self.done.iter().map(|done| done.lent.generation).min();
+        let is_still =
+            || generation.is_none_or(|generation| self.shared.keyring.is_still(generation));
+        let frames: Vec<Together<'_>> = self
+            .done
+            .iter()
+            .map(|done| Together {
+                start: done.start,
+                sealed: done.sealed,
+                handing: Handing {
+                    content_hash: done.content_hash,
+                    filter: &self.filters[done.filter.clone()],
+                },
+            })
+            .collect();
+        self.shared.vault.append_all(bytes, &frames, &is_still)
+    }
+
+    /// Keys were retired since they were sealed: those that are still to be written. What cannot be is
+    /// lost.
+    fn seal_anew(&mut self, records: &[Record], bytes: &mut [u8]) {
+        let done = std::mem::take(&mut self.done);
+        for mut done in done {
+            let record = &records[done.record];
+            let frame = &mut bytes[record.start..record.start + record.layout.len()];
+            match self.sealed_anew(&done, record, frame) {
+                Some((lent, sealed, content_hash)) => {
+                    (done.lent, done.sealed, done.content_hash) = (lent, sealed, content_hash);
+                    self.done.push(done);
+                }
+                None => frame.fill(0),
+            }
+        }
+    }
+
+    fn sealed_anew(
+        &self,
+        done: &Done,
+        record: &Record,
+        frame: &mut [u8],
+    ) -> Option<(Lent, Sealed, Hash)> {
+        Frame::unseal(frame, done.sealed, &done.lent.key.key)?;
+        let opened = Opened::read(record.layout.content(frame)).ok()?;
+        let subscription = record.subscription.as_str();
+        let keyring = &self.shared.keyring;
+        let lent = keyring.of_draft(subscription, opened.person(), record.at, None);
+        let lent = self.sealing.note(lent)?;
+        set_key(record.layout.header(frame), lent.key.id);
+        let sealed = self
+            .sealing
+            .note(Frame::seal(frame, record.layout, &lent.key.key))?;
+        let content_hash = content_hash(sealed.sealed());
+        Some((lent, sealed.into_sealed(), content_hash))
+    }
+
     /// Its memory, for the next ones.
     fn keep(&mut self, mut bytes: Vec<u8>, mut records: Vec<Record>) {
         bytes.clear();
@@ -274,30 +331,32 @@ impl Gatherer {
     }
 
     /// `None` if it cannot be.
-    fn seal(&mut self, record: &Record, frame: &mut [u8]) -> Option<()> {
+    fn seal(&mut self, number: usize, record: &Record, frame: &mut [u8]) -> Option<()> {
         let now = Wall(self.shared.now.load(Ordering::SeqCst));
         let opened = Opened::read(record.layout.content(frame)).ok()?;
-        let key = self.shared.keyring.of_draft(
+        let lent = self.shared.keyring.of_draft(
             record.subscription.as_str(),
             opened.person(),
             record.at,
             Some(now),
         );
-        let key = self.sealing.note(key)?;
+        let lent = self.sealing.note(lent)?;
         let texts = opened.texts();
         let start = self.filters.len();
         if texts.iter().any(|text| !text.is_empty()) {
             put_filter(&mut self.filters, &texts, &mut self.hashing);
         }
-        set_key(record.layout.header(frame), key.id);
+        set_key(record.layout.header(frame), lent.key.id);
         let sealed = self
             .sealing
-            .note(Frame::seal(frame, record.layout, &key.key))?;
+            .note(Frame::seal(frame, record.layout, &lent.key.key))?;
         self.done.push(Done {
             start: record.start,
+            record: number,
             content_hash: content_hash(sealed.sealed()),
             sealed: sealed.into_sealed(),
             filter: start..self.filters.len(),
+            lent,
         });
         Some(())
     }

@@ -19,7 +19,7 @@ mod loaded;
 mod ring;
 mod slot;
 
-pub(crate) use ring::{DataKey, Exclusive, Found, Keyring, Witness};
+pub(crate) use ring::{DataKey, Exclusive, Found, Keyring, Lent, Witness};
 
 /// A data key's name: drawn at random, and all that a record says of the person behind it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -17,10 +17,10 @@ use crate::filter::with_filter;
 use crate::frame::Frame;
 use crate::gathering::{Gatherer, Gathering};
 use crate::handover::Handing;
-use crate::keys::{Keyring, Keys};
+use crate::keys::{Keyring, Keys, Lent};
 use crate::record::{Draft, put_content, put_skeleton};
 use crate::sealer::Whose;
-use crate::vault::{Unwritable, Vault};
+use crate::vault::{NotWritten, Unwritable, Vault};
 use crate::writer::{Shared, Writer};
 use crate::{AuditError, event};
 
@@ -236,14 +236,34 @@ impl AuditLog {
         now: Wall,
         texts: Option<[&[u8]; 2]>,
     ) -> Result<(), Unwritable> {
+        // Keys that are retired in this very moment were looked at too early.
+        let mut looked_at = Some(now);
+        loop {
+            match self.try_write(draft, now, texts, looked_at) {
+                Err(NotWritten::Outdated) => looked_at = None,
+                Err(NotWritten::Unwritable) => return Err(Unwritable),
+                Ok(()) => return Ok(()),
+            }
+        }
+    }
+
+    /// With a key of which `looked_at` says when the key file was looked at, if not just now.
+    fn try_write(
+        &self,
+        draft: &Draft<'_>,
+        now: Wall,
+        texts: Option<[&[u8]; 2]>,
+        looked_at: Option<Wall>,
+    ) -> Result<(), NotWritten> {
         let shared = &*self.shared;
-        let key = shared.keyring.of_draft(
+        let lent = shared.keyring.of_draft(
             draft.subscription.as_str(),
             draft.person(),
             draft.at,
-            Some(now),
+            looked_at,
         );
-        let key = self.sealing.note(key).ok_or(Unwritable)?;
+        let Lent { key, generation } = self.sealing.note(lent).ok_or(Unwritable)?;
+        let is_still = || shared.keyring.is_still(generation);
         let max = self.settings.content_bytes_max;
         let len = |content: Option<&[u8]>| content.map_or(0, |content| content.len().min(max));
         let mut memory = MEMORY.take();
@@ -259,7 +279,7 @@ impl AuditLog {
         );
         let mut frame = self.sealing.note(sealed).ok_or(Unwritable)?;
         let Some(texts) = texts else {
-            shared.vault.append(&mut frame, None)?;
+            shared.vault.append(&mut frame, None, &is_still)?;
             shared.wake();
             return Ok(());
         };
@@ -269,7 +289,7 @@ impl AuditLog {
                 content_hash,
                 filter,
             };
-            shared.vault.append(&mut frame, Some(&handing))
+            shared.vault.append(&mut frame, Some(&handing), &is_still)
         })?;
         MEMORY.set(memory);
         shared.wake();

@@ -50,9 +50,10 @@ impl Sealer {
         bytes: &mut Vec<u8>,
         aad: &[u8],
     ) -> Result<KeyId, AuditError> {
-        let key =
+        let lent =
             self.keyring
                 .of_draft(whose.subscription.as_str(), whose.person, whose.at, None)?;
+        let key = lent.key;
         key.key.seal(bytes, 0, aad)?;
         Ok(key.id)
     }

@@ -116,13 +116,22 @@ impl Segment {
         self.end() > self.bytes / 2
     }
 
-    /// Writes frames that were placed at its end. One writer at a time: the vault's lock sees to it.
-    pub(crate) fn append(&self, placed: &[u8]) -> io::Result<()> {
-        let offset = self.end.load(Ordering::Relaxed);
-        self.file.write_all_at(placed, offset)?;
-        self.end
-            .store(offset + placed.len() as u64, Ordering::Release);
-        Ok(())
+    /// Writes frames that were placed at its end; they count once `reach` says so. One writer at a time:
+    /// the vault's lock sees to it.
+    pub(crate) fn write(&self, placed: &[u8]) -> io::Result<()> {
+        self.file
+            .write_all_at(placed, self.end.load(Ordering::Relaxed))
+    }
+
+    /// So many bytes behind its end are part of it.
+    pub(crate) fn reach(&self, bytes: u64) {
+        let end = self.end.load(Ordering::Relaxed);
+        self.end.store(end + bytes, Ordering::Release);
+    }
+
+    /// Takes back what was written behind its end.
+    pub(crate) fn unwrite(&self, bytes: u64) -> io::Result<()> {
+        room::zero(&self.file, self.end.load(Ordering::Relaxed), bytes)
     }
 
     pub(crate) fn read(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {

@@ -46,6 +46,10 @@ struct State {
     /// Set by a failed append; appends fail at once until the writer has mended it.
     fault: Option<String>,
     current_failed: bool,
+    /// Why there was no making a spare, as of the last try.
+    spare_fault: Option<String>,
+    /// For a record of so many bytes no room was found when it was last asked for.
+    lacks_room_for: Option<u64>,
 }
 
 /// At once, of several records: one that is written alone waits no longer than this takes.
@@ -67,6 +71,20 @@ impl Together<'_> {
 
     fn of<'b>(&self, bytes: &'b mut [u8]) -> Frame<'b> {
         Frame::sealed_before(&mut bytes[self.start..self.end()], self.sealed)
+    }
+}
+
+/// Why a frame was not written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotWritten {
+    Unwritable,
+    /// Keys were retired since it was sealed: it is to be sealed anew.
+    Outdated,
+}
+
+impl From<Unwritable> for NotWritten {
+    fn from(_: Unwritable) -> Self {
+        Self::Unwritable
     }
 }
 
@@ -105,6 +123,8 @@ impl Vault {
                 handover: Handover::default(),
                 fault: None,
                 current_failed: false,
+                spare_fault: None,
+                lacks_room_for: None,
             }),
             appended: AtomicU64::new(left),
             applied: AtomicU64::new(0),
@@ -116,16 +136,17 @@ impl Vault {
     }
 
     /// When this returns, the record is in the page cache: it survives the process. Without `handing`,
-    /// the writer reads it back.
+    /// the writer reads it back. `is_still` says, once it stands there, whether its key may have sealed it.
     pub(crate) fn append(
         &self,
         frame: &mut Frame<'_>,
         handing: Option<&Handing<'_>>,
-    ) -> Result<(), Unwritable> {
+        is_still: &dyn Fn() -> bool,
+    ) -> Result<(), NotWritten> {
         let mut state = self.state();
         self.make_room(&mut state, frame.len())?;
         let (number, start) = (state.current.number, state.current.end());
-        self.write(&mut state, frame.placed(number, start))?;
+        self.write(&mut state, frame.placed(number, start), is_still)?;
         if let Some(handing) = handing {
             state.handover.push(number, start, frame, handing);
         }
@@ -134,13 +155,18 @@ impl Vault {
     }
 
     /// As `append`, of several that stand one behind the other in `bytes`: zeros stand between them where
-    /// one is missing. Returns how many were written.
-    pub(crate) fn append_all(&self, bytes: &mut [u8], frames: &[Together<'_>]) -> usize {
+    /// one is missing. Returns how many were written, and why no more.
+    pub(crate) fn append_all(
+        &self,
+        bytes: &mut [u8],
+        frames: &[Together<'_>],
+        is_still: &dyn Fn() -> bool,
+    ) -> (usize, Option<NotWritten>) {
         let mut written = 0;
         while let Some(first) = frames.get(written) {
             let mut state = self.state();
-            if self.make_room(&mut state, first.sealed.len()).is_err() {
-                break;
+            if let Err(error) = self.make_room(&mut state, first.sealed.len()) {
+                return (written, Some(error.into()));
             }
             let (number, offset) = (state.current.number, state.current.end());
             let room = state
@@ -155,8 +181,8 @@ impl Vault {
                 let start = offset + (frame.start - first.start) as u64;
                 frame.of(bytes).placed(number, start);
             }
-            if self.write(&mut state, &bytes[first.start..end]).is_err() {
-                break;
+            if let Err(error) = self.write(&mut state, &bytes[first.start..end], is_still) {
+                return (written, Some(error));
             }
             for frame in fitting {
                 let start = offset + (frame.start - first.start) as u64;
@@ -167,7 +193,7 @@ impl Vault {
             }
             written += fitting.len();
         }
-        written
+        (written, None)
     }
 
     /// In the current segment, for a frame of so many bytes.
@@ -182,14 +208,30 @@ impl Vault {
     }
 
     /// At the current segment's end, for which it was placed.
-    fn write(&self, state: &mut State, placed: &[u8]) -> Result<(), Unwritable> {
-        if let Err(error) = state.current.append(placed) {
-            tracing::error!(%error, "the audit log cannot be written");
-            state.fault = Some(format!("cannot write to {}: {error}", self.dir.display()));
-            state.current_failed = true;
-            return Err(Unwritable);
-        }
+    fn write(
+        &self,
+        state: &mut State,
+        placed: &[u8],
+        is_still: &dyn Fn() -> bool,
+    ) -> Result<(), NotWritten> {
         let bytes = placed.len() as u64;
+        let written = state.current.write(placed).and_then(|()| {
+            if is_still() {
+                state.current.reach(bytes);
+                return Ok(true);
+            }
+            state.current.unwrite(bytes).map(|()| false)
+        });
+        match written {
+            Ok(true) => {}
+            Ok(false) => return Err(NotWritten::Outdated),
+            Err(error) => {
+                tracing::error!(%error, "the audit log cannot be written");
+                state.fault = Some(format!("cannot write to {}: {error}", self.dir.display()));
+                state.current_failed = true;
+                return Err(NotWritten::Unwritable);
+            }
+        }
         self.appended.fetch_add(bytes, Ordering::SeqCst);
         if state.spare.is_none() && state.current.is_half_full() {
             self.wants_spare.store(true, Ordering::Release);
@@ -259,10 +301,12 @@ impl Vault {
         if !has_spare && let Err(fault) = self.make_spare() {
             // Calls can still be written for as long as the current segment lasts.
             tracing::warn!(%fault, "no room for the audit log's next segment");
+            self.state().spare_fault = Some(fault);
             self.wants_spare.store(true, Ordering::Release);
             return;
         }
         let mut state = self.state();
+        state.spare_fault = None;
         if state.fault.take().is_some() {
             tracing::info!("the audit log can be written again");
         }
@@ -293,14 +337,23 @@ impl Vault {
         Ok(())
     }
 
-    /// Several calls may ask at once and then all write: so there must be room for many.
+    /// Several calls may ask at once and then all write: so there must be room for many. Where there is not,
+    /// that is a fault until there is.
     pub(crate) fn has_room(&self, record_bytes: u64) -> bool {
-        const CALLS_AT_ONCE: u64 = 4;
-        let state = self.state();
-        let wanted = (CALLS_AT_ONCE * record_bytes).min(self.segment_bytes / 4);
-        let has_segment =
-            state.spare.is_some() || !state.current_failed && state.current.room() >= wanted;
+        let mut state = self.state();
+        let has_segment = self.has_segment(&state, record_bytes);
+        if !has_segment && state.lacks_room_for.is_none() {
+            let fault = state.lack_of_room();
+            tracing::error!(%fault, "calls that the audit log must record are refused");
+        }
+        state.lacks_room_for = (!has_segment).then_some(record_bytes);
         state.fault.is_none() && self.behind_bytes() <= self.behind_bytes_max && has_segment
+    }
+
+    fn has_segment(&self, state: &State, record_bytes: u64) -> bool {
+        const CALLS_AT_ONCE: u64 = 4;
+        let wanted = (CALLS_AT_ONCE * record_bytes).min(self.segment_bytes / 4);
+        state.spare.is_some() || !state.current_failed && state.current.room() >= wanted
     }
 
     /// What was handed over since, for what the writer has used up.
@@ -317,7 +370,11 @@ impl Vault {
                 self.behind_bytes_max
             ));
         }
-        state.fault.clone()
+        let lacks_room = state
+            .lacks_room_for
+            .is_some_and(|bytes| !self.has_segment(&state, bytes));
+        let lack = || lacks_room.then(|| state.lack_of_room());
+        state.fault.clone().or_else(lack)
     }
 
     pub(crate) fn first_unapplied(&self) -> Option<Arc<Segment>> {
@@ -367,6 +424,14 @@ impl Vault {
     /// No invariant spans a panic: each critical section ends in a consistent state.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn lack_of_room(&self) -> String {
+        let why = self.spare_fault.as_deref();
+        let why = why.unwrap_or("the next file of contents is being made");
+        format!("no room for the largest records, so calls that require one are refused: {why}")
     }
 }
 

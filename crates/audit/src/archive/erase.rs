@@ -7,9 +7,10 @@ use foldhash::HashSet;
 use rusqlite::{Connection, Transaction, params};
 
 use super::Archive;
+use super::hold::Placed;
 use super::search::{ROW, Row};
 use crate::database::{Database, Failed};
-use crate::event::{Actor, Event, Subject};
+use crate::event::{Actor, Event, Hold, Read, Subject};
 use crate::head::hex;
 use crate::keys::{KeyId, Keyring};
 use crate::seal::random;
@@ -29,6 +30,21 @@ pub struct Erased {
     /// In hex: HMAC-SHA256 under `salt` of `subscription:NAME` or `person:NAME`.
     pub commitment: String,
     pub salt: String,
+}
+
+/// Why nothing was erased.
+enum Refused {
+    /// By the hold of this number.
+    Held(u64),
+    /// There are no records, or none any more.
+    Nothing,
+    Failed(AuditError),
+}
+
+impl From<AuditError> for Refused {
+    fn from(error: AuditError) -> Self {
+        Self::Failed(error)
+    }
 }
 
 /// Records to erase or to purge: numbers and places.
@@ -55,6 +71,8 @@ impl Archive {
         self.erase(Subject::Subscription, id.as_str(), actor, now)
     }
 
+    /// One that is refused is an entry too: whom somebody has records of, and who is on hold, is not to be
+    /// found out untold. Whose they are stands on none, as for one that is done.
     fn erase(
         &mut self,
         subject: Subject,
@@ -62,27 +80,73 @@ impl Archive {
         actor: &Actor,
         now: Wall,
     ) -> Result<Erased, AuditError> {
-        let (what, ids_of): (_, fn(&Keyring, &str) -> HashSet<KeyId>) = match subject {
-            Subject::Person => ("person", |keyring, name| keyring.ids_of(None, Some(name))),
-            Subject::Subscription => ("subscription", |keyring, name| {
-                keyring.ids_of(Some(name), None)
-            }),
+        let erased = self.erase_unheld(subject, name, actor, now);
+        let why_not = match &erased {
+            Err(Refused::Held(number)) => format!("on legal hold {number}"),
+            Err(Refused::Nothing) => "there are none".to_owned(),
+            Err(Refused::Failed(_)) | Ok(_) => String::new(),
         };
-        // Most is read before other processes have to wait for their keys.
-        let keys = ids_of(&self.keyring, name);
-        let (mut gone, mut read_to) = (Vec::new(), 0);
-        self.collect(&keys, &mut read_to, &mut gone)?;
-        let exclusive = self.keyring.exclusive()?;
-        let keys = ids_of(&self.keyring, name);
-        if keys.is_empty() {
-            return Err(AuditError::NotFound(format!(
-                "the audit log has no records of this {what}, or they are erased already"
-            )));
+        let what = match subject {
+            Subject::Person => "person",
+            Subject::Subscription => "subscription",
+        };
+        if !why_not.is_empty() {
+            let about = match subject {
+                Subject::Person => format!("erase a person's records: {why_not}"),
+                Subject::Subscription => format!("erase subscription {name}: {why_not}"),
+            };
+            self.record_event(&Event::Read(Read::Refused), &about, actor, now)?;
         }
-        self.collect(&keys, &mut read_to, &mut gone)?;
-        let newest_hold = self.holds()?.last().map_or(0, |placed| placed.number);
+        erased.map_err(|refused| match refused {
+            Refused::Held(number) => AuditError::Held(format!(
+                "records of this {what}, or all of them, are on legal hold {number}: release the hold first, or wait until it is released; nothing was erased"
+            )),
+            Refused::Nothing => AuditError::NotFound(format!(
+                "the audit log has no records of this {what}, or they are erased already"
+            )),
+            Refused::Failed(error) => error,
+        })
+    }
+
+    fn erase_unheld(
+        &mut self,
+        subject: Subject,
+        name: &str,
+        actor: &Actor,
+        now: Wall,
+    ) -> Result<Erased, Refused> {
+        // Other processes add keys too.
+        drop(self.keyring.exclusive()?);
+        let mut keys = match subject {
+            Subject::Person => self.keyring.ids_of(None, Some(name)),
+            Subject::Subscription => self.keyring.ids_of(Some(name), None),
+        };
+        let holds = self.unheld(subject, name)?;
+        if keys.is_empty() {
+            return Err(Refused::Nothing);
+        }
+        if !holds.is_empty() {
+            // Most that are refused are so before calls have to make new keys.
+            self.collect(&keys, &holds)?;
+        }
+        self.settle_keys(&keys, now)?;
+        let holds = self.unheld(subject, name)?;
+        let newest_hold = holds.last().map_or(0, |placed| placed.number);
+        let gone = self.collect(&keys, &holds)?;
+        let exclusive = self.keyring.exclusive()?;
+        // Unless another erasure was faster.
+        let live = self.keyring.live();
+        let live: HashSet<KeyId> = live.into_iter().map(|(id, _)| id).collect();
+        keys.retain(|id| live.contains(id));
+        if keys.is_empty() {
+            return Err(Refused::Nothing);
+        }
         let mut ids: Vec<KeyId> = keys.iter().copied().collect();
         ids.sort_unstable();
+        let what = match subject {
+            Subject::Person => "person",
+            Subject::Subscription => "subscription",
+        };
         let salt: [u8; 32] = random()?;
         let told = hmac::sign(
             &hmac::Key::new(hmac::HMAC_SHA256, &salt),
@@ -96,11 +160,16 @@ impl Archive {
             keys: ids.clone(),
             records: gone.len() as u64,
         };
+        let mut is_held_by = None;
         let committed = self.commit_untold(&event, "", actor, now, |transaction, sequence| {
-            let holds = "SELECT count(*) FROM holds WHERE released_by IS NULL AND sequence > ?";
-            let new_holds: i64 =
-                transaction.query_row(holds, [newest_hold.cast_signed()], |row| row.get(0))?;
-            if new_holds > 0 {
+            let newer =
+                "SELECT min(sequence) FROM holds WHERE released_by IS NULL AND sequence > ?";
+            is_held_by = transaction
+                .query_row(newer, [newest_hold.cast_signed()], |row| {
+                    row.get::<_, Option<i64>>(0)
+                })?
+                .map(i64::cast_unsigned);
+            if is_held_by.is_some() {
                 return Err(Failed::Other(AuditError::Held(
                     "a hold was placed meanwhile; try again".to_owned(),
                 )));
@@ -108,6 +177,9 @@ impl Archive {
             index::forget_keys(transaction, &keys)?;
             mark(transaction, sequence, &gone)
         });
+        if let Some(number) = is_held_by {
+            return Err(Refused::Held(number));
+        }
         let sequence = committed?;
         self.keyring.destroy(&exclusive, &ids, sequence)?;
         // From here on calls can make keys again; overwriting contents may take seconds.
@@ -124,40 +196,50 @@ impl Archive {
         })
     }
 
-    /// Records of these keys behind `read_to`, which moves; an error if one is held.
-    fn collect(
-        &self,
-        keys: &HashSet<KeyId>,
-        read_to: &mut u64,
-        gone: &mut Gone,
-    ) -> Result<(), AuditError> {
+    /// The holds in force, none of which is on this very person or subscription: such a one covers what is
+    /// still to come, too.
+    fn unheld(&self, subject: Subject, name: &str) -> Result<Vec<Placed>, Refused> {
         let holds = self.holds()?;
+        let person = self.keyring.pseudonym(name);
+        let holder = holds.iter().find(|placed| match (&placed.hold, subject) {
+            (Hold::Person(held), Subject::Person) => *held == person,
+            (Hold::Subscription(held), Subject::Subscription) => held.as_str() == name,
+            (
+                Hold::Person(_) | Hold::Subscription(_) | Hold::Call(_) | Hold::Time { .. },
+                Subject::Person | Subject::Subscription,
+            ) => false,
+        });
+        match holder {
+            Some(placed) => Err(Refused::Held(placed.number)),
+            None => Ok(holds),
+        }
+    }
+
+    /// Records of these keys, none of which is held.
+    fn collect(&self, keys: &HashSet<KeyId>, holds: &[Placed]) -> Result<Gone, Refused> {
         let mut held = None;
-        let read = || -> rusqlite::Result<()> {
-            let select = format!("SELECT {ROW} FROM chain WHERE sequence > ? ORDER BY sequence");
+        let mut gone = Gone::new();
+        let mut read = || -> rusqlite::Result<()> {
+            let select = format!("SELECT {ROW} FROM chain ORDER BY sequence");
             let mut select = self.database.connection.prepare_cached(&select)?;
-            let mut rows = select.query([read_to.cast_signed()])?;
+            let mut rows = select.query([])?;
             while let Some(row) = rows.next()? {
-                *read_to = row.get::<_, i64>(0)?.cast_unsigned();
                 let Some(row) = Row::read(row)? else { continue };
                 if row.gone_by.is_some() || !keys.contains(&row.skeleton.key) {
                     continue;
                 }
-                if let Some(holder) = self.holder(&holds, &row.skeleton) {
-                    held = Some((holder.number, row.skeleton.call));
+                if let Some(holder) = self.holder(holds, &row.skeleton) {
+                    held = Some(holder.number);
                     return Ok(());
                 }
                 gone.push((row.sequence, row.place));
             }
             Ok(())
         };
-        let mut read = read;
         read().map_err(|error| self.database.faulty(&error))?;
         match held {
-            Some((number, call)) => Err(AuditError::Held(format!(
-                "call {call} is on legal hold {number}: release the hold first, or wait until it is released; nothing was erased"
-            ))),
-            None => Ok(()),
+            Some(number) => Err(Refused::Held(number)),
+            None => Ok(gone),
         }
     }
 }

@@ -5,7 +5,7 @@ use domain::Wall;
 use super::Archive;
 use crate::AuditError;
 use crate::bytes::Reader;
-use crate::event::{Actor, Event, Hold};
+use crate::event::{Actor, Details, Event, Hold};
 use crate::record::Skeleton;
 
 /// A hold, and the number by which it is released.
@@ -14,6 +14,8 @@ pub struct Placed {
     pub number: u64,
     pub at: Wall,
     pub hold: Hold,
+    /// Who placed it, and why.
+    pub details: Option<Details>,
 }
 
 impl Archive {
@@ -74,7 +76,9 @@ impl Archive {
     pub fn holds(&self) -> Result<Vec<Placed>, AuditError> {
         let read = || -> rusqlite::Result<Vec<Placed>> {
             let mut select = self.database.connection.prepare_cached(
-                "SELECT sequence, at, hold FROM holds WHERE released_by IS NULL ORDER BY sequence",
+                "SELECT holds.sequence, holds.at, holds.hold, chain.header, chain.sealed
+                FROM holds LEFT JOIN chain USING (sequence)
+                WHERE holds.released_by IS NULL ORDER BY holds.sequence",
             )?;
             let mut rows = select.query([])?;
             let mut holds = Vec::new();
@@ -85,10 +89,12 @@ impl Archive {
                     since: Wall(i64::MIN),
                     until: Wall(i64::MAX),
                 });
+                let header = row.get::<_, Option<Vec<u8>>>(3)?.unwrap_or_default();
                 holds.push(Placed {
                     number: row.get::<_, i64>(0)?.cast_unsigned(),
                     at: Wall(row.get(1)?),
                     hold,
+                    details: self.details(&header, row.get(4)?),
                 });
             }
             Ok(holds)

@@ -257,7 +257,10 @@ impl Visit<'_> {
     /// One that is wanted. False once the page is full.
     fn row(&mut self, row: Row) -> Result<bool, Failed> {
         let Self { query, plan, .. } = *self;
-        let mut content = State::Closed;
+        let gone_by = row
+            .gone_by
+            .or_else(|| self.keyring.destroyed_by(row.skeleton.key));
+        let mut content = gone_by.map_or(State::Closed, |by| State::Gone { by });
         if plan.wanted.is_some() || query.with_content {
             self.page.opened += 1;
             let is_wanted = |opened: &Opened<'_>| {

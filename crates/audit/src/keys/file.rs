@@ -87,6 +87,7 @@ impl KeyFile {
         body: &Body,
         witness: Option<&Witness>,
         slots: &[Slot],
+        generation: u64,
     ) -> io::Result<Self> {
         let new = new_path(dir);
         overwrite(&new)?;
@@ -96,6 +97,7 @@ impl KeyFile {
         kill_point()?;
         let mut page = vec![0; HEADER_BYTES];
         page[..8].copy_from_slice(&MAGIC);
+        page[8..16].copy_from_slice(&generation.to_be_bytes());
         let encoded = encode(body);
         page[BODY_AT..BODY_AT + encoded.len()].copy_from_slice(&encoded);
         for slot in slots {
@@ -135,7 +137,7 @@ impl KeyFile {
         overwrite(&old)
     }
 
-    /// Changes whenever a key is destroyed. `None` once a rotation has replaced the file.
+    /// Changes whenever a key is retired or destroyed. `None` once a rotation has replaced the file.
     pub(super) fn generation(&self) -> io::Result<Option<u64>> {
         let mut bytes = [0; 8];
         self.file.read_exact_at(&mut bytes, GENERATION_AT)?;

@@ -116,7 +116,12 @@ impl Loaded {
         let index = self.slots.len();
         if let Some(slot) = &slot {
             self.by_id.insert(slot.id, index);
-            if let SlotState::Live { tags, .. } = &slot.state {
+            if let SlotState::Live {
+                tags,
+                is_retired: false,
+                ..
+            } = &slot.state
+            {
                 self.by_scope.insert(tags.scope, index);
             }
         }
@@ -140,7 +145,11 @@ impl Loaded {
         let slot = Slot {
             id,
             month,
-            state: SlotState::Live { tags, wrapped },
+            state: SlotState::Live {
+                tags,
+                wrapped,
+                is_retired: false,
+            },
         };
         self.file.write(self.slots.len(), &slot)?;
         self.push(Some(slot));
@@ -157,7 +166,7 @@ impl Loaded {
         let Some(Some(Slot {
             id,
             month,
-            state: SlotState::Live { tags, wrapped },
+            state: SlotState::Live { tags, wrapped, .. },
         })) = self.slots.get(index)
         else {
             return Err(AuditError::Keys(

@@ -4,7 +4,7 @@
 //! looks at the file's generation, one read of eight bytes, so that a destroyed key is not used on.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering, fence};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use disk::{Lock, private};
@@ -48,6 +48,14 @@ pub(crate) struct DataKey {
     pub(crate) id: KeyId,
     pub(crate) key: SealingKey,
     pub(super) month: u32,
+}
+
+/// A key to seal with now, and the key file's generation then: `Keyring::is_still` says whether what it
+/// sealed may be kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Lent {
+    pub(crate) key: Arc<DataKey>,
+    pub(crate) generation: u64,
 }
 
 /// The newest head that was signed: the key file knows it too, so that rolling back the whole
@@ -108,7 +116,7 @@ impl Keyring {
         let root: [u8; KEY_BYTES] = random()?;
         let secrets: [u8; 64] = random()?;
         let body = sealed_body(store, &root, &secrets, &keys.current)?;
-        let file = KeyFile::replace(&keys.dir, &body, None, &[]).map_err(failed)?;
+        let file = KeyFile::replace(&keys.dir, &body, None, &[], 0).map_err(failed)?;
         let loaded = Loaded::new(file, body, &root).map_err(|error| error.in_file(&keys.dir))?;
         let Keys {
             dir,
@@ -164,7 +172,7 @@ impl Keyring {
 
     /// What seals events: it is never destroyed.
     pub(crate) fn of_log(&self) -> Result<Arc<DataKey>, AuditError> {
-        self.key_for("", "", LOG_MONTH, None)
+        Ok(self.key_for("", "", LOG_MONTH, None)?.key)
     }
 
     /// Made if there is none. `at` is when the call began, which says the month. Without `now`, the key
@@ -175,7 +183,7 @@ impl Keyring {
         person: &str,
         at: Wall,
         now: Option<Wall>,
-    ) -> Result<Arc<DataKey>, AuditError> {
+    ) -> Result<Lent, AuditError> {
         self.key_for(subscription, person, month(at), now)
     }
 
@@ -185,7 +193,7 @@ impl Keyring {
         person: &str,
         month: u32,
         now: Option<Wall>,
-    ) -> Result<Arc<DataKey>, AuditError> {
+    ) -> Result<Lent, AuditError> {
         {
             let loaded = self.read();
             let is_fresh = self
@@ -199,7 +207,10 @@ impl Keyring {
                 && is_fresh
                 && key.month == month
             {
-                return Ok(Arc::clone(key));
+                return Ok(Lent {
+                    key: Arc::clone(key),
+                    generation: loaded.generation,
+                });
             }
         }
         let _exclusive = self.exclusive()?;
@@ -216,7 +227,10 @@ impl Keyring {
             }
         };
         loaded.use_for(subscription, person, &key);
-        Ok(key)
+        Ok(Lent {
+            key,
+            generation: loaded.generation,
+        })
     }
 
     /// Looked at once in a millisecond: a look is a tenth of what writing a record costs.
@@ -300,6 +314,64 @@ impl Keyring {
         }
     }
 
+    /// The entry that says so, of a key that is known to be destroyed.
+    pub(crate) fn destroyed_by(&self, id: KeyId) -> Option<u64> {
+        let loaded = self.read();
+        let slot = loaded.slots.get(*loaded.by_id.get(&id)?)?.as_ref()?;
+        match slot.state {
+            SlotState::Destroyed { by } => Some(by),
+            SlotState::Live { .. } => None,
+        }
+    }
+
+    /// They seal nothing more once this returns, in no process, except what is found out of date before it
+    /// counts as written; what they sealed opens as before.
+    pub(crate) fn retire(
+        &self,
+        _exclusive: &Exclusive,
+        ids: &HashSet<KeyId>,
+    ) -> Result<(), AuditError> {
+        let failed = |error| faulty(&self.dir, "write", &error);
+        let mut loaded = self.write();
+        for id in ids {
+            let Some(index) = loaded.by_id.get(id).copied() else {
+                continue;
+            };
+            let Some(Some(slot)) = loaded.slots.get_mut(index) else {
+                continue;
+            };
+            if let SlotState::Live {
+                tags, is_retired, ..
+            } = &mut slot.state
+            {
+                let scope = tags.scope;
+                *is_retired = true;
+                let slot = slot.clone();
+                loaded.file.write(index, &slot).map_err(failed)?;
+                if loaded.by_scope.get(&scope) == Some(&index) {
+                    loaded.by_scope.remove(&scope);
+                }
+            }
+        }
+        loaded.in_use.clear();
+        loaded.in_use_count = 0;
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        loaded.file.sync().map_err(failed)?;
+        loaded.file.next_generation().map_err(failed)?;
+        fence(Ordering::SeqCst);
+        loaded.generation = loaded.file.generation().map_err(failed)?.unwrap_or(0);
+        Ok(())
+    }
+
+    /// Whether no key was retired, destroyed or wrapped anew since one was lent under that generation.
+    /// Asked once a frame is written and before it counts as written: whoever retires keys changes the
+    /// generation first and looks into the segments then, so that one of the two sees the other.
+    pub(crate) fn is_still(&self, generation: u64) -> bool {
+        fence(Ordering::SeqCst);
+        let found = self.read().file.generation();
+        found.is_ok_and(|found| found == Some(generation))
+    }
+
     /// Overwrites them, for good. What already was destroyed stays as it is.
     pub(crate) fn destroy(
         &self,
@@ -320,7 +392,10 @@ impl Keyring {
                 slot.state = SlotState::Destroyed { by };
                 let slot = slot.clone();
                 loaded.file.write(index, &slot).map_err(failed)?;
-                loaded.by_scope.remove(&tags.scope);
+                // One that was retired has another in its place.
+                if loaded.by_scope.get(&tags.scope) == Some(&index) {
+                    loaded.by_scope.remove(&tags.scope);
+                }
             }
             loaded.unwrapped.remove(id);
         }
@@ -348,7 +423,7 @@ impl Keyring {
         let mut slots = Vec::with_capacity(loaded.slots.len());
         for slot in loaded.slots.iter().flatten() {
             let mut slot = slot.clone();
-            if let SlotState::Live { tags, wrapped } = &mut slot.state {
+            if let SlotState::Live { tags, wrapped, .. } = &mut slot.state {
                 let mut opened = *wrapped;
                 let aad = key_aad(&body.store, slot.id, tags);
                 let Some(key) = loaded.root.open(&mut opened, &aad) else {
@@ -363,7 +438,10 @@ impl Keyring {
         }
         let failed = |error| faulty(&self.dir, "replace", &error);
         let witness = loaded.file.witness().map_err(failed)?;
-        let file = KeyFile::replace(&self.dir, &body, witness.as_ref(), &slots).map_err(failed)?;
+        // Another one than any that keys were lent under.
+        let generation = loaded.generation + 1;
+        let replaced = KeyFile::replace(&self.dir, &body, witness.as_ref(), &slots, generation);
+        let file = replaced.map_err(failed)?;
         *loaded = Loaded::new(file, body, &root).map_err(|error| error.in_file(&self.dir))?;
         Ok(())
     }

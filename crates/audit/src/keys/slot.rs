@@ -7,6 +7,8 @@ pub(super) const SLOT_BYTES: usize = 144;
 const WRAPPED_BYTES: usize = KEY_BYTES + SEAL_BYTES;
 const LIVE: u8 = 1;
 const DESTROYED: u8 = 2;
+/// Of one that is live, in the byte behind.
+const RETIRED: u8 = 1;
 
 /// Who a key is for, as only the holder of the key file can tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +33,8 @@ pub(super) enum State {
     Live {
         tags: Tags,
         wrapped: [u8; WRAPPED_BYTES],
+        /// Opens what it sealed and seals nothing more: another one takes its place.
+        is_retired: bool,
     },
     /// Nothing of the key is left, nor whose it was. `by` is the entry of the chain that says why.
     Destroyed { by: u64 },
@@ -42,8 +46,13 @@ impl Slot {
         bytes[8..16].copy_from_slice(&self.id.0.to_be_bytes());
         bytes[16..20].copy_from_slice(&self.month.to_be_bytes());
         match &self.state {
-            State::Live { tags, wrapped } => {
+            State::Live {
+                tags,
+                wrapped,
+                is_retired,
+            } => {
                 bytes[0] = LIVE;
+                bytes[1] = if *is_retired { RETIRED } else { 0 };
                 bytes[20..36].copy_from_slice(&tags.scope);
                 bytes[36..52].copy_from_slice(&tags.subscription);
                 bytes[52..68].copy_from_slice(&tags.person);
@@ -72,6 +81,7 @@ impl Slot {
                     person: piece(bytes, 52),
                 },
                 wrapped: piece(bytes, 68),
+                is_retired: bytes[1] == RETIRED,
             },
             DESTROYED => State::Destroyed {
                 by: u64::from_be_bytes(piece(bytes, 128)),
@@ -109,11 +119,11 @@ mod tests {
         #[test]
         fn a_slot_reads_back_as_written_and_not_with_a_wrong_byte(
             id: u64, month: u32, scope: Tag, subscription: Tag, person: Tag, byte: u8,
-            destroyed_by: Option<u64>, at in 0..SLOT_BYTES, flip in 1..=255_u8,
+            destroyed_by: Option<u64>, is_retired: bool, at in 0..SLOT_BYTES, flip in 1..=255_u8,
         ) {
             let state = match destroyed_by {
                 Some(by) => State::Destroyed { by },
-                None => State::Live { tags: Tags { scope, subscription, person }, wrapped: [byte; WRAPPED_BYTES] },
+                None => State::Live { tags: Tags { scope, subscription, person }, wrapped: [byte; WRAPPED_BYTES], is_retired },
             };
             let slot = Slot { id: KeyId(id), month, state };
             let mut bytes = slot.to_bytes();

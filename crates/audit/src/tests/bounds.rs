@@ -3,6 +3,9 @@
 use std::fs;
 
 use super::*;
+use crate::frame::{Frame, Scan};
+use crate::seal::SealingKey;
+use crate::vault::{NotWritten, Vault};
 
 #[test]
 fn a_full_store_refuses_says_so_and_takes_records_again_after_a_purge() {
@@ -277,4 +280,64 @@ fn a_head_is_signed_once_enough_entries_or_enough_time_have_passed() {
     log.tick(NOON + Duration::from_secs(240));
     wait(&|levels| levels.entries == 4 && levels.unsigned == 0);
     log.close(NOON);
+}
+
+#[test]
+fn a_store_at_its_bound_tells_once_a_call_was_refused_and_until_there_is_room() {
+    let place = Place::new();
+    let settings = Settings {
+        content_bytes_max: 4 * 1024,
+        bytes_max: 128 * 1024,
+        ..place.settings()
+    };
+    let log = AuditLog::open(settings, place.keys(), NOON).unwrap();
+    let mut number = 0;
+    while log.has_room() {
+        assert_eq!(log.levels().append_fault, None);
+        number += 1;
+        let call = Call::new(number, "search", "alice", &"word ".repeat(700)).kept_for(1);
+        log.append(&call.draft(), NOON).unwrap();
+        while log.levels().behind_bytes > 0 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+    let fault = log.levels().append_fault.unwrap();
+    assert!(fault.contains("has reached its bound of 131072"), "{fault}");
+
+    let later = NOON + DAY * 3;
+    Archive::of(&log).unwrap().purge(&actor(), later).unwrap();
+    log.tick(later);
+    let ends = (0..500).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        log.levels().append_fault.is_none()
+    });
+    assert!(ends && log.has_room(), "{:?}", log.levels());
+    log.close(later);
+}
+
+#[test]
+fn what_was_sealed_too_early_is_taken_back_and_the_next_record_stands_in_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        segment_bytes: 64 * 1024,
+        ..Settings::new(dir.path(), "eu")
+    };
+    let vault = Vault::open(dir.path().to_owned(), 0, &settings).unwrap();
+    let key = SealingKey::new(&[3; 32]).unwrap();
+    let append = |content: &[u8], is_still: bool| {
+        let mut memory = Vec::new();
+        let header = |header: &mut Vec<u8>| header.extend_from_slice(b"header");
+        let put = |bytes: &mut Vec<u8>| bytes.extend_from_slice(content);
+        let mut frame = Frame::of(&mut memory, &key, content.len(), header, put).unwrap();
+        vault.append(&mut frame, None, &|| is_still)
+    };
+    assert_eq!(append(&[1; 5_000], false), Err(NotWritten::Outdated));
+    assert_eq!(vault.behind_bytes(), 0);
+    append(b"anew", true).unwrap();
+    let bytes = fs::read(crate::segment::path_of(dir.path(), 1)).unwrap();
+    let mut scan = Scan::new(&bytes, 1, 0, bytes.len() as u64);
+    let mut found = scan.next().unwrap().sealed.to_vec();
+    assert_eq!(key.open(&mut found, b"header"), Some(&b"anew"[..]));
+    assert!(scan.next().is_none());
+    assert_eq!((scan.damaged, scan.torn), (0, false));
 }

@@ -156,3 +156,145 @@ fn a_log_in_use_does_not_go_on_with_a_key_that_a_command_destroyed() {
     assert_eq!(contents(&place, &calls), [(1, "gone"), (2, "here")]);
     assert_eq!(place.problems(), [""; 0]);
 }
+
+/// Of the keys and the chain: how many contents are gone, as `verify` counts them.
+fn gone(place: &Place) -> u64 {
+    assert_eq!(place.problems(), [""; 0]);
+    place.report().gone
+}
+
+#[test]
+fn a_receipt_counts_what_was_not_chained_yet() {
+    let place = Place::new();
+    let log = place.log();
+    for call in &two_teams() {
+        log.append(&call.draft(), call.at()).unwrap();
+    }
+    let erased = place
+        .archive()
+        .erase_person("alice", &actor(), NOON)
+        .unwrap();
+    assert_eq!((erased.records, erased.keys.len()), (3, 2));
+    log.close(NOON);
+    assert_eq!(gone(&place), 3);
+}
+
+#[test]
+fn what_a_gateway_that_died_left_is_held_and_counted_too() {
+    let calls = two_teams();
+    let place = Place::new();
+    let log = place.log();
+    // Opened while it ran: it has chained nothing, and neither could the gateway.
+    let mut archive = place.archive();
+    let blocker = rusqlite::Connection::open(place.store().join("audit.sqlite")).unwrap();
+    blocker
+        .execute_batch("ALTER TABLE segments RENAME TO segments_away")
+        .unwrap();
+    for call in &calls {
+        log.append(&call.draft(), call.at()).unwrap();
+    }
+    drop(log);
+    blocker
+        .execute_batch("ALTER TABLE segments_away RENAME TO segments")
+        .unwrap();
+    let number = archive
+        .hold(&Hold::Call(calls[4].id()), &actor(), NOON)
+        .unwrap();
+    let held = archive.erase_person("alice", &actor(), NOON);
+    assert!(matches!(held, Err(AuditError::Held(_))), "{held:?}");
+    archive.release(number, &actor(), NOON).unwrap();
+    let erased = archive.erase_person("alice", &actor(), NOON).unwrap();
+    assert_eq!(erased.records, 3);
+    assert_eq!(gone(&place), 3);
+}
+
+#[test]
+fn keys_that_were_retired_open_what_they_sealed_and_are_erased_with_their_successors() {
+    let calls = two_teams();
+    let place = Place::new();
+    let log = place.log();
+    let mut archive = place.archive();
+    log.append(&calls[0].draft(), calls[0].at()).unwrap();
+    // What is left of an erasure that found a hold only once the chain had come so far.
+    let exclusive = archive.keyring.exclusive().unwrap();
+    let keys = archive.keyring.ids_of(None, Some("alice"));
+    archive.keyring.retire(&exclusive, &keys).unwrap();
+    drop(exclusive);
+    for call in &calls[1..] {
+        log.append(&call.draft(), call.at()).unwrap();
+    }
+    log.close(NOON);
+    let here = [1, 2, 3, 4, 5].map(|number| (number, "here"));
+    assert_eq!(contents(&place, &calls), here);
+    let erased = archive.erase_person("alice", &actor(), NOON).unwrap();
+    assert_eq!((erased.records, erased.keys.len()), (3, 3));
+    assert_eq!(gone(&place), 3);
+}
+
+#[test]
+fn no_record_goes_that_no_receipt_counts_however_calls_and_erasures_meet() {
+    for required in [true, false] {
+        let place = Place::new();
+        let log = place.log();
+        let erased = std::thread::scope(|scope| {
+            let writers: Vec<_> = (0..2)
+                .map(|writer| {
+                    let log = &log;
+                    scope.spawn(move || {
+                        for number in 0..1_500 {
+                            let number = writer * 10_000 + number;
+                            let call = Call::new(number, "search", "alice", "again and again");
+                            let draft = Draft {
+                                required,
+                                ..call.draft()
+                            };
+                            log.append(&draft, call.at()).unwrap();
+                        }
+                    })
+                })
+                .collect();
+            let mut erased = 0;
+            while !writers.iter().all(|writer| writer.is_finished()) {
+                match place.archive().erase_person("alice", &actor(), NOON) {
+                    Ok(receipt) => erased += receipt.records,
+                    Err(AuditError::NotFound(_)) => {}
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            erased
+        });
+        log.close(NOON);
+        assert_eq!(place.report().records, 3_000);
+        assert_eq!(gone(&place), erased, "required: {required}");
+    }
+}
+
+#[test]
+fn an_erasure_that_is_refused_leaves_an_entry_that_names_nobody() {
+    let calls = two_teams();
+    let place = Place::written(&calls);
+    let mut archive = place.archive();
+    let hold = Hold::Subscription("search".into());
+    let number = archive.hold(&hold, &actor(), NOON).unwrap();
+    let refused = archive.erase_person("alice", &actor(), NOON).unwrap_err();
+    let told = refused.to_string();
+    assert!(told.contains(&format!("legal hold {number}")), "{told}");
+    for call in &calls {
+        assert!(!told.contains(&call.id().to_string()), "{told}");
+    }
+    archive.erase_person("mallory", &actor(), NOON).unwrap_err();
+    let refusals: Vec<String> = archive
+        .events(None, 10)
+        .unwrap()
+        .into_iter()
+        .filter(|entry| entry.event == Event::Read(Read::Refused))
+        .map(|entry| entry.details.unwrap().about)
+        .collect();
+    assert_eq!(
+        refusals,
+        [
+            "erase a person's records: there are none".to_owned(),
+            format!("erase a person's records: on legal hold {number}"),
+        ]
+    );
+}

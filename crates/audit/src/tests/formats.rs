@@ -97,7 +97,8 @@ fn segment_of(contents: &[Vec<u8>]) -> (Vec<u8>, Vec<usize>) {
         })
         .unwrap();
         assert!(segment.room() >= frame.len());
-        segment.append(frame.placed(7, segment.end())).unwrap();
+        segment.write(frame.placed(7, segment.end())).unwrap();
+        segment.reach(frame.len());
         ends.push(segment.end() as usize);
     }
     let bytes = std::fs::read(crate::segment::path_of(dir.path(), 7)).unwrap();

@@ -185,3 +185,49 @@ fn purged_and_erased_words_leave_the_index() {
         [("ephemeral", vec![]), ("all", vec![5])]
     );
 }
+
+#[test]
+fn a_hold_keeps_what_was_written_a_moment_ago() {
+    let calls = [1, 2, 3].map(|number| Call::new(number, "search", "alice", "a moment ago"));
+    let span = Hold::Time {
+        since: NOON,
+        until: NOON + DAY,
+    };
+    for hold in [None, Some(Hold::Subscription("search".into())), Some(span)] {
+        let place = Place::new();
+        let log = place.log();
+        let mut archive = place.archive();
+        match &hold {
+            None => archive.hold_person("alice", &actor(), NOON),
+            Some(hold) => archive.hold(hold, &actor(), NOON),
+        }
+        .unwrap();
+        for call in &calls {
+            log.append(&call.draft(), call.at()).unwrap();
+        }
+        let person = archive.erase_person("alice", &actor(), NOON);
+        assert!(matches!(person, Err(AuditError::Held(_))), "{person:?}");
+        for call in &calls {
+            log.append(&call.draft(), call.at()).unwrap();
+        }
+        let team = archive.erase_subscription(&"search".into(), &actor(), NOON);
+        assert!(matches!(team, Err(AuditError::Held(_))), "{team:?}");
+        log.close(NOON);
+        let here = calls.clone().map(|call| (call.number, "here"));
+        assert_eq!(contents(&place, &calls), here);
+        assert_eq!((place.report().records, place.report().gone), (6, 0));
+        assert_eq!(place.problems(), [""; 0]);
+    }
+}
+
+#[test]
+fn a_person_on_hold_is_not_erased_before_there_is_a_record() {
+    let place = Place::written(&[]);
+    let mut archive = place.archive();
+    let number = archive.hold_person("alice", &actor(), NOON).unwrap();
+    let error = archive.erase_person("alice", &actor(), NOON).unwrap_err();
+    assert!(
+        matches!(&error, AuditError::Held(told) if told.contains(&format!("legal hold {number}"))),
+        "{error}"
+    );
+}

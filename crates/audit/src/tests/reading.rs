@@ -269,3 +269,22 @@ fn a_clock_that_jumps_hides_no_call() {
     assert_eq!(numbers(&page, &calls), [2, 1]);
     assert_eq!(place.problems(), [""; 0]);
 }
+
+#[test]
+fn a_search_that_opens_nothing_says_all_the_same_what_is_gone() {
+    let calls = two_teams();
+    let place = Place::written(&calls);
+    let mut archive = place.archive();
+    let erased = archive.erase_person("bob", &actor(), NOON).unwrap();
+    let page = archive.find(&Query::default(), &Scope::All).unwrap();
+    let states: Vec<_> = page.found.into_iter().map(|found| found.content).collect();
+    let gone = State::Gone {
+        by: erased.sequence,
+    };
+    let closed = State::Closed;
+    assert_eq!(
+        states,
+        [&closed, &closed, &closed, &gone, &closed].map(State::clone)
+    );
+    assert_eq!(page.opened, 0);
+}

@@ -118,13 +118,7 @@ impl Desk {
     }
 
     pub fn search(&mut self, query: &Query) -> Result<Seen, DeskError> {
-        let looks_into_content =
-            query.with_content || query.text.is_some() || query.person.is_some();
-        let deed = if looks_into_content {
-            Deed::ReadContent
-        } else {
-            Deed::ReadUsage
-        };
+        let deed = deed_of(query);
         let (actor, reach) = self.may(deed, "search")?;
         if query.verdict.is_some() {
             self.may(Deed::ReadVerdicts, "search by verdict")?;
@@ -135,7 +129,7 @@ impl Desk {
         {
             scope = narrowed(scope, verdicts);
         }
-        if looks_into_content {
+        if deed == Deed::ReadContent {
             self.reason()?;
         }
         let page = self.archive.search(query, &scope, &actor, self.now)?;
@@ -143,6 +137,13 @@ impl Desk {
             page,
             verdicts: self.verdicts(),
         })
+    }
+
+    /// Whether this visitor's roles are over the subscription that a search names.
+    pub fn reaches(&self, query: &Query) -> bool {
+        let reach = access::reach(&self.access.grants, deed_of(query)).map(|(_, reach)| reach);
+        let id = query.subscription.as_ref();
+        id.is_none_or(|id| reach.is_some_and(|reach| reach.holds(id)))
     }
 
     /// One call: with its content for those who may read it, else its metadata.
@@ -381,6 +382,15 @@ impl Desk {
             role: role.to_owned(),
             reason: self.reason.as_deref().map(shortened).unwrap_or_default(),
         }
+    }
+}
+
+/// What a search takes: words and people are content.
+fn deed_of(query: &Query) -> Deed {
+    if query.with_content || query.text.is_some() || query.person.is_some() {
+        Deed::ReadContent
+    } else {
+        Deed::ReadUsage
     }
 }
 

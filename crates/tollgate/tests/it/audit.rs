@@ -380,6 +380,23 @@ async fn roles_hold_on_the_command_line_and_every_visit_is_told() {
 
     let exported = audited.folder.path().join("export.jsonl");
     let path = exported.to_str().unwrap();
+    for (visitor, token, arguments) in [
+        (
+            "root",
+            ADMIN,
+            &["export", "--content", "--reason", "x", "--output", path][..],
+        ),
+        ("jane", AUDITOR, &["export", "--content", "--output", path]),
+        (
+            "carl",
+            FINANCE,
+            &["export", "--verdict", "email", "--output", path],
+        ),
+    ] {
+        let refused = audited.run(visitor, token, arguments);
+        assert_eq!(refused.status.code(), Some(1), "{visitor}");
+        assert!(!exported.exists(), "{visitor} left a file");
+    }
     let export = audited.run(
         "jane",
         AUDITOR,
@@ -401,6 +418,25 @@ async fn roles_hold_on_the_command_line_and_every_visit_is_told() {
         text(&again.stderr)
     );
 
+    let elsewhere = audited.run("olga", OWNER, &["search", "--subscription", "chat"]);
+    assert!(elsewhere.status.success());
+    assert!(
+        text(&elsewhere.stderr).contains("none of your roles reaches subscription chat"),
+        "{}",
+        text(&elsewhere.stderr)
+    );
+    let own = audited.run("olga", OWNER, &["search", "--subscription", "search"]);
+    assert_eq!(text(&own.stderr), "");
+
+    let hold = ["hold", "--subscription", "search", "--reason", "case 7"];
+    let hold = audited.run("jane", AUDITOR, &hold);
+    assert!(hold.status.success(), "{}", text(&hold.stderr));
+    let table = audited.run("jane", AUDITOR, &["stats"]);
+    assert!(
+        text(&table.stdout).contains(": subscription search, by jane: case 7"),
+        "{}",
+        text(&table.stdout)
+    );
     let stats = audited.run(
         "jane",
         AUDITOR,
@@ -408,6 +444,11 @@ async fn roles_hold_on_the_command_line_and_every_visit_is_told() {
     );
     let stats: Value = serde_json::from_slice(&stats.stdout).unwrap();
     assert_eq!(stats["region"], "eu");
+    let placed = &stats["holds"][0];
+    assert_eq!(
+        (&placed["by"], &placed["reason"]),
+        (&json!("jane"), &json!("case 7"))
+    );
     assert!(
         stats["head"]
             .as_str()
@@ -541,6 +582,52 @@ async fn a_required_record_that_cannot_be_written_refuses_the_call() {
     assert_eq!(
         metrics.sum("tollgate_audit_refused_calls_total", &["store=\"eu\""]),
         1
+    );
+}
+
+#[tokio::test]
+async fn what_was_written_a_moment_ago_is_held_and_counted_beside_a_running_gateway() {
+    let required = |config: Config| config.with("/products/0/audit/required", json!(true));
+    let audited = audited(required).await;
+    let span = [
+        "hold",
+        "--since",
+        "1h",
+        "--until",
+        "2100-01-01",
+        "--reason",
+        "case 4",
+    ];
+    let hold = audited.run("jane", AUDITOR, &span);
+    assert!(hold.status.success(), "{}", text(&hold.stderr));
+    let number = text(&hold.stdout)
+        .split_whitespace()
+        .nth(1)
+        .unwrap()
+        .to_owned();
+    let erase = ["erase", "--person", "search/primary", "--reason", "r 88"];
+    for count in [3, 6] {
+        for _ in 0..3 {
+            audited.gate.send(chat("of herons").key(SEARCH_KEY)).await;
+        }
+        let erased = audited.run("root", ADMIN, &erase);
+        if count == 3 {
+            let told = text(&erased.stderr);
+            assert!(told.contains(&format!("legal hold {number}")), "{told}");
+            let released = ["release", &number, "--reason", "closed"];
+            let released = audited.run("jane", AUDITOR, &released);
+            assert!(released.status.success(), "{}", text(&released.stderr));
+            continue;
+        }
+        assert!(erased.status.success(), "{}", text(&erased.stderr));
+        let receipt: Value = serde_json::from_slice(&erased.stdout).unwrap();
+        assert_eq!(receipt["records"], json!(count));
+    }
+    let verified = audited.verify();
+    let told = text(&verified.stdout);
+    assert!(
+        told.contains("sound") && told.contains("(6 whose content is gone"),
+        "{told}"
     );
 }
 

@@ -160,6 +160,11 @@ async fn a_full_store_has_every_call_that_was_answered_and_refuses_those_that_mu
         (503, Some("audit_unavailable"))
     );
     assert!(answered > 50, "{answered}");
+    let metrics = full.stage.metrics();
+    assert!(
+        metrics.contains(r#"tollgate_audit_fault{store="main",part="records"} 1"#),
+        "{metrics}"
+    );
     assert_eq!(full.backend.requests(), answered);
     assert_eq!(full.records().await.len(), answered);
 }

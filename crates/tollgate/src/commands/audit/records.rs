@@ -4,7 +4,7 @@ use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use audit::{Found, Hit, Query, State};
 use clap::Args;
 use domain::CallId;
@@ -92,6 +92,7 @@ impl Search {
         if let Some(next) = page.next {
             print::error(&format!("there may be more: --before {next}\n"));
         }
+        out_of_reach(&query, opened.desk.reaches(&query));
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -126,23 +127,47 @@ impl Export {
             ..self.filters.query(&opened)?
         };
         let path = self.output.display().to_string();
-        let file = disk::private::options()
-            .write(true)
-            .create_new(true)
-            .open(&self.output)
-            .with_context(|| format!("--output: cannot make `{path}`"))?;
-        let mut file = BufWriter::new(file);
+        let cannot_make =
+            |why: &dyn std::fmt::Display| format!("--output: cannot make `{path}`: {why}");
+        if self.output.exists() {
+            // Before it becomes an entry of the log.
+            bail!(cannot_make(&"it exists"));
+        }
+        // Made once the export is permitted: a refusal leaves none.
+        let mut file = None;
         let exported = opened.desk.export(&query, |found, verdicts| {
+            let file = match &mut file {
+                Some(file) => file,
+                none => {
+                    let mut options = disk::private::options();
+                    let made = options.write(true).create_new(true).open(&self.output);
+                    let made = made.map_err(|error| DeskError::NotFound(cannot_make(&error)))?;
+                    none.insert(BufWriter::new(made))
+                }
+            };
             let written = found.iter().try_for_each(|found| {
-                serde_json::to_writer(&mut file, &object(found, verdicts))?;
+                serde_json::to_writer(&mut *file, &object(found, verdicts))?;
                 file.write_all(b"\n")
             });
             written.map_err(|error| DeskError::NotFound(format!("cannot write `{path}`: {error}")))
         })?;
-        file.flush()
-            .with_context(|| format!("cannot write `{path}`"))?;
+        if let Some(mut file) = file {
+            file.flush()
+                .with_context(|| format!("cannot write `{path}`"))?;
+        }
+        out_of_reach(&query, opened.desk.reaches(&query));
         print::out(&format!("{exported} records are in {path}\n"))?;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// An empty answer for want of a role is not to be taken for one for want of records.
+fn out_of_reach(query: &Query, reaches: bool) {
+    if let (Some(id), false) = (&query.subscription, reaches) {
+        let id = print::harmless(id.as_str());
+        print::error(&format!(
+            "none of your roles reaches subscription {id}: whether it has records is not said\n"
+        ));
     }
 }
 

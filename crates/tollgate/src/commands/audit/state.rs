@@ -151,10 +151,17 @@ fn lines(store: &str, stats: &State) -> String {
     );
     for placed in &stats.holds {
         lines.push_str(&format!(
-            "hold {:<6} since {}: {}\n",
+            "hold {:<6} since {}: {}{}\n",
             placed.number,
             shown(placed.at),
-            held(&placed.hold)
+            held(&placed.hold),
+            placed
+                .details
+                .as_ref()
+                .map_or_else(String::new, |of| format!(
+                    ", by {}: {}",
+                    of.actor.by, of.actor.reason
+                ))
         ));
     }
     print::harmless_lines(&lines)
@@ -164,7 +171,16 @@ fn object(store: &str, stats: &State) -> Value {
     let holds: Vec<Value> = stats
         .holds
         .iter()
-        .map(|placed| json!({ "number": placed.number, "since": shown(placed.at), "what": held(&placed.hold) }))
+        .map(|placed| {
+            let details = placed.details.as_ref();
+            json!({
+                "number": placed.number,
+                "since": shown(placed.at),
+                "what": held(&placed.hold),
+                "by": details.map(|of| &of.actor.by),
+                "reason": details.map(|of| &of.actor.reason),
+            })
+        })
         .collect();
     let events: Vec<Value> = stats
         .events
@@ -195,7 +211,7 @@ fn object(store: &str, stats: &State) -> Value {
 
 fn table(entries: &[Entry]) -> Table {
     let mut table = Table::default()
-        .number("entry")
+        .column("entry")
         .column("time")
         .column("event")
         .column("by")
@@ -208,7 +224,8 @@ fn table(entries: &[Entry]) -> Table {
             Cell::Text(text.unwrap_or_default().to_owned())
         };
         table.row(vec![
-            Cell::Number(entry.sequence),
+            // Without separators, as `release` takes it.
+            Cell::Text(entry.sequence.to_string()),
             Cell::Text(shown(entry.at)),
             Cell::Text(told(&entry.event)),
             detail(|details| &details.actor.by),
