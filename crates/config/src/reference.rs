@@ -184,6 +184,14 @@ fn anchor(heading: &str) -> String {
 mod tests {
     use std::path::Path;
 
+    #[test]
+    fn the_reference_page_lists_the_kinds_of_personal_data() {
+        for kind in content::Kind::ALL {
+            let kind = format!("`{}`", kind.as_str());
+            assert!(super::reference().contains(&kind), "{kind}");
+        }
+    }
+
     /// `TOLLGATE_WRITE_DOCS=1 cargo test -p config` writes the page.
     #[test]
     fn the_reference_page_says_what_the_schema_says() {

@@ -89,8 +89,16 @@ impl<'a> Iterator for Members<'a> {
     type Item = (Cow<'a, str>, Json<'a>);
 
     fn next(&mut self) -> Option<Self::Item> {
+        let (key, value) = self.next_written()?;
+        Some((key.text()?, value))
+    }
+}
+
+impl<'a> Members<'a> {
+    /// The next one, its key as it is written.
+    pub(crate) fn next_written(&mut self) -> Option<(Json<'a>, Json<'a>)> {
         self.0.skip_separators(b',');
-        let key = self.0.value()?.text()?;
+        let key = self.0.value()?;
         self.0.skip_separators(b':');
         Some((key, self.0.value()?))
     }

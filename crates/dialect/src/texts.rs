@@ -1,20 +1,24 @@
 //! The texts of requests and answers: what somebody wrote or will read, wherever it stands.
 //!
 //! Every string counts as text that is not known to be something else, so a field that this version
-//! has never heard of is looked at too. Edits are splices: all other bytes stay as they came.
+//! has never heard of is looked at too, and its name with it. Edits are splices: all other bytes stay as they came.
 
 mod arguments;
 mod events;
+mod lines;
 mod meaning;
+mod names;
 mod turns;
 
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use crate::json::{Json, scan};
 
 pub use arguments::ArgumentTexts;
 pub use events::{EventTexts, Part, Place, Unreadable, event_length};
+pub use lines::plain_events;
 pub use meaning::Meaning;
 pub use turns::{Voice, each_turn};
 
@@ -95,13 +99,33 @@ impl<'a> Editor<'a, '_> {
         for element in value.elements() {
             self.value("", element, depth);
         }
-        for (key, value) in value.members() {
+        let mut renamed = Vec::new();
+        let mut members = value.members();
+        while let Some((name, value)) = members.next_written() {
+            let Some(key) = name.text() else { break };
+            self.name(name, &key, &mut renamed);
             if key == TOKENS {
                 self.token_lists.push(self.span(value));
             } else {
                 self.value(&key, value, depth);
             }
         }
+        self.rename(value, renamed);
+    }
+
+    /// The name of one member.
+    fn name(&mut self, written: Json<'a>, name: &str, renamed: &mut Vec<Renamed>) {
+        if !names::is_known(name)
+            && let Some(edited) = (self.edit)(name)
+        {
+            let span = self.span(written);
+            renamed.push(Renamed { span, edited });
+        }
+    }
+
+    fn rename(&mut self, object: Json<'_>, renamed: Vec<Renamed>) {
+        let spans = |name: Json<'_>| span_in(self.document, name);
+        self.edits.extend(distinct(object, renamed, spans));
     }
 
     fn value(&mut self, key: &str, value: Json<'a>, depth: usize) {
@@ -115,8 +139,7 @@ impl<'a> Editor<'a, '_> {
     }
 
     fn span(&self, value: Json<'_>) -> Range<usize> {
-        let start = value.raw().as_ptr().addr() - self.document.as_ptr().addr();
-        start..start + value.raw().len()
+        span_in(self.document, value)
     }
 
     fn finish(mut self) -> Option<Vec<u8>> {
@@ -131,6 +154,50 @@ impl<'a> Editor<'a, '_> {
         self.edits.sort_by_key(|(span, _)| span.start);
         Some(spliced(self.document, &self.edits))
     }
+}
+
+/// Where `value` stands in the document that it is of.
+fn span_in(document: &[u8], value: Json<'_>) -> Range<usize> {
+    let start = value.raw().as_ptr().addr() - document.as_ptr().addr();
+    start..start + value.raw().len()
+}
+
+/// A member's name that was edited.
+struct Renamed {
+    span: Range<usize>,
+    edited: String,
+}
+
+/// The edits that give an object's members their new names. Values that differ may be the same once
+/// they are taken out, and a name that is there twice is no JSON to us: further ones get a number.
+fn distinct(
+    object: Json<'_>,
+    renamed: Vec<Renamed>,
+    span: impl Fn(Json<'_>) -> Range<usize>,
+) -> Vec<(Range<usize>, Vec<u8>)> {
+    if renamed.is_empty() {
+        return Vec::new();
+    }
+    let changes: HashSet<usize> = renamed.iter().map(|name| name.span.start).collect();
+    let mut taken = HashSet::new();
+    let mut members = object.members();
+    while let Some((name, _)) = members.next_written() {
+        if !changes.contains(&span(name).start) {
+            taken.extend(name.text().map(Cow::into_owned));
+        }
+    }
+    let mut numbers: HashMap<String, usize> = HashMap::new();
+    let mut edits = Vec::with_capacity(renamed.len());
+    for Renamed { span, edited } in renamed {
+        let mut name = edited.clone();
+        while !taken.insert(name.clone()) {
+            let number = numbers.entry(edited.clone()).or_insert(1);
+            *number += 1;
+            name = format!("{edited}_{number}");
+        }
+        edits.push((span, quoted(&name)));
+    }
+    edits
 }
 
 fn edited(key: &str, text: &str, edit: &mut dyn FnMut(&str) -> Option<String>) -> Option<String> {
@@ -206,6 +273,8 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn upper(document: &str) -> String {
@@ -256,6 +325,97 @@ mod tests {
             ),
         ] {
             assert_eq!(upper(document), expected, "{document}");
+        }
+    }
+
+    #[test]
+    fn names_that_the_protocol_does_not_know_are_texts() {
+        for (document, expected) in [
+            (
+                r#"{"metadata": {"anna":"1"}}"#,
+                r#"{"metadata": {"[NAME]\"\n":"1"}}"#,
+            ),
+            (r#"{ "anna" : 1 }"#, r#"{ "[NAME]\"\n" : 1 }"#),
+            (
+                r#"{"tools":[{"function":{"parameters":{"properties":{"\u0061nna":{"type":"string"}}}}}]}"#,
+                r#"{"tools":[{"function":{"parameters":{"properties":{"[NAME]\"\n":{"type":"string"}}}}}]}"#,
+            ),
+            (
+                r#"{"choices":[{"message":{"content":"hi","x":{"anna":1}}}]}"#,
+                r#"{"choices":[{"message":{"content":"hi","x":{"[NAME]\"\n":1}}}]}"#,
+            ),
+        ] {
+            assert_eq!(upper(document), expected, "{document}");
+        }
+    }
+
+    #[test]
+    fn names_that_become_the_same_are_told_apart() {
+        let document = r#"{"a@x":1,"[EMAIL]_2":{"c@x":0},"b@x":2,"[EMAIL]":3,"d@x":4}"#;
+        let edited = edit(document.as_bytes(), |text| {
+            text.contains('@').then(|| "[EMAIL]".to_owned())
+        });
+        assert_eq!(
+            String::from_utf8(edited.unwrap()).unwrap(),
+            r#"{"[EMAIL]_3":1,"[EMAIL]_2":{"[EMAIL]":0},"[EMAIL]_4":2,"[EMAIL]":3,"[EMAIL]_5":4}"#
+        );
+    }
+
+    #[test]
+    fn thousands_of_names_that_become_the_same_are_told_apart() {
+        let members: Vec<String> = (0..10_000).map(|at| format!("\"{at}@x\":0")).collect();
+        let document = format!("{{{}}}", members.join(","));
+        let edited = edit(document.as_bytes(), |_| Some("[EMAIL]".to_owned())).unwrap();
+        crate::json::strict::check(&edited, |_| {}).unwrap();
+    }
+
+    /// A document of any form, and the names and texts in it.
+    fn documents() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<u32>().prop_map(serde_json::Value::from),
+            "[a-z]{0,3}".prop_map(serde_json::Value::from),
+            Just(serde_json::Value::from(PLANTED)),
+        ];
+        let name = prop_oneof![
+            3 => prop::sample::select(vec!["content", "type", "model", "metadata", "data", "choices"])
+                .prop_map(str::to_owned),
+            2 => "[a-z\"]{0,3}",
+            1 => Just(PLANTED.to_owned()),
+            1 => Just(format!("{PLANTED}2")),
+        ];
+        let value = leaf.prop_recursive(4, 24, 5, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(serde_json::Value::from),
+                prop::collection::vec((name.clone(), inner), 0..5)
+                    .prop_map(serde_json::Value::from_iter),
+            ]
+        });
+        value.prop_map(|value| serde_json::json!({"x": value}))
+    }
+
+    /// No name of the protocol, wherever it stands.
+    const PLANTED: &str = "anna \"S.\" é";
+
+    proptest! {
+        #[test]
+        fn what_is_planted_anywhere_is_found_and_taken_out(document in documents()) {
+            let written = document.to_string();
+            let edited = edit(written.as_bytes(), |text| {
+                text.contains("anna").then(|| "[NAME]".to_owned())
+            });
+            let planted = written.contains("anna");
+            prop_assert_eq!(edited.is_some(), planted);
+            let edited = edited.unwrap_or_else(|| written.clone().into_bytes());
+            prop_assert!(!String::from_utf8_lossy(&edited).contains("anna"));
+            // As strictly as it will be read again.
+            let strict = crate::json::strict::check(&edited, |_| ());
+            prop_assert!(strict.is_ok());
+            let mut shown = Vec::new();
+            each(written.as_bytes(), |text| shown.push(text.to_owned()));
+            let mut turns = Vec::new();
+            each_turn(written.as_bytes(), |_, text| turns.push(text.to_owned()));
+            prop_assert_eq!(shown, turns);
         }
     }
 

@@ -139,11 +139,12 @@ impl Recording {
         }
     }
 
-    /// Writes the record. A store that cannot take it has counted that; the call is over.
+    /// Writes the record. A store that cannot take it has counted that; the call is over. What guards
+    /// that edit records found is told of the call from now on.
     pub fn write(
         self,
         gateway: &Gateway,
-        record: &CallRecord,
+        record: &mut CallRecord,
         call: Option<&Request>,
         answer: Option<Bytes>,
         now: Now,
@@ -162,8 +163,9 @@ impl Recording {
             // Vectors are not kept: what they were made of is.
             let is_vectors = call.is_some_and(|call| call.operation == Operation::Embeddings);
             contents.answer = answer.filter(|_| !is_vectors);
-            contents.edit(guards.as_deref(), gateway);
+            contents.edit(guards.as_deref(), gateway, &mut record.verdicts);
         }
+        let record = &*record;
         let opening = &record.opening;
         let who = &opening.who;
         let usage = record.metered.usage();
@@ -211,39 +213,52 @@ struct Contents {
 
 impl Contents {
     /// `where: [audit]`. What a guard cannot edit is not kept.
-    fn edit(&mut self, guards: Option<&Guards>, gateway: &Gateway) {
+    fn edit(&mut self, guards: Option<&Guards>, gateway: &Gateway, verdicts: &mut Vec<Verdict>) {
         let editing = guards.into_iter().flat_map(|guards| &guards.list);
         for guard in editing.filter(|guard| guard.on.audit) {
             // No other kind edits records: the configuration sees to it.
             let Some(pii) = guard.kind.pii() else {
                 continue;
             };
-            match guards::document::rules(pii, gateway) {
-                Some(rules) => {
-                    // The same value has the same placeholder in both.
-                    let mut masks = Masks::default();
-                    for content in [&mut self.prompt, &mut self.answer] {
-                        edit(content, &rules, &mut masks);
-                    }
+            let rules = guards::document::rules(pii, gateway);
+            // The same value has the same placeholder in both.
+            let mut masks = Masks::default();
+            let prompt = (Content::Prompt, &mut self.prompt);
+            for (on, content) in [prompt, (Content::Answer, &mut self.answer)] {
+                let Some(document) = content.take() else {
+                    continue;
+                };
+                let mut verdict = Verdict {
+                    guard: guard.rule.clone(),
+                    on,
+                    verdict: Ruling::Redacted,
+                    findings: Vec::new(),
+                    failure: None,
+                };
+                if let Some(rules) = &rules {
+                    let (edited, findings) = edit(document, rules, &mut masks);
+                    *content = Some(edited);
+                    verdict.findings = guards::document::counts(&findings);
+                } else {
+                    verdict.failure = Some(guards::document::NO_HASH_KEY.into());
                 }
-                None => (self.prompt, self.answer) = (None, None),
+                if !verdict.findings.is_empty() || verdict.failure.is_some() {
+                    verdicts.push(verdict);
+                }
             }
         }
     }
 }
 
-fn edit(content: &mut Option<Bytes>, rules: &Rules, masks: &mut Masks) {
-    let Some(document) = content else { return };
+fn edit(document: Bytes, rules: &Rules, masks: &mut Masks) -> (Bytes, Findings) {
     let mut findings = Findings::default();
-    let edited = texts::edit(document, |text| {
+    let edited = texts::edit(&document, |text| {
         match rules.edit(text, masks, &mut findings) {
             std::borrow::Cow::Borrowed(_) => None,
             std::borrow::Cow::Owned(edited) => Some(edited),
         }
     });
-    if let Some(edited) = edited {
-        *content = Some(edited.into());
-    }
+    (edited.map_or(document, Bytes::from), findings)
 }
 
 /// For people: `0.001234 EUR`.

@@ -224,7 +224,7 @@ impl Gateway {
             said,
             series,
         } = facts.into_settlement(metered, now);
-        let Some(record) = record else { return };
+        let Some(mut record) = record else { return };
         let operation = call.as_ref().map(|call| call.operation);
         let (mut entry, mut asked, mut sent_at) = (None, None, SmallVec::new());
         if let Some(kept) = kept {
@@ -240,6 +240,13 @@ impl Gateway {
             trail::remember_prices(&kept.prices, &record, &self.ledger);
             (entry, asked, sent_at) = (Some(kept.entry), kept.asked, kept.sent_at);
         }
+        let said = said.into_document();
+        if let (Some(part), Some(call)) = (cached, &call) {
+            part.settle(self, &record, call, &said, now);
+        }
+        if let Some(recording) = recording {
+            recording.write(self, &mut record, call.as_ref(), said.bytes, now);
+        }
         let told = Told {
             record: &record,
             origin: &origin,
@@ -251,13 +258,6 @@ impl Gateway {
             series: series.as_deref(),
             sent_at: &sent_at,
         };
-        let said = said.into_document();
-        if let (Some(part), Some(call)) = (cached, &call) {
-            part.settle(self, &record, call, &said, now);
-        }
-        if let Some(recording) = recording {
-            recording.write(self, &record, call.as_ref(), said.bytes, now);
-        }
         self.telemetry.tell(&told, self.router.backends());
         self.ledger.append(entry, record);
     }

@@ -81,7 +81,12 @@ section! {
     pub struct Pii {
         /// What becomes of what is found.
         pub action: Action = "redact",
-        /// Actions of single kinds, as in `{ payment_card: block, email: mask }`.
+        /// Actions of single kinds, as in `{ payment_card: block, email: mask }`. The kinds: `email`,
+        /// `phone`, `iban`, `payment_card`, `ip_address`, `mac_address`, `de_tax_id`,
+        /// `de_social_security`, `fr_nir`, `fr_tax_id`, `es_dni`, `it_fiscal_code`, `pl_pesel`,
+        /// `ro_cnp`, `nl_bsn`, `be_national_number`, `se_personnummer`, `pt_nif`, `cz_birth_number`,
+        /// `at_social_security`, `us_ssn`, `uk_nino`, `uk_nhs_number`, `passport`, `driving_licence`,
+        /// `date_of_birth`, `credential`, `jwt`, `private_key`, `connection_string`.
         pub kinds: KindActions = "{}",
         /// Where it looks. Without it: `[prompt, answer]`.
         pub r#where: Option<Placed<List<GuardedContent>>>,

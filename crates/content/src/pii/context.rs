@@ -296,7 +296,7 @@ const WORDS: &[(Topic, &str)] = &[
 /// First words of what secrets are called; `secret::assigned` knows the rest.
 const SECRETS: &str = "password passwords passwd pwd passphrase passwort kennwort contrasena contraseña mot passe \
     secret client clientsecret api apikey access accesskey accesstoken auth authtoken refresh refreshtoken \
-    aws secretkey secretaccesskey accountkey sharedaccesskey sharedaccesssignature";
+    aws secretkey secretaccesskey accountkey sharedaccesskey sharedaccesssignature bearer basic";
 
 /// What ids are called in their countries.
 const NAMES: &[(Kind, &str)] = &[

@@ -7,10 +7,37 @@ use super::{Confidence, Kind};
 pub(super) const LOCAL_BYTES_MAX: usize = 64;
 const DOMAIN_BYTES_MAX: usize = 255;
 
+/// Where an `@` begins and ends, as people and addresses in links write it: `@`, `%40`, `＠`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AtSign {
+    pub(super) start: usize,
+    end: usize,
+}
+
+impl AtSign {
+    /// The next one at `from` or behind it.
+    pub(super) fn next(bytes: &[u8], from: usize) -> Option<Self> {
+        const FULL_WIDTH: &[u8] = "＠".as_bytes();
+        let firsts = memchr::memchr3_iter(b'@', b'%', FULL_WIDTH[0], &bytes[from..]);
+        for start in firsts.map(|at| from + at) {
+            let rest = &bytes[start..];
+            let forms: [&[u8]; 3] = [b"@", b"%40", FULL_WIDTH];
+            if let Some(form) = forms.iter().find(|form| rest.starts_with(form)) {
+                let end = start + form.len();
+                return Some(Self { start, end });
+            }
+        }
+        None
+    }
+}
+
 /// `word` begins the local part; `at_sign` is the next `@` of the text.
-pub(super) fn find(word: &Word<'_>, at_sign: Option<usize>) -> Option<Match> {
+pub(super) fn find(word: &Word<'_>, at_sign: Option<AtSign>) -> Option<Match> {
     let bytes = word.bytes();
-    let at_sign = at_sign?;
+    let AtSign {
+        start: at_sign,
+        end: domain,
+    } = at_sign?;
     if at_sign.checked_sub(word.start)? > LOCAL_BYTES_MAX {
         return None;
     }
@@ -18,7 +45,7 @@ pub(super) fn find(word: &Word<'_>, at_sign: Option<usize>) -> Option<Match> {
     if local.is_empty() || !local.iter().all(|&byte| is_local(byte)) || local.ends_with(b".") {
         return None;
     }
-    let end = domain_end(bytes, at_sign + 1)?;
+    let end = domain_end(bytes, domain)?;
     Some(Match {
         kind: Kind::Email,
         end,
@@ -73,6 +100,11 @@ mod tests {
                 "Write to anna.schmidt+x@mail.example.com.",
                 "anna.schmidt+x@mail.example.com",
             ),
+            (
+                "?to=anna.schmidt%40example.com&cc=b",
+                "anna.schmidt%40example.com",
+            ),
+            ("an anna＠example.com", "anna＠example.com"),
             ("<o'neil@example.co.uk>", "o'neil@example.co.uk"),
             ("mailto:jörg@müller.de?subject=a", "jörg@müller.de"),
             ("a@example.com-", "a@example.com"),

@@ -3,6 +3,7 @@
 
 use super::context::{Context, Topic};
 use super::digits::Digits;
+use super::email::AtSign;
 use super::secret::Assigned;
 use super::text::{Joined, Word, is_word_at};
 use super::{
@@ -80,7 +81,7 @@ pub(super) struct Scan<'a> {
     detector: Detector,
     memory: &'a mut Memory,
     /// The next one at or behind the pass.
-    at_sign: Option<usize>,
+    at_sign: Option<AtSign>,
     /// Of the last number.
     digits: Digits,
 }
@@ -97,7 +98,7 @@ impl<'a> Scan<'a> {
             text,
             detector,
             memory,
-            at_sign: memchr::memchr(b'@', &text.as_bytes()[from..]).map(|at| from + at),
+            at_sign: AtSign::next(text.as_bytes(), from),
             digits: Digits::default(),
         }
     }
@@ -181,12 +182,12 @@ impl<'a> Scan<'a> {
     /// Whether any rule would look at a word without digits.
     fn may_begin_value(&mut self, start: usize, end: usize) -> bool {
         let bytes = self.text.as_bytes();
-        while self.at_sign.is_some_and(|at| at < start) {
-            self.at_sign = memchr::memchr(b'@', &bytes[start..]).map(|at| start + at);
+        while self.at_sign.is_some_and(|at| at.start < start) {
+            self.at_sign = AtSign::next(bytes, start);
         }
         let len = end - start;
         self.at_sign
-            .is_some_and(|at| at - start <= email::LOCAL_BYTES_MAX)
+            .is_some_and(|at| at.start - start <= email::LOCAL_BYTES_MAX)
             || matches!(bytes.get(end), Some(b':' | b'-' | b'.' | b'_' | b'<'))
             || len <= 3 && bytes[start].is_ascii_uppercase()
             || len >= 16
@@ -195,9 +196,8 @@ impl<'a> Scan<'a> {
 
     /// The surest of what the rules find from `word` on.
     fn best(&mut self, word: &Word<'_>, has_digit: bool) -> Option<Match> {
-        while self.at_sign.is_some_and(|at| at < word.start) {
-            let from = word.start;
-            self.at_sign = memchr::memchr(b'@', &word.bytes()[from..]).map(|at| from + at);
+        while self.at_sign.is_some_and(|at| at.start < word.start) {
+            self.at_sign = AtSign::next(word.bytes(), word.start);
         }
         let mut best = Best {
             detector: self.detector,

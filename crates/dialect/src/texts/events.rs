@@ -7,7 +7,9 @@ use std::ops::Range;
 use memchr::memchr;
 use serde_json::Value;
 
-use super::{ARGUMENTS, TOKENS, is_no_text, quoted, spliced};
+use super::{
+    ARGUMENTS, Renamed, TOKENS, distinct, is_no_text, lines, names, quoted, span_in, spliced,
+};
 use crate::json::{Json, scan};
 
 /// Places that one answer may write to. Providers use a few for each choice.
@@ -51,11 +53,19 @@ pub struct Unreadable;
 /// Follows the places of one answer.
 #[derive(Debug, Default)]
 pub struct EventTexts {
-    open: Vec<Place>,
+    open: Vec<Open>,
     /// The last event's data: events that are put in have its members too, but its choices and usage.
     last: Vec<u8>,
     /// The last event lacks the blank line that ends it, as where a provider was cut.
     is_torn: bool,
+}
+
+/// A text that may go on.
+#[derive(Debug)]
+struct Open {
+    place: Place,
+    /// Names on its path that were edited, by their depth: what is said there later says them so.
+    names: Vec<(usize, String)>,
 }
 
 impl EventTexts {
@@ -92,6 +102,7 @@ impl EventTexts {
         edit: &mut dyn FnMut(&Place, Part<'_>) -> String,
         out: &mut Vec<u8>,
     ) -> Result<(), Unreadable> {
+        let event = &*named(event, edit);
         let Some(data) = data_of(event)? else {
             out.extend_from_slice(event);
             return Ok(());
@@ -106,18 +117,10 @@ impl EventTexts {
             return Err(Unreadable);
         }
         let value = Json::whole(document);
-        if value.get("choices").is_none() {
+        if !has_choices(value) {
             // An error, or what no provider sends yet: its texts are whole.
             self.close(|_| true, edit, out);
-            let edited = super::edit(document, |text| {
-                let place = Place {
-                    choice: 0,
-                    path: Vec::new(),
-                };
-                let mut edited = edit(&place, Part::More(text));
-                edited.push_str(&edit(&place, Part::End));
-                (edited != text).then_some(edited)
-            });
+            let edited = super::edit(document, |text| whole(text, edit));
             put(event, &data, edited.as_deref().unwrap_or(document), out);
             return Ok(());
         }
@@ -126,6 +129,7 @@ impl EventTexts {
             document,
             edits,
             token_lists,
+            names: Vec::new(),
             open: &mut self.open,
             edit,
         };
@@ -184,7 +188,7 @@ impl EventTexts {
         out: &mut Vec<u8>,
     ) {
         let last = &self.last;
-        self.open.retain(|place| {
+        self.open.retain(|Open { place, names }| {
             if !ends(place) {
                 return true;
             }
@@ -193,12 +197,37 @@ impl EventTexts {
                 out.extend_from_slice(b"data: {");
                 put_head(last, out);
                 out.extend_from_slice(b"\"choices\":[");
-                out.extend_from_slice(place.choice_with(&rest).to_string().as_bytes());
+                out.extend_from_slice(place.choice_with(&rest, names).to_string().as_bytes());
                 out.extend_from_slice(b"]}\n\n");
             }
             false
         });
     }
+}
+
+/// The event without a name of its own that was edited: what is left of one names nothing.
+fn named<'e>(event: &'e [u8], edit: &mut dyn FnMut(&Place, Part<'_>) -> String) -> Cow<'e, [u8]> {
+    let mut edits = Vec::new();
+    for (span, name) in lines::odd_names(event) {
+        if whole(&name, edit).is_some() {
+            edits.push((span, Vec::new()));
+        }
+    }
+    if edits.is_empty() {
+        return Cow::Borrowed(event);
+    }
+    Cow::Owned(spliced(event, &edits))
+}
+
+/// Whether all that it calls choices are some.
+fn has_choices(event: Json<'_>) -> bool {
+    let is_choices = |value: Json<'_>| value.is_array() && value.elements().all(Json::is_object);
+    let mut choices = event.members().filter(|(key, _)| key == "choices");
+    let mut is_any = false;
+    choices.all(|(_, value)| {
+        is_any = true;
+        is_choices(value)
+    }) && is_any
 }
 
 /// The members of an event that those of its answer have in common.
@@ -220,28 +249,37 @@ struct Aside {
     token_lists: Vec<Range<usize>>,
 }
 
-/// Their texts are whole: citations, say.
-fn aside(document: &[u8], edit: &mut dyn FnMut(&Place, Part<'_>) -> String) -> Aside {
+/// A text that comes in one piece, as it was edited.
+fn whole(text: &str, edit: &mut dyn FnMut(&Place, Part<'_>) -> String) -> Option<String> {
     let place = Place {
         choice: 0,
         path: Vec::new(),
     };
-    let mut edit = |text: &str| {
-        let mut edited = edit(&place, Part::More(text));
-        edited.push_str(&edit(&place, Part::End));
-        (edited != text).then_some(edited)
-    };
+    let mut edited = edit(&place, Part::More(text));
+    edited.push_str(&edit(&place, Part::End));
+    (edited != text).then_some(edited)
+}
+
+/// Their texts are whole: citations, say.
+fn aside(document: &[u8], edit: &mut dyn FnMut(&Place, Part<'_>) -> String) -> Aside {
+    let mut edit = |text: &str| whole(text, edit);
     let mut editor = super::Editor {
         document,
         edits: Vec::new(),
         token_lists: Vec::new(),
         edit: &mut edit,
     };
-    for (key, value) in Json::whole(document).members() {
+    let event = Json::whole(document);
+    let mut renamed = Vec::new();
+    let mut members = event.members();
+    while let Some((name, value)) = members.next_written() {
+        let Some(key) = name.text() else { break };
+        editor.name(name, &key, &mut renamed);
         if key != "choices" {
             editor.value(&key, value, 0);
         }
     }
+    editor.rename(event, renamed);
     let super::Editor {
         edits, token_lists, ..
     } = editor;
@@ -249,22 +287,30 @@ fn aside(document: &[u8], edit: &mut dyn FnMut(&Place, Part<'_>) -> String) -> A
 }
 
 impl Place {
-    /// A choice that says `text` here and nothing else.
-    fn choice_with(&self, text: &str) -> Value {
-        let value = self
-            .path
-            .iter()
-            .rev()
-            .fold(Value::from(text), |inner, step| match step {
-                Step::Key(key) => Value::from_iter([(key.clone(), inner)]),
-                Step::Item(index) => {
-                    let mut inner = inner;
-                    if let Value::Object(members) = &mut inner {
-                        members.insert("index".to_owned(), Value::from(*index));
+    /// A choice that says `text` here and nothing else. `names`: of its path, those that were edited.
+    fn choice_with(&self, text: &str, names: &[(usize, String)]) -> Value {
+        let edited = |depth: usize| {
+            let name = names.iter().find(|(at, _)| *at == depth);
+            name.map(|(_, name)| name.clone())
+        };
+        let value =
+            self.path
+                .iter()
+                .enumerate()
+                .rev()
+                .fold(Value::from(text), |inner, (depth, step)| match step {
+                    Step::Key(key) => {
+                        let key = edited(depth).unwrap_or_else(|| key.clone());
+                        Value::from_iter([(key, inner)])
                     }
-                    Value::from(vec![inner])
-                }
-            });
+                    Step::Item(index) => {
+                        let mut inner = inner;
+                        if let Value::Object(members) = &mut inner {
+                            members.insert("index".to_owned(), Value::from(*index));
+                        }
+                        Value::from(vec![inner])
+                    }
+                });
         let mut choice = value;
         if let Value::Object(members) = &mut choice {
             members.insert("index".to_owned(), Value::from(self.choice));
@@ -279,7 +325,9 @@ struct Pass<'a, 'e> {
     document: &'a [u8],
     edits: Vec<(Range<usize>, Vec<u8>)>,
     token_lists: Vec<Range<usize>>,
-    open: &'e mut Vec<Place>,
+    /// Of the place that is looked at, the names that were edited, by their depth.
+    names: Vec<(usize, String)>,
+    open: &'e mut Vec<Open>,
     edit: &'e mut dyn FnMut(&Place, Part<'_>) -> String,
 }
 
@@ -298,7 +346,18 @@ impl<'a> Pass<'a, '_> {
             self.value(place, element)?;
             place.path.pop();
         }
-        for (key, value) in value.members() {
+        let mut renamed = Vec::new();
+        let mut members = value.members();
+        while let Some((written, value)) = members.next_written() {
+            let Some(key) = written.text() else { break };
+            let edited_names = self.names.len();
+            if !names::is_known(&key)
+                && let Some(edited) = whole(&key, self.edit)
+            {
+                self.names.push((place.path.len(), edited.clone()));
+                let span = self.span(written);
+                renamed.push(Renamed { span, edited });
+            }
             if key == TOKENS {
                 if !value.is_null() {
                     let span = self.span(value);
@@ -309,7 +368,10 @@ impl<'a> Pass<'a, '_> {
                 self.value(place, value)?;
                 place.path.pop();
             }
+            self.names.truncate(edited_names);
         }
+        let spans = |name: Json<'_>| span_in(self.document, name);
+        self.edits.extend(distinct(value, renamed, spans));
         Ok(())
     }
 
@@ -322,15 +384,27 @@ impl<'a> Pass<'a, '_> {
             Some(Step::Key(key)) => key.as_str(),
             Some(Step::Item(_)) | None => "",
         };
-        // A tool's name comes once and whole.
-        if key == "name" || is_no_text(key, &text) {
+        if is_no_text(key, &text) {
             return Ok(());
         }
-        if !self.open.contains(place) {
+        // A tool's name comes once and whole.
+        if key == "name" {
+            if !is_name(&text)
+                && let Some(edited) = whole(&text, self.edit)
+            {
+                let span = self.span(value);
+                self.edits.push((span, quoted(&edited)));
+            }
+            return Ok(());
+        }
+        if !self.open.iter().any(|open| open.place == *place) {
             if self.open.len() >= PLACES_MAX {
                 return Err(Unreadable);
             }
-            self.open.push(place.clone());
+            self.open.push(Open {
+                place: place.clone(),
+                names: self.names.clone(),
+            });
         }
         let edited = (self.edit)(place, Part::More(&text));
         if edited != *text {
@@ -341,9 +415,19 @@ impl<'a> Pass<'a, '_> {
     }
 
     fn span(&self, value: Json<'_>) -> Range<usize> {
-        let start = value.raw().as_ptr().addr() - self.document.as_ptr().addr();
-        start..start + value.raw().len()
+        span_in(self.document, value)
     }
+}
+
+/// Of a function: no number that stands for somebody.
+fn is_name(text: &str) -> bool {
+    const DIGITS_MAX: usize = 4;
+    let mut digits = 0;
+    let is_plain = text.bytes().all(|byte| {
+        digits = if byte.is_ascii_digit() { digits + 1 } else { 0 };
+        digits <= DIGITS_MAX && (byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+    });
+    is_plain && text.len() <= 64
 }
 
 fn index_of(value: Json<'_>) -> Option<u64> {

@@ -1,7 +1,7 @@
 //! Whose text is whose: a judge must not weigh what a user wrote against what stands before it, and
 //! looks at what tools brought otherwise than at what people wrote.
 
-use super::{ARGUMENTS, DEPTH_MAX, TOKENS, is_no_text};
+use super::{ARGUMENTS, DEPTH_MAX, TOKENS, is_no_text, names};
 use crate::json::{Json, scan};
 
 /// Who brought a text into the conversation.
@@ -48,6 +48,9 @@ fn walk(value: Json<'_>, voice: Voice, depth: usize, look: &mut dyn FnMut(Voice,
     }
     let voice = own_voice(value).unwrap_or(voice);
     for (key, value) in value.members() {
+        if !names::is_known(&key) {
+            look(voice, &key);
+        }
         if key == TOKENS {
             continue;
         }
@@ -171,7 +174,13 @@ mod tests {
     fn what_is_nobodys_is_a_users() {
         expect(
             r#"{"prompt":["a","b"],"unheard_of":{"x":"c"}}"#,
-            &[(Voice::User, "a"), (Voice::User, "b"), (Voice::User, "c")],
+            &[
+                (Voice::User, "a"),
+                (Voice::User, "b"),
+                (Voice::User, "unheard_of"),
+                (Voice::User, "x"),
+                (Voice::User, "c"),
+            ],
         );
         expect(
             r#"{"instructions":"s","input":[{"type":"function_call_output","output":"t"},{"role":"user","content":"u"}]}"#,

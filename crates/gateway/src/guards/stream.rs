@@ -18,6 +18,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use config::snapshot::{GuardKind, Guards};
 use content::redact::Masks;
+use dialect::texts;
 use domain::record::{Content, Ruling, Verdict};
 
 use super::document::{NO_HASH_KEY, NO_JUDGE, rules};
@@ -146,6 +147,8 @@ impl StreamGuard {
             }
         }
         let is_judged = self.stages.iter().any(|stage| stage.guard.is_some());
+        let plain = (is_judged && !is_cut).then(|| texts::plain_events(events));
+        let events = plain.as_deref().unwrap_or(events);
         if let (Some(kept), false) = (&mut self.kept, is_judged) {
             kept.extend_from_slice(events);
         }

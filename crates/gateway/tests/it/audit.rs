@@ -304,9 +304,21 @@ async fn a_guard_may_edit_records_alone() {
         .await;
     assert!(told.text().contains(EMAIL));
     assert!(String::from_utf8_lossy(&audited.backend.bodies()[0]).contains(EMAIL));
-    let (_, prompt, answer) = audited.only().await;
+    let metrics = audited.stage.metrics();
+    let (found, prompt, answer) = audited.only().await;
     assert!(prompt.unwrap().contains("Who is [EMAIL]?"));
     assert!(answer.unwrap().contains("It is [EMAIL]."));
+    // What it found is told as if it had looked before.
+    assert_eq!(
+        &*found.skeleton.verdicts,
+        "product/standard/guard/pii prompt redacted email:1; product/standard/guard/pii answer redacted email:1"
+    );
+    for on in ["prompt", "answer"] {
+        let series = format!(
+            r#"tollgate_guard_verdicts_total{{guard="product/standard/guard/pii",on="{on}",ruling="redacted"}} 1"#
+        );
+        assert!(metrics.contains(&series), "{metrics}");
+    }
 }
 
 #[tokio::test]

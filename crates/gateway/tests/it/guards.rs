@@ -236,6 +236,72 @@ async fn every_place_of_a_prompt_is_looked_at() {
     assert_eq!(text.matches("[EMAIL]").count(), 12, "{text}");
 }
 
+/// Requests with an address as a name, wherever a client may choose one.
+fn with_names() -> [Value; 4] {
+    let base = json!({"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]});
+    let with = |name: &str, value: Value| {
+        let mut body = base.clone();
+        body[name] = value;
+        body
+    };
+    let schema = json!({"type": "object", "properties": {EMAIL: {"type": "string"}}});
+    [
+        with("metadata", json!({EMAIL: "1"})),
+        with("zz", json!({EMAIL: "1", "other@example.com": "2"})),
+        with(EMAIL, json!(1)),
+        with(
+            "tools",
+            json!([{"type": "function", "function": {"name": "f", "parameters": schema}}]),
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn names_that_a_client_chose_are_looked_at() {
+    let redacting = stage("[ { pii: {} } ]", Answer::chat()).await;
+    let blocking = stage("[ { pii: { action: block } } ]", Answer::chat()).await;
+    for body in with_names() {
+        let (stage, backend) = &redacting;
+        assert_eq!(stage.call(request(body.to_string())).await.status, 200);
+        let sent = String::from_utf8(backend.bodies().last().unwrap().to_vec()).unwrap();
+        assert!(
+            sent.contains("[EMAIL]") && !sent.contains("example.com"),
+            "{sent}"
+        );
+        let (stage, backend) = &blocking;
+        let told = stage.call(request(body.to_string())).await;
+        assert_eq!(told.code().as_deref(), Some("content_filter"), "{body}");
+        assert_eq!(backend.requests(), 0);
+    }
+    for record in redacting.0.records().await {
+        assert_eq!(verdicts(&record)[0].2, Ruling::Redacted);
+    }
+}
+
+#[tokio::test]
+async fn names_in_an_answer_are_looked_at_and_masked_ones_come_back() {
+    let mut answer: Value = serde_json::from_str(CHAT).unwrap();
+    answer["choices"][0]["message"]["x"] = json!({EMAIL: 1});
+    let (redacting, _backend) =
+        stage("[ { pii: {} } ]", Answer::json(200, answer.to_string())).await;
+    let told = redacting.call(chat()).await;
+    let told = told.text();
+    assert!(told.contains("[EMAIL]") && !told.contains(EMAIL), "{told}");
+
+    let mut answer: Value = serde_json::from_str(CHAT).unwrap();
+    answer["choices"][0]["message"]["x"] = json!({"<EMAIL_1>": 1});
+    let (masking, backend) = stage(
+        "[ { pii: { action: mask } } ]",
+        Answer::json(200, answer.to_string()),
+    )
+    .await;
+    let [body, ..] = with_names();
+    let told = masking.call(request(body.to_string())).await;
+    let told = told.text();
+    assert_eq!(sent(&backend)["metadata"], json!({"<EMAIL_1>": "1"}));
+    assert!(told.contains(EMAIL), "{told}");
+}
+
 #[tokio::test]
 async fn the_other_routes_are_guarded_too() {
     let (stage, backend) = stage(

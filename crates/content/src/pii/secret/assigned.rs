@@ -43,6 +43,84 @@ pub(in super::super) struct Assigned {
     kind: Kind,
     /// `=`, `:`, or a space where a verb stands between.
     sign: u8,
+    scheme: Scheme,
+}
+
+/// What a value must look like.
+#[derive(Clone, Copy, Debug)]
+enum Scheme {
+    Any,
+    /// `Authorization: Bearer …` (RFC 6750).
+    Bearer,
+    /// `Authorization: Basic …`: a name and a password in base64 (RFC 7617).
+    Basic,
+}
+
+/// A shorter word behind `bearer` is none of a machine's.
+const TOKEN_BYTES_MIN: usize = 16;
+
+impl Scheme {
+    /// Of a word, where the name of a scheme stands.
+    fn named(word: &[u8]) -> Option<Self> {
+        if word.eq_ignore_ascii_case(b"bearer") {
+            return Some(Self::Bearer);
+        }
+        word.eq_ignore_ascii_case(b"basic").then_some(Self::Basic)
+    }
+
+    /// The length of the token that `value` begins with.
+    fn token(self, value: &[u8]) -> Option<usize> {
+        let is_of_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(byte);
+        let length = value.iter().take_while(|byte| is_of_token(byte)).count();
+        let token = &value[..length];
+        let is_token = match self {
+            Self::Any => true,
+            // What is known by its form is found as what it is.
+            Self::Bearer => {
+                length >= TOKEN_BYTES_MIN
+                    && !token.starts_with(b"eyJ")
+                    && token.iter().any(u8::is_ascii_digit)
+            }
+            Self::Basic => is_name_and_password(token),
+        };
+        is_token.then_some(length)
+    }
+}
+
+/// In base64: characters that can be read, and a colon among them.
+fn is_name_and_password(token: &[u8]) -> bool {
+    const BYTES_MIN: usize = 6;
+    let token = token.strip_suffix(b"=").unwrap_or(token);
+    let token = token.strip_suffix(b"=").unwrap_or(token);
+    let (mut bits, mut count, mut has_colon) = (0u32, 0, false);
+    for byte in token {
+        let digit = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            _ => return false,
+        };
+        bits = bits << 6 | u32::from(digit);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            let decoded = (bits >> count & 0xFF) as u8;
+            if decoded.is_ascii_control() {
+                return false;
+            }
+            has_colon |= decoded == b':';
+        }
+    }
+    has_colon && token.len() >= BYTES_MIN
+}
+
+/// `next=…`, of what stands behind a `&` in an address.
+fn begins_parameter(rest: &[u8]) -> bool {
+    let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-".contains(byte);
+    let length = rest.iter().take_while(|byte| is_of_name(byte)).count();
+    length > 0 && rest.get(length) == Some(&b'=')
 }
 
 impl Assigned {
@@ -55,27 +133,57 @@ impl Assigned {
 
 /// `word` begins the name.
 pub(in super::super) fn find(word: &Word<'_>) -> Option<Assigned> {
+    if let Some(scheme) = Scheme::named(word.as_bytes()) {
+        let spaces = word.bytes()[word.end..].iter();
+        let spaces = spaces.take_while(|byte| **byte == b' ').count();
+        return (1..=GAP_BYTES_MAX).contains(&spaces).then_some(Assigned {
+            start: word.end + spaces,
+            kind: Kind::Credential,
+            sign: b' ',
+            scheme,
+        });
+    }
     let (kind, name_end) = name(word)?;
     let (start, sign) = value_start(word.bytes(), name_end)?;
-    Some(Assigned { start, kind, sign })
+    Some(Assigned {
+        start,
+        kind,
+        sign,
+        scheme: Scheme::Any,
+    })
 }
 
 /// The value, if it reads like one.
 pub(in super::super) fn value(bytes: &[u8], assigned: Assigned) -> Option<Match> {
-    let Assigned { start, kind, sign } = assigned;
+    let Assigned {
+        start,
+        kind,
+        sign,
+        scheme,
+    } = assigned;
     let quote = *bytes.get(start.checked_sub(1)?)?;
     let is_quoted = matches!(quote, b'"' | b'\'' | b'`');
-    let ends_value = |byte: u8| match quote {
+    let rest = &bytes[start..];
+    let ends_value = |at: usize, byte: u8| match quote {
         b'"' | b'\'' | b'`' => byte == quote || byte == b'\n',
-        _ => byte.is_ascii_whitespace() || b";,\"'`<&)}".contains(&byte),
+        _ if byte == b'&' => begins_parameter(&rest[at + 1..]),
+        _ => byte.is_ascii_whitespace() || b";,\"'`<)}".contains(&byte),
     };
-    let len = bytes[start..]
-        .iter()
-        .take_while(|byte| !ends_value(**byte))
-        .count();
-    let mut value = &bytes[start..start + len];
-    while !is_quoted && matches!(value.last(), Some(b'.' | b'!' | b'?' | b':')) {
+    let len = (0..rest.len())
+        .find(|at| ends_value(*at, rest[*at]))
+        .unwrap_or(rest.len());
+    let mut value = &rest[..len];
+    // A sentence ends there; before anything else, a full stop is the secret's own.
+    let ends_sentence = rest.get(len).is_none_or(u8::is_ascii_whitespace);
+    while !is_quoted && ends_sentence && matches!(value.last(), Some(b'.' | b':')) {
         value = &value[..value.len() - 1];
+    }
+    if let Scheme::Bearer | Scheme::Basic = scheme {
+        return scheme.token(value).map(|length| Match {
+            kind,
+            end: start + length,
+            confidence: Confidence(90),
+        });
     }
     let is_said = sign != b'=' && !is_quoted;
     if value.len() < 4 || is_placeholder(value) || is_said && reads_as_word(value) {
@@ -168,7 +276,24 @@ mod tests {
     #[test]
     fn what_is_called_a_secret_is_one() {
         for (text, secret) in [
-            ("password: hunter2!", "hunter2"),
+            ("password: hunter2!", "hunter2!"),
+            ("Password=Pa55word!;x", "Pa55word!"),
+            ("password: Tr0ub4dor&3", "Tr0ub4dor&3"),
+            ("/login?password=a1b2&c3&next=/home", "a1b2&c3"),
+            ("pwd is correct-horse-battery!!", "correct-horse-battery!!"),
+            ("Pwd=Xy12zz.;Timeout=5", "Xy12zz."),
+            (
+                "Authorization: Bearer 8f14e45fceea167a5a36dedd4bea2543",
+                "8f14e45fceea167a5a36dedd4bea2543",
+            ),
+            (
+                r#"{"Authorization": "Basic YWRtaW46aHVudGVyMg=="}"#,
+                "YWRtaW46aHVudGVyMg==",
+            ),
+            (
+                "curl -H 'authorization: bearer ab12CD34ef56GH78'.",
+                "ab12CD34ef56GH78",
+            ),
             ("PASSWORD=Correct-Horse", "Correct-Horse"),
             (r#"{"client_secret": "a8Qzz9"}"#, "a8Qzz9"),
             ("my password is Tr0ub4dor", "Tr0ub4dor"),
@@ -193,6 +318,9 @@ mod tests {
             "the secret is out",
             "passwords are hashed",
             "Pass: 12",
+            "the bearer of this letter, bearer responsibilities",
+            "Basic authentication, basic information12345",
+            "Authorization: Bearer <token>",
         ] {
             assert_eq!(found(text), [""; 0], "{text}");
         }

@@ -171,6 +171,7 @@ fn arguments_know_that_they_are_json() {
 fn comments_and_other_lines_pass_and_errors_are_texts() {
     let comment = ": keep-alive\n\n";
     assert_eq!(run(&[comment]), comment);
+    assert_eq!(run(&["event: anna\ndata: {}\n\n"]), "data: {}\n\n");
     let error = "event: error\ndata: {\"error\":{\"message\":\"no\",\"type\":\"x\"}}\n\n";
     assert_eq!(
         run(&[error]),
@@ -186,6 +187,34 @@ fn what_stands_beside_the_choices_is_text_too() {
     // What is put in behind it has it as it was edited.
     assert!(!out.contains("see it"), "{out}");
     assert_eq!(content(&out), "AB");
+}
+
+#[test]
+fn names_that_a_model_chose_are_texts_wherever_they_stand() {
+    let event = "data: {\"zed\":1,\"choices\":[{\"index\":0,\"delta\":{\"content\":\"ab\",\"x\":{\"yon\":\"cd\"}}}]}\n\n";
+    let out = run(&[event, STOP]);
+    let lower = ["zed", "\"x\"", "yon"];
+    assert!(lower.iter().all(|name| !out.contains(name)), "{out}");
+    let said: Vec<Value> = values(&out);
+    assert_eq!(said[0]["ZED"], 1);
+    let rest: String = said
+        .iter()
+        .filter_map(|value| value["choices"][0]["delta"]["X"]["YON"].as_str())
+        .collect();
+    assert_eq!((content(&out), rest), ("AB".to_owned(), "CD".to_owned()));
+}
+
+#[test]
+fn what_is_called_choices_and_is_none_is_text() {
+    for event in [
+        "data: {\"choices\":\"anna\"}\n\n",
+        "data: {\"choices\":[\"anna\"]}\n\n",
+        "data: {\"choices\":{\"a\":[{\"content\":\"anna\"}]}}\n\n",
+        "data: {\"choices\":[{\"delta\":{\"function_call\":{\"name\":\"of anna\"}}}]}\n\n",
+    ] {
+        let out = run(&[event]);
+        assert!(!out.contains("anna") && out.contains("ANNA"), "{out}");
+    }
 }
 
 #[test]

@@ -195,6 +195,62 @@ async fn an_event_that_cannot_be_read_ends_the_stream_unless_it_may_pass() {
 }
 
 #[tokio::test]
+async fn names_in_a_stream_s_events_are_looked_at() {
+    for (guards, blocks) in [
+        ("[ { pii: {} } ]", false),
+        ("[ { pii: { action: block } } ]", true),
+    ] {
+        let (stage, backend) = stage(guards).await;
+        let event = format!(
+            "data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"hi \",\"x\":{{\"{EMAIL}\":\"so long\"}}}}}}]}}\n\n"
+        );
+        let told = stream(&stage, &backend, &[event], "hello").await;
+        let told = told.text();
+        assert!(!told.contains("anna"), "{told}");
+        assert_eq!(told.contains("content_filter"), blocks, "{told}");
+        assert_eq!(told.contains("[EMAIL]"), !blocks, "{told}");
+    }
+}
+
+#[tokio::test]
+async fn lines_of_a_stream_beside_its_data_tell_nothing() {
+    let (stage, backend) = stage("[ { pii: {} } ]").await;
+    let events = [
+        format!(": ping for {EMAIL}\n\n"),
+        format!(
+            "event: {EMAIL}\nid: {EMAIL}\nretry: {EMAIL}\n{EMAIL}: x\n{}",
+            delta("a ")
+        ),
+        format!(
+            "event: 4111111111111111\nid: 4111111111111111\n{}",
+            delta("b ")
+        ),
+        format!("event: custom.delta\nretry: 3000\n{}", delta("c ")),
+    ];
+    let told = stream(&stage, &backend, &events, "hello").await;
+    let told = told.text();
+    assert!(!told.contains("anna") && !told.contains("4111"), "{told}");
+    assert_eq!(said(told).0, "a b c ");
+    assert!(
+        told.contains(":\n\n") && told.contains("event: custom.delta\nretry: 3000\n"),
+        "{told}"
+    );
+    let found = &verdicts(&stage.record().await)[0].3;
+    assert_eq!(found, &[("payment_card".to_owned(), 1)]);
+}
+
+#[tokio::test]
+async fn data_in_several_lines_is_one_event() {
+    let (stage, backend) = stage("[ { pii: {} } ]").await;
+    let event = format!(
+        "data: {{\"choices\":[{{\"index\":0,\r\ndata:\"delta\":{{\"content\":\"I am {EMAIL}. \"}}\r\ndata: }}]}}\r\n\r\n"
+    );
+    let told = stream(&stage, &backend, &[event], "hello").await;
+    let told = told.text();
+    assert_eq!(said(told).0, "I am [EMAIL]. ", "{told}");
+}
+
+#[tokio::test]
 async fn text_leaves_at_most_one_word_late() {
     let (stage, backend) = stage("[ { pii: {} } ]").await;
     let events = [delta("One "), delta("two "), delta("three ")].concat();
