@@ -55,6 +55,9 @@ const ARGUMENTS: &str = "arguments";
 /// Tokens one by one would tell what was taken out of the text.
 const TOKENS: &str = "logprobs";
 
+/// They stand in an object of a list at the top, as `choices` is; anywhere else the name is anybody's.
+const TOKENS_DEPTH: usize = 2;
+
 /// Deeper documents are no requests or answers; [`crate::request::read`] refuses them before.
 const DEPTH_MAX: usize = 128;
 
@@ -104,7 +107,7 @@ impl<'a> Editor<'a, '_> {
         while let Some((name, value)) = members.next_written() {
             let Some(key) = name.text() else { break };
             self.name(name, &key, &mut renamed);
-            if key == TOKENS {
+            if key == TOKENS && depth == TOKENS_DEPTH {
                 self.token_lists.push(self.span(value));
             } else {
                 self.value(&key, value, depth);
@@ -310,13 +313,18 @@ mod tests {
                 r#"{"unheard_of":{"deep":["[NAME]\"\n"]}}"#,
             ),
             (
-                r#"{"content":"bob","logprobs":{"content":[{"token":"anna"}]}}"#,
-                r#"{"content":"bob","logprobs":{"content":[{"token":"anna"}]}}"#,
+                r#"{"choices":[{"content":"bob","logprobs":{"content":[{"token":"anna"}]}}]}"#,
+                r#"{"choices":[{"content":"bob","logprobs":{"content":[{"token":"anna"}]}}]}"#,
             ),
             (
-                r#"{"logprobs":{"content":[{"token":"anna"}]},"content":"anna"}"#,
-                r#"{"logprobs":null,"content":"[NAME]\"\n"}"#,
+                r#"{"choices":[{"logprobs":{"content":[{"token":"anna"}]},"content":"anna"}]}"#,
+                r#"{"choices":[{"logprobs":null,"content":"[NAME]\"\n"}]}"#,
             ),
+            (
+                r#"{"metadata":{"logprobs":{"x":"anna"}}}"#,
+                r#"{"metadata":{"logprobs":{"x":"[NAME]\"\n"}}}"#,
+            ),
+            (r#"{"logprobs":"anna"}"#, r#"{"logprobs":"[NAME]\"\n"}"#),
             ("anna says", "[NAME]\"\n says"),
             (
                 r#"{"content":"anna""#,

@@ -358,7 +358,8 @@ impl<'a> Pass<'a, '_> {
                 let span = self.span(written);
                 renamed.push(Renamed { span, edited });
             }
-            if key == TOKENS {
+            // Of the choice itself: anywhere else the name is anybody's.
+            if key == TOKENS && place.path.is_empty() {
                 if !value.is_null() {
                     let span = self.span(value);
                     self.token_lists.push(span);

@@ -1,7 +1,7 @@
 //! Whose text is whose: a judge must not weigh what a user wrote against what stands before it, and
 //! looks at what tools brought otherwise than at what people wrote.
 
-use super::{ARGUMENTS, DEPTH_MAX, TOKENS, is_no_text, names};
+use super::{ARGUMENTS, DEPTH_MAX, TOKENS, TOKENS_DEPTH, is_no_text, names};
 use crate::json::{Json, scan};
 
 /// Who brought a text into the conversation.
@@ -51,7 +51,7 @@ fn walk(value: Json<'_>, voice: Voice, depth: usize, look: &mut dyn FnMut(Voice,
         if !names::is_known(&key) {
             look(voice, &key);
         }
-        if key == TOKENS {
+        if key == TOKENS && depth == TOKENS_DEPTH {
             continue;
         }
         let voice = match &*key {
