@@ -7,7 +7,7 @@ use foldhash::HashSet;
 use rusqlite::{Connection, Transaction, params};
 
 use super::Archive;
-use super::hold::Placed;
+use super::hold::{Placed, newest, placed_after};
 use super::search::{ROW, Row};
 use crate::database::{Database, Failed};
 use crate::event::{Actor, Event, Hold, Read, Subject};
@@ -131,7 +131,7 @@ impl Archive {
         }
         self.settle_keys(&keys, now)?;
         let holds = self.unheld(subject, name)?;
-        let newest_hold = holds.last().map_or(0, |placed| placed.number);
+        let newest_hold = newest(&holds);
         let gone = self.collect(&keys, &holds)?;
         let exclusive = self.keyring.exclusive()?;
         // Unless another erasure was faster.
@@ -162,13 +162,7 @@ impl Archive {
         };
         let mut is_held_by = None;
         let committed = self.commit_untold(&event, "", actor, now, |transaction, sequence| {
-            let newer =
-                "SELECT min(sequence) FROM holds WHERE released_by IS NULL AND sequence > ?";
-            is_held_by = transaction
-                .query_row(newer, [newest_hold.cast_signed()], |row| {
-                    row.get::<_, Option<i64>>(0)
-                })?
-                .map(i64::cast_unsigned);
+            is_held_by = placed_after(transaction, newest_hold)?;
             if is_held_by.is_some() {
                 return Err(Failed::Other(AuditError::Held(
                     "a hold was placed meanwhile; try again".to_owned(),

@@ -1,6 +1,7 @@
 //! Legal holds: what is held is neither purged nor erased, until the hold is released.
 
 use domain::Wall;
+use rusqlite::Transaction;
 
 use super::Archive;
 use crate::AuditError;
@@ -112,4 +113,22 @@ impl Archive {
             .iter()
             .find(|placed| placed.hold.covers(record, person))
     }
+}
+
+/// The number of the newest hold among these, 0 without any.
+pub(super) fn newest(holds: &[Placed]) -> u64 {
+    holds.last().map_or(0, |placed| placed.number)
+}
+
+/// One that was placed after that and is in force: whoever decided without it decides again. Nobody can
+/// place another until the transaction ends.
+pub(super) fn placed_after(
+    transaction: &Transaction<'_>,
+    newest: u64,
+) -> rusqlite::Result<Option<u64>> {
+    let select = "SELECT min(sequence) FROM holds WHERE released_by IS NULL AND sequence > ?";
+    let newer = transaction.query_row(select, [newest.cast_signed()], |row| {
+        row.get::<_, Option<i64>>(0)
+    })?;
+    Ok(newer.map(i64::cast_unsigned))
 }

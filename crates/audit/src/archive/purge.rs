@@ -10,9 +10,10 @@ use foldhash::{HashSet, HashSetExt};
 use rusqlite::{Transaction, params};
 
 use super::erase::{Gone, complete, mark};
+use super::hold::{newest, placed_after};
 use super::search::{ROW, Row};
 use super::{Archive, cursors};
-use crate::database::State;
+use crate::database::{Failed, State};
 use crate::event::{Actor, Event};
 use crate::keys::{KeyId, month};
 use crate::witness::tell;
@@ -35,7 +36,9 @@ pub struct Purged {
 
 /// One file's records, as a purge sees them.
 #[derive(Default)]
-struct Sorted {
+pub(crate) struct Sorted {
+    /// Of the holds that it was sorted by.
+    newest_hold: u64,
     gone: Gone,
     held: u64,
     /// When the first of those that stay may go.
@@ -47,14 +50,19 @@ impl Archive {
     pub fn purge(&mut self, actor: &Actor, now: Wall) -> Result<Purged, AuditError> {
         let mut purged = Purged::default();
         for (number, range) in self.due(now)? {
-            let sorted = self.sort(number, &range, now)?;
+            let (sorted, missed) = loop {
+                let sorted = self.sort(number, &range, now)?;
+                if sorted.gone.is_empty() {
+                    break (sorted, Vec::new());
+                }
+                if let Some(missed) = self.drop_contents(number, &range, &sorted, actor, now)? {
+                    break (sorted, missed);
+                }
+            };
             purged.held += sorted.held;
             purged.records += sorted.gone.len() as u64;
-            if !sorted.gone.is_empty() {
-                let missed = self.drop_contents(number, &range, &sorted, actor, now)?;
-                for (name, records) in missed {
-                    *purged.missed.entry(name).or_default() += records;
-                }
+            for (name, records) in missed {
+                *purged.missed.entry(name).or_default() += records;
             }
             purged.files += u64::from(self.settle_segment(number, &sorted)?);
         }
@@ -65,7 +73,7 @@ impl Archive {
     }
 
     /// Files that hold something past its days, and their entries.
-    fn due(&self, now: Wall) -> Result<Vec<(u64, RangeInclusive<u64>)>, AuditError> {
+    pub(crate) fn due(&self, now: Wall) -> Result<Vec<(u64, RangeInclusive<u64>)>, AuditError> {
         let read = || -> rusqlite::Result<Vec<_>> {
             let mut select = self.database.connection.prepare_cached(
                 "SELECT number, first, last FROM segments WHERE expires <= ? ORDER BY number",
@@ -80,7 +88,7 @@ impl Archive {
         read().map_err(|error| self.database.faulty(&error))
     }
 
-    fn sort(
+    pub(crate) fn sort(
         &self,
         number: u64,
         range: &RangeInclusive<u64>,
@@ -88,7 +96,10 @@ impl Archive {
     ) -> Result<Sorted, AuditError> {
         let holds = self.holds()?;
         let read = || -> rusqlite::Result<Sorted> {
-            let mut sorted = Sorted::default();
+            let mut sorted = Sorted {
+                newest_hold: newest(&holds),
+                ..Sorted::default()
+            };
             let select = format!(
                 "SELECT {ROW} FROM chain WHERE sequence BETWEEN ? AND ? AND segment = ? AND gone_by IS NULL"
             );
@@ -116,14 +127,15 @@ impl Archive {
         read().map_err(|error| self.database.faulty(&error))
     }
 
-    fn drop_contents(
+    /// `None` if a hold was placed since they were sorted: nothing has gone.
+    pub(crate) fn drop_contents(
         &mut self,
         number: u64,
         range: &RangeInclusive<u64>,
         sorted: &Sorted,
         actor: &Actor,
         now: Wall,
-    ) -> Result<Vec<(String, u64)>, AuditError> {
+    ) -> Result<Option<Vec<(String, u64)>>, AuditError> {
         let event = Event::Purged {
             ranges: ranges(sorted.gone.iter().map(|(sequence, _)| *sequence)),
             keys: Vec::new(),
@@ -137,13 +149,24 @@ impl Archive {
             let told = told.map(|(name, records)| format!("missed by sink {name}: {records}"));
             Ok(told.collect::<Vec<_>>().join("; "))
         };
+        let mut is_held = false;
         let act = |transaction: &Transaction<'_>, sequence| {
+            is_held = placed_after(transaction, sorted.newest_hold)?.is_some();
+            if is_held {
+                return Err(Failed::Other(AuditError::Held(
+                    "a hold was placed meanwhile; try again".to_owned(),
+                )));
+            }
             mark(transaction, sequence, &sorted.gone)?;
             index::forget(transaction, &keyring, range.clone(), |sequence| {
                 is_gone.contains(&sequence)
             })
         };
-        let sequence = self.commit_about(&event, about, actor, now, act)?;
+        let committed = self.commit_about(&event, about, actor, now, act);
+        if is_held {
+            return Ok(None);
+        }
+        let sequence = committed?;
         tell(&self.database, &self.keyring)?;
         complete(
             &mut self.database,
@@ -157,7 +180,7 @@ impl Archive {
             records = sorted.gone.len(),
             "contents of the audit log are past their days and gone"
         );
-        Ok(missed)
+        Ok(Some(missed))
     }
 
     /// True if the file could be deleted: nothing of it is left, and nothing comes.

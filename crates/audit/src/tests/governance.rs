@@ -114,6 +114,24 @@ fn content_goes_on_its_day_and_not_before_and_its_skeleton_stays() {
 }
 
 #[test]
+fn a_purge_that_decided_before_a_hold_was_placed_takes_nothing() {
+    let calls = two_teams();
+    let place = Place::written(&calls);
+    let late = NOON + DAY * 91;
+    let mut archive = place.archive();
+    let (number, range) = archive.due(late).unwrap().remove(0);
+    let sorted = archive.sort(number, &range, late).unwrap();
+    let hold = Hold::Subscription("search".into());
+    place.archive().hold(&hold, &actor(), late).unwrap();
+    let dropped = archive.drop_contents(number, &range, &sorted, &actor(), late);
+    assert_eq!(dropped.unwrap(), None);
+    // It decides again, and keeps what is held.
+    let purged = archive.purge(&actor(), late).unwrap();
+    assert_eq!((purged.records, purged.held), (2, 3));
+    assert_eq!(place.problems(), [""; 0]);
+}
+
+#[test]
 fn files_and_keys_of_what_is_gone_go_too() {
     // Four to a file of 64 KiB.
     let calls: Vec<Call> = (1..=20)
