@@ -11,6 +11,8 @@ use crate::words::Hashing;
 
 /// Of a filter before it is folded, if no word repeats: at most twice as many.
 const BITS_PER_WORD: u64 = 8;
+/// Of one that is folded, so that a text takes as much room as it has different words: at most twice as many.
+const BITS_PER_DIFFERENT_WORD: u64 = 7;
 /// A power of two, as every filter's length is. No content is long enough to reach it.
 const FILTER_WORDS_MAX: u64 = 1 << 25;
 
@@ -33,36 +35,32 @@ pub(crate) fn put_filter(words: &mut Vec<u64>, texts: &[&[u8]], hashing: &mut Ha
     let start = words.len();
     words.resize(start + len as usize, 0);
     let filter = &mut words[start..];
+    // Some few look as if they had been there: the filter is still large.
+    let mut different = 0;
     for hash in hashing.hashes() {
         let (word, bits) = probe(*hash, len);
         if let Some(word) = filter.get_mut(word) {
+            different += u64::from(*word & bits != bits);
             *word |= bits;
         }
     }
-    let len = folded(filter);
+    let wanted = (different * BITS_PER_DIFFERENT_WORD).div_ceil(64);
+    let len = folded(filter, wanted.next_power_of_two() as usize);
     words.truncate(start + len);
     len as u32
 }
 
-/// Lays halves over each other for as long as a quarter of the bits are set at most, so that a text takes
-/// as much room as it has different words. Returns what is left, a word at least.
-fn folded(filter: &mut [u64]) -> usize {
+/// Lays halves over each other until no more than `wanted` words are left, a power of two. Returns how many are.
+fn folded(filter: &mut [u64], wanted: usize) -> usize {
     let mut len = filter.len();
-    let mut is_sparse = is_sparse(filter);
-    while is_sparse && len > 1 {
+    while len > wanted {
         len /= 2;
         let (half, other) = filter.split_at_mut(len);
         for (word, other) in half.iter_mut().zip(&other[..len]) {
             *word |= *other;
         }
-        is_sparse = self::is_sparse(half);
     }
     len
-}
-
-fn is_sparse(filter: &[u64]) -> bool {
-    let set: u64 = filter.iter().map(|word| u64::from(word.count_ones())).sum();
-    set * 4 <= filter.len() as u64 * 64
 }
 
 /// One record's, made of what this thread keeps between records. Empty if there is no text at all.
