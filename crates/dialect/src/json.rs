@@ -45,16 +45,7 @@ impl<'a> Json<'a> {
         let (b'"', rest) = self.0.split_first()? else {
             return None;
         };
-        let (length, has_escapes) = inner_length(rest);
-        let inner = &rest[..length];
-        Some(if has_escapes {
-            Cow::Owned(unescape(inner))
-        } else {
-            match std::str::from_utf8(inner) {
-                Ok(text) => Cow::Borrowed(text),
-                Err(_) => String::from_utf8_lossy(inner),
-            }
-        })
+        Some(until_quote(rest).1)
     }
 
     /// An object's members in their order; none for any other value.
@@ -153,6 +144,22 @@ fn value_end(bytes: &[u8], start: usize) -> usize {
 fn string_end(bytes: &[u8], start: usize) -> usize {
     let (length, _) = inner_length(&bytes[start + 1..]);
     (start + 1 + length + 1).min(bytes.len())
+}
+
+/// The text of a string whose opening quote came before, up to its closing one, and how many bytes it is
+/// written with. All that is left if it has none.
+pub(crate) fn until_quote(rest: &[u8]) -> (usize, Cow<'_, str>) {
+    let (length, has_escapes) = inner_length(rest);
+    let inner = &rest[..length];
+    let text = if has_escapes {
+        Cow::Owned(unescape(inner))
+    } else {
+        match std::str::from_utf8(inner) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => String::from_utf8_lossy(inner),
+        }
+    };
+    (length, text)
 }
 
 /// Up to the closing quote of a string whose opening one came before, or all if it has none; and

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
-use crate::json::{Json, scan};
+use crate::json::{self, Json, scan};
 
 /// Deeper events are no answers.
 const DEPTH_MAX: usize = 16;
@@ -38,6 +38,20 @@ pub struct Transcript {
     choices: Node,
     /// Events without choices, as they came.
     others: Vec<Vec<u8>>,
+    /// Of the event before, if one text is all that another of it would add.
+    form: Option<Form>,
+}
+
+/// An event up to the end of its choices, but for one text. Most events of a stream are the one before with
+/// another text in this place: those need not be read.
+#[derive(Debug)]
+struct Form {
+    /// Ends with the text's opening quote.
+    before: Vec<u8>,
+    /// Begins with its closing one.
+    after: Vec<u8>,
+    /// Where it goes on: which member or element of each node.
+    path: Vec<usize>,
 }
 
 #[derive(Debug)]
@@ -60,6 +74,7 @@ impl Transcript {
             model: None,
             choices: Node::List(Vec::new()),
             others: Vec::new(),
+            form: None,
         }
     }
 
@@ -80,6 +95,10 @@ impl Transcript {
         if !data.starts_with(b"{") {
             return; // `[DONE]`
         }
+        if self.goes_on(data) {
+            return;
+        }
+        self.form = None;
         let Some(choices) = Json::whole(data).get("choices") else {
             if scan::members(data, []).is_ok() {
                 self.bytes += data.len() + NODE_BYTES;
@@ -94,11 +113,39 @@ impl Transcript {
             let model = model.filter(|name| !name.is_empty() && name.len() <= 256);
             self.model = model.map(Cow::into_owned);
         }
-        let mut budget = self.bytes_max.saturating_sub(self.bytes);
-        let before = budget;
-        let is_whole = self.choices.merge("choices", choices, 0, &mut budget);
-        self.bytes += before - budget;
+        let mut merging = Merging::new(self.bytes_max.saturating_sub(self.bytes));
+        let before = merging.budget;
+        let is_whole = self.choices.merge("choices", choices, &mut merging);
+        self.bytes += before - merging.budget;
         self.is_cut = !is_whole;
+        // Until the model is known, any event may tell it.
+        if is_whole && self.model.is_some() {
+            self.form = merging.form(data, choices);
+        }
+    }
+
+    /// True if the event is the one before with another text, which is added.
+    fn goes_on(&mut self, data: &[u8]) -> bool {
+        let Some(form) = &self.form else {
+            return false;
+        };
+        let Some(rest) = data.strip_prefix(&*form.before) else {
+            return false;
+        };
+        let (length, text) = json::until_quote(rest);
+        if !rest[length..].starts_with(&form.after) {
+            return false;
+        }
+        let Some(Node::Text(before)) = self.choices.at(&form.path) else {
+            return false;
+        };
+        if self.bytes + text.len() <= self.bytes_max {
+            self.bytes += text.len();
+            before.push_str(&text);
+        } else {
+            self.is_cut = true;
+        }
+        true
     }
 
     /// Something is left out. What ends the answer may be there all the same.
@@ -145,35 +192,121 @@ impl Transcript {
     }
 }
 
+/// What becomes of one event.
+struct Merging<'a> {
+    /// Bytes that are left.
+    budget: usize,
+    /// To the node at hand.
+    path: Vec<usize>,
+    grown: Grown<'a>,
+}
+
+/// What another event just like this one would add: everything else it would set to what it is.
+enum Grown<'a> {
+    Nothing,
+    Text(Json<'a>, Vec<usize>),
+    More,
+}
+
+impl<'a> Merging<'a> {
+    fn new(budget: usize) -> Self {
+        Self {
+            budget,
+            path: Vec::new(),
+            grown: Grown::Nothing,
+        }
+    }
+
+    /// False if there is not so much left.
+    fn spend(&mut self, bytes: usize) -> bool {
+        let left = self.budget.checked_sub(bytes);
+        self.budget = left.unwrap_or(self.budget);
+        left.is_some()
+    }
+
+    fn grow(&mut self, text: Json<'a>) {
+        self.grown = match self.grown {
+            Grown::Nothing => Grown::Text(text, self.path.clone()),
+            Grown::Text(..) | Grown::More => Grown::More,
+        };
+    }
+
+    /// `node` gives way to one of another kind. If that is within one event, as where a member comes twice,
+    /// another such event would not add to what this one leaves.
+    fn replace(&mut self, node: &Node) {
+        if !node.is_new() {
+            self.grown = Grown::More;
+        }
+    }
+
+    fn form(self, data: &'a [u8], choices: Json<'a>) -> Option<Form> {
+        let Grown::Text(text, path) = self.grown else {
+            return None;
+        };
+        // What was cut off has no form: more of it might come.
+        scan::members(data, []).ok()?;
+        let place = |part: Json<'_>| {
+            let start = part.raw().as_ptr().addr() - data.as_ptr().addr();
+            start..start + part.raw().len()
+        };
+        let (text, choices) = (place(text), place(choices));
+        Some(Form {
+            before: data.get(..=text.start)?.to_vec(),
+            after: data.get(text.end - 1..choices.end)?.to_vec(),
+            path,
+        })
+    }
+}
+
 impl Node {
+    fn new() -> Self {
+        Self::Plain("null".to_owned())
+    }
+
+    /// Nothing was said of it yet: `null` itself is left out.
+    fn is_new(&self) -> bool {
+        matches!(self, Self::Plain(plain) if plain == "null")
+    }
+
     /// Goes on with `value`. False once the budget is used up.
-    fn merge(&mut self, key: &str, value: Json<'_>, depth: usize, budget: &mut usize) -> bool {
-        if depth > DEPTH_MAX {
+    fn merge<'a>(&mut self, key: &str, value: Json<'a>, merging: &mut Merging<'a>) -> bool {
+        if merging.path.len() > DEPTH_MAX {
             return true;
         }
         if value.is_object() {
-            return self.merge_members(value, depth, budget);
+            return self.merge_members(value, merging);
         }
         if value.is_array() {
-            return self.merge_elements(key, value, depth, budget);
+            return self.merge_elements(key, value, merging);
         }
         let Some(text) = value.text() else {
+            if !matches!(self, Self::Plain(_)) {
+                merging.replace(self);
+            }
             *self = Self::Plain(String::from_utf8_lossy(value.raw()).into_owned());
             return true;
         };
-        let Some(left) = budget.checked_sub(text.len()) else {
+        if !merging.spend(text.len()) {
             return false;
-        };
-        *budget = left;
+        }
+        let is_replaced = REPLACED.contains(&key);
+        if !is_replaced {
+            merging.grow(value);
+        }
         match self {
-            Self::Text(before) if !REPLACED.contains(&key) => before.push_str(&text),
-            other => *other = Self::Text(text.into_owned()),
+            Self::Text(before) if !is_replaced => before.push_str(&text),
+            Self::Text(before) => *before = text.into_owned(),
+            other => {
+                merging.replace(other);
+                *other = Self::Text(text.into_owned());
+            }
         }
         true
     }
 
-    fn merge_members(&mut self, value: Json<'_>, depth: usize, budget: &mut usize) -> bool {
+    fn merge_members<'a>(&mut self, value: Json<'a>, merging: &mut Merging<'a>) -> bool {
         if !matches!(self, Self::Map(_)) {
+            merging.replace(self);
             *self = Self::Map(Vec::new());
         }
         let Self::Map(members) = self else {
@@ -188,28 +321,31 @@ impl Node {
                 continue;
             }
             let known = members.iter().position(|(known, _)| *known == *key);
-            let Some(at) = known.or_else(|| {
-                *budget = budget.checked_sub(NODE_BYTES + key.len())?;
-                members.push((key.to_string(), Self::Plain("null".to_owned())));
-                Some(members.len() - 1)
-            }) else {
-                return false;
-            };
-            if !members[at].1.merge(&key, value, depth + 1, budget) {
+            if known.is_none() {
+                if !merging.spend(NODE_BYTES + key.len()) {
+                    return false;
+                }
+                members.push((key.to_string(), Self::new()));
+            }
+            let at = known.unwrap_or(members.len() - 1);
+            merging.path.push(at);
+            let is_whole = members[at].1.merge(&key, value, merging);
+            merging.path.pop();
+            if !is_whole {
                 return false;
             }
         }
         true
     }
 
-    fn merge_elements(
+    fn merge_elements<'a>(
         &mut self,
         key: &str,
-        value: Json<'_>,
-        depth: usize,
-        budget: &mut usize,
+        value: Json<'a>,
+        merging: &mut Merging<'a>,
     ) -> bool {
         if !matches!(self, Self::List(_)) {
+            merging.replace(self);
             *self = Self::List(Vec::new());
         }
         let Self::List(elements) = self else {
@@ -218,18 +354,29 @@ impl Node {
         for (place, value) in (0..).zip(value.elements()) {
             let index = value.get("index").and_then(number).unwrap_or(place);
             let known = elements.iter().position(|(known, _)| *known == index);
-            let Some(at) = known.or_else(|| {
-                *budget = budget.checked_sub(NODE_BYTES)?;
-                elements.push((index, Self::Plain("null".to_owned())));
-                Some(elements.len() - 1)
-            }) else {
-                return false;
-            };
-            if !elements[at].1.merge(key, value, depth + 1, budget) {
+            if known.is_none() {
+                if !merging.spend(NODE_BYTES) {
+                    return false;
+                }
+                elements.push((index, Self::new()));
+            }
+            let at = known.unwrap_or(elements.len() - 1);
+            merging.path.push(at);
+            let is_whole = elements[at].1.merge(key, value, merging);
+            merging.path.pop();
+            if !is_whole {
                 return false;
             }
         }
         true
+    }
+
+    fn at(&mut self, path: &[usize]) -> Option<&mut Self> {
+        path.iter().try_fold(self, |node, at| match node {
+            Self::Map(members) => members.get_mut(*at).map(|(_, node)| node),
+            Self::List(elements) => elements.get_mut(*at).map(|(_, node)| node),
+            Self::Text(_) | Self::Plain(_) => None,
+        })
     }
 
     fn write(&self, out: &mut Vec<u8>) {
@@ -360,7 +507,107 @@ mod tests {
         assert!(transcript.into_document().is_none());
     }
 
+    /// As it would be if each event were read.
+    fn read_one_by_one(events: &[String]) -> Transcript {
+        let mut transcript = Transcript::new(100_000);
+        for event in events {
+            transcript.form = None;
+            transcript.push(event.as_bytes());
+        }
+        transcript
+    }
+
+    #[test]
+    fn events_that_differ_in_one_text_are_not_read_twice() {
+        let event = |text: &str, padding: &str| {
+            let text = Value::from(text);
+            format!(
+                "data: {{\"model\":\"m\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":{text}}},\"finish_reason\":null}}],\"padding\":\"{padding}\"}}\n\n"
+            )
+        };
+        let mut transcript = Transcript::new(1_000);
+        transcript.push(event("It is", "ab").as_bytes());
+        let before = transcript.form.as_ref().unwrap().before.clone();
+        for text in [" \"far\"", "", "\n東"] {
+            transcript.push(event(text, text.trim()).as_bytes());
+            assert_eq!(transcript.form.as_ref().unwrap().before, before);
+        }
+        let told: Value = serde_json::from_slice(&transcript.into_document().unwrap()).unwrap();
+        assert_eq!(
+            told["choices"][0]["message"]["content"],
+            "It is \"far\"\n東"
+        );
+    }
+
+    #[test]
+    fn an_event_that_takes_back_what_it_says_is_read_each_time() {
+        for event in [
+            r#"{"model":"m","choices":[{"x":1,"x":"a"}]}"#,
+            r#"{"model":"m","choices":[{"x":"a","x":"b"}]}"#,
+            r#"{"model":"m","choices":[{"x":[1],"x":"a"}]}"#,
+            r#"{"model":"m","choices":[{"delta":{"x":"a"},"message":[]}]}"#,
+        ] {
+            let events = vec![format!("data: {event}\n\n"); 3];
+            let mut transcript = Transcript::new(1_000);
+            for event in &events {
+                transcript.push(event.as_bytes());
+            }
+            assert_eq!(
+                transcript.into_document(),
+                read_one_by_one(&events).into_document(),
+                "{event}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_event_that_was_cut_off_is_no_form() {
+        let event = |end: &str| {
+            format!("data: {{\"model\":\"m\",\"choices\":[{{\"delta\":{{\"content\":\"{end}\n\n")
+        };
+        let events = [event("a\\\""), event("b\",\"role\":\"r\"}}]}")];
+        let mut transcript = Transcript::new(1_000);
+        for event in &events {
+            transcript.push(event.as_bytes());
+        }
+        let told = transcript.into_document();
+        assert_eq!(told, read_one_by_one(&events).into_document());
+        assert!(String::from_utf8(told.unwrap()).unwrap().contains("role"));
+    }
+
+    fn streams() -> impl Strategy<Value = Vec<String>> {
+        let text = "[a-c\\\\\"n東]{0,3}";
+        let member = prop_oneof![
+            4 => text.prop_map(|text| format!("\"content\":{}", Value::from(text))),
+            1 => "[a-c\\\\]{0,3}".prop_map(|text| format!("\"content\":\"{text}")),
+            1 => Just("\"role\":\"r\"".to_owned()),
+            1 => Just("\"content\":7".to_owned()),
+            1 => Just("\"content\":null".to_owned()),
+            1 => (0..2_u8, text).prop_map(|(index, text)| format!(
+                "\"tool_calls\":[{{\"index\":{index},\"function\":{{\"arguments\":{}}}}}]",
+                Value::from(text)
+            )),
+        ];
+        let delta = prop::collection::vec(member, 0..3).prop_map(|members| members.join(","));
+        let event = (0..2_u8, delta, "[\\]}]{0,3}").prop_map(|(index, delta, end)| {
+            let end = if end.is_empty() { "}}],\"x\":\"y\"}" } else { &end };
+            format!(
+                "data: {{\"model\":\"m\",\"choices\":[{{\"index\":{index},\"delta\":{{{delta}{end}\n\n"
+            )
+        });
+        prop::collection::vec(event, 0..8)
+    }
+
     proptest! {
+        #[test]
+        fn an_event_that_is_not_read_adds_what_it_would_if_it_were(events in streams()) {
+            let mut transcript = Transcript::new(100_000);
+            for event in &events {
+                transcript.push(event.as_bytes());
+            }
+            prop_assert_eq!(transcript.into_document(), read_one_by_one(&events).into_document());
+        }
+
         #[test]
         fn whatever_comes_the_document_is_json_within_its_bound(
             lines in prop::collection::vec("(data: ?)?[{}\\[\\]\",:a-z0-9\\\\ ]{0,60}\n", 0..40), max in 0..2_000_usize,
