@@ -118,6 +118,8 @@ const HIT: u8 = 32;
 const SEMANTIC: u8 = 64;
 /// A name that a client chose does not make a header longer than this.
 const TEXT_BYTES_MAX: usize = 1024;
+/// Of a skeleton's numbers, which stand before its texts.
+const NUMBERS_BYTES: usize = 16 + 3 * 8 + 4 + 2 + 2 + 4 * 8;
 /// In a header: behind its mark, the call's id and two times.
 const KEY_AT: usize = 2 + 16 + 8 + 8;
 
@@ -276,18 +278,27 @@ pub(crate) fn put_skeleton(
     set(REQUIRED, draft.required);
     set(HIT, draft.hit.is_some());
     set(SEMANTIC, draft.hit == Some(Hit::Semantic));
-    header.extend_from_slice(&draft.call.0.to_be_bytes());
-    header.extend_from_slice(&draft.at.0.to_be_bytes());
-    header.extend_from_slice(&recorded_at.0.to_be_bytes());
-    bytes::put_u64(header, key.0);
-    bytes::put_u32(header, draft.retention_days);
-    header.push(flags);
-    header.push(outcome_code(draft.outcome));
-    header.extend_from_slice(&draft.status.to_be_bytes());
-    bytes::put_u64(header, draft.prompt_tokens);
-    bytes::put_u64(header, draft.completion_tokens);
-    bytes::put_u64(header, len(draft.prompt) as u64);
-    bytes::put_u64(header, len(draft.answer) as u64);
+    // At once: many short pieces take longer than what they hold.
+    let mut numbers = [0; NUMBERS_BYTES];
+    let pieces: [&[u8]; 11] = [
+        &draft.call.0.to_be_bytes(),
+        &draft.at.0.to_be_bytes(),
+        &recorded_at.0.to_be_bytes(),
+        &key.0.to_be_bytes(),
+        &draft.retention_days.to_be_bytes(),
+        &[flags, outcome_code(draft.outcome)],
+        &draft.status.to_be_bytes(),
+        &draft.prompt_tokens.to_be_bytes(),
+        &draft.completion_tokens.to_be_bytes(),
+        &(len(draft.prompt) as u64).to_be_bytes(),
+        &(len(draft.answer) as u64).to_be_bytes(),
+    ];
+    let mut at = 0;
+    for piece in pieces {
+        numbers[at..at + piece.len()].copy_from_slice(piece);
+        at += piece.len();
+    }
+    header.extend_from_slice(&numbers[..at]);
     bytes::put_text(header, bounded(draft.subscription.as_str()));
     bytes::put_text(header, bounded(draft.product));
     bytes::put_optional_text(header, draft.application.map(bounded));

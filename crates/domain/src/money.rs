@@ -87,7 +87,7 @@ impl Sum for Nanos {
 /// Exact, without zeros at the end: `0.001234`, `12`, `-0.5`.
 impl fmt::Display for Nanos {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, part) = (self.0 / UNIT, (self.0 % UNIT).unsigned_abs());
+        let (whole, mut part) = (self.0 / UNIT, (self.0 % UNIT).unsigned_abs());
         if self.0 < 0 {
             f.write_str("-")?;
         }
@@ -95,8 +95,12 @@ impl fmt::Display for Nanos {
         if part == 0 {
             return Ok(());
         }
-        let decimals = format!("{part:09}");
-        write!(f, ".{}", decimals.trim_end_matches('0'))
+        let mut digits = 9;
+        while part.is_multiple_of(10) {
+            part /= 10;
+            digits -= 1;
+        }
+        write!(f, ".{part:0digits$}")
     }
 }
 
