@@ -25,10 +25,12 @@ use crate::words::Hashing;
 use crate::writer::Shared;
 
 /// Of records that wait. There are as many again that are being written.
-const BYTES_MAX: usize = 1024 * 1024;
+const BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Past it they wait no longer: more would not stay in the processor's cache, and calls find room
 /// meanwhile.
-const BYTES_ENOUGH: usize = BYTES_MAX / 2;
+const BYTES_ENOUGH: usize = 512 * 1024;
+/// Of one record's prompt and answer. A longer one would keep others waiting.
+const RECORD_BYTES_MAX: usize = 512 * 1024;
 
 /// What calls and the thread that seals share.
 #[derive(Debug)]
@@ -82,17 +84,17 @@ impl Gathering {
         if draft.required || !draft.tells_person() || self.declines.load(Ordering::Acquire) {
             return false;
         }
+        let texts = draft.texts(content_bytes_max);
+        let contents: usize = texts.iter().map(|text| text.len()).sum();
+        if contents > RECORD_BYTES_MAX {
+            return false;
+        }
         let mut waiting = self.waiting();
         let Waiting { bytes, records } = &mut *waiting;
         let start = bytes.len();
         if start > BYTES_MAX {
             return false;
         }
-        let contents: usize = draft
-            .texts(content_bytes_max)
-            .iter()
-            .map(|text| text.len())
-            .sum();
         let layout = Layout::put(
             bytes,
             contents,

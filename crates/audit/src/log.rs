@@ -87,8 +87,8 @@ impl Settings {
     }
 }
 
-/// Of prompt and answer. What hashing and indexing longer ones takes, no call waits for: the writer reads
-/// them back.
+/// Of prompt and answer of a record that its call writes. What hashing and indexing longer ones takes, no
+/// call waits for: the writer reads them back.
 const HANDED_BYTES_MAX: usize = 64 * 1024;
 
 thread_local! {
@@ -213,11 +213,11 @@ impl AuditLog {
         let now = now.max(draft.at);
         self.shared.note_now(now);
         let max = self.settings.content_bytes_max;
-        let texts = draft.texts(max);
-        let is_short = texts.iter().map(|text| text.len()).sum::<usize>() <= HANDED_BYTES_MAX;
-        if is_short && self.gathering.take(draft, max, now) {
+        if self.gathering.take(draft, max, now) {
             return Ok(());
         }
+        let texts = draft.texts(max);
+        let is_short = texts.iter().map(|text| text.len()).sum::<usize>() <= HANDED_BYTES_MAX;
         let appended = self.write(draft, now, is_short.then_some(texts));
         let counter = if appended.is_ok() {
             self.gathering.resume();
