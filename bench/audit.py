@@ -2,10 +2,10 @@
 """Measures what audit records add to a governed call: `make bench-audit`.
 
 CPU time of the gateway divided by calls, everything behind a call included: threads that seal, chain and
-write, until they have caught up. At a fixed rate, half of what saturates it, and at what saturates it: there
-it does less for each call besides, as much waits at every wake-up. Each figure is of processes started anew,
-in a random order, because one process is faster than the next of the same binary by up to a tenth for as
-long as it lives. Needs wrk and two cores.
+write, until they have caught up. At fixed rates, and at what saturates it, calls of 1 KB and streams of 50
+events: saturated, it does less for each call besides, as much waits at every wake-up. Each figure is of
+processes started anew, in a random order, because one process is faster than the next of the same binary by
+up to a tenth for as long as it lives. Needs wrk and two cores.
 """
 
 import argparse
@@ -24,6 +24,7 @@ import time
 import run
 
 LEVELS = ("none", "metadata", "full")
+SATURATING = {"as many calls as it takes": run.SMALL, "as many streams as it takes": {**run.SMALL, "stream": True}}
 PARTS = {"tokio-rt-worker": "calls", "ledger-writer": "ledger", "audit-gatherer": "gathering", "audit-writer": "chaining"}
 # Records wait 10 ms, the chain's writer 200.
 BEHIND_SECONDS = 1.5
@@ -38,13 +39,13 @@ def main():
         sys.exit("bench: two cores are needed: one for the gateway, one for the load")
     names = {"tollgate": args.tollgate, **({"other": args.other} if args.other else {})}
     variants = [(name, level) for name in names for level in args.levels]
-    samples = {load: {variant: [] for variant in variants} for load in ("steady", "saturated")}
+    samples = {}
     dice = random.Random(args.seed)
     with tempfile.TemporaryDirectory(prefix="tollgate-bench-") as folder:
         work = pathlib.Path(folder)
         body = work / "body.json"
         body.write_text(json.dumps(run.SMALL, separators=(",", ":")))
-        script = run.wrk_script(work, "small", run.SMALL)
+        scripts = {title: run.wrk_script(work, title, body) for title, body in SATURATING.items()}
         for round_ in range(args.rounds):
             for name, level in dice.sample(variants, len(variants)):
                 with run.Processes() as processes:
@@ -53,15 +54,19 @@ def main():
                     run.wait_for(provider)
                     data = work / "data"
                     gateway = start(processes, work, data, names[name], provider, level)
-                    run.wrk(gateway[0], script, 32, 1)
+                    for script in scripts.values():
+                        run.wrk(gateway[0], script, 32, 1)
                     time.sleep(BEHIND_SECONDS)
-                    steady = spent(gateway, lambda port: at_rate(args, port, body))
-                    saturated = spent(gateway, lambda port: run.wrk(port, script, 32, args.seconds)[0])
-                samples["steady"][name, level].append(steady)
-                samples["saturated"][name, level].append(saturated)
+                    spents = {f"{rate:,.0f} calls a second": spent(gateway, lambda port: at_rate(args, rate, port, body))
+                              for rate in args.rates}
+                    spents |= {title: spent(gateway, lambda port: run.wrk(port, script, 32, args.seconds)[0])
+                               for title, script in scripts.items()}
+                for load, used in spents.items():
+                    by = samples.setdefault(load, {variant: [] for variant in variants})
+                    by[name, level].append(used)
                 shutil.rmtree(data)
-                print(f"  {round_ + 1}: {name}, {level}: {sum(steady.values()):.1f} us at {args.rate:.0f}/s,"
-                      f" {sum(saturated.values()):.1f} us saturated", file=sys.stderr, flush=True)
+                told = ", ".join(f"{load}: {sum(used.values()):.1f} us" for load, used in spents.items())
+                print(f"  {round_ + 1}: {name}, {level}: {told}", file=sys.stderr, flush=True)
     print(render(args, samples))
 
 
@@ -72,7 +77,8 @@ def parse():
     parser.add_argument("--other", help="another binary of it, measured in turns with the first")
     parser.add_argument("--upstream", default=target / "bench-upstream", help="the provider's binary")
     parser.add_argument("--load", default=target / "bench-load", help="the binary that calls at a fixed rate")
-    parser.add_argument("--rate", type=float, default=8000, help="calls a second of the steady part (default 8000)")
+    parser.add_argument("--rates", type=float, nargs="*", default=(2000, 8000, 16000),
+                        help="calls a second of the steady parts (default 2000 8000 16000)")
     parser.add_argument("--seconds", type=float, default=4, help="of each measurement (default 4)")
     parser.add_argument("--rounds", type=int, default=15, help="processes of each kind (default 15)")
     parser.add_argument("--levels", nargs="+", default=LEVELS, choices=LEVELS, help="of records (default: all)")
@@ -90,12 +96,12 @@ def start(processes, work, data, binary, provider, level):
     return port, process.pid
 
 
-def at_rate(args, port, body):
-    calls, failed, *_ = run.calls_at_rate(args.load, port, args.rate, args.seconds, body)
+def at_rate(args, rate, port, body):
+    calls, failed, *_ = run.calls_at_rate(args.load, port, rate, args.seconds, body)
     if failed or not calls:
-        sys.exit(f"bench: {failed:.0f} of {calls:.0f} calls at {args.rate:.0f}/s failed")
+        sys.exit(f"bench: {failed:.0f} of {calls:.0f} calls at {rate:.0f}/s failed")
     # With the half second of warming up.
-    return args.rate * (args.seconds + 0.5)
+    return rate * (args.seconds + 0.5)
 
 
 def spent(gateway, load):
@@ -124,8 +130,7 @@ def render(args, samples):
     lines = [f"{datetime.date.today()} · {run.cpu_model()} · {version} · load {os.getloadavg()[0]:.1f} · median of"
              f" {args.rounds} processes, {args.seconds:g} s each, µs of CPU a call"]
     for load, by in samples.items():
-        title = f"at {args.rate:,.0f} calls a second" if load == "steady" else "as many calls as it takes"
-        lines += ["", f"| {title} | {' | '.join(parts)} | all | of the middle half | more than none |",
+        lines += ["", f"| {load} | {' | '.join(parts)} | all | of the middle half | more than none |",
                   "|---|" + "--:|" * (len(parts) + 3)]
         bases = {}
         for (name, level), rounds in by.items():
