@@ -62,6 +62,12 @@ impl From<AuditError> for LoadError {
 }
 
 impl Loaded {
+    /// A key's, and where it stands.
+    pub(super) fn slot(&mut self, id: &KeyId) -> Option<(usize, &mut Slot)> {
+        let index = *self.by_id.get(id)?;
+        Some((index, self.slots.get_mut(index)?.as_mut()?))
+    }
+
     pub(super) fn new(
         file: KeyFile,
         body: Body,

@@ -334,10 +334,7 @@ impl Keyring {
         let failed = |error| faulty(&self.dir, "write", &error);
         let mut loaded = self.write();
         for id in ids {
-            let Some(index) = loaded.by_id.get(id).copied() else {
-                continue;
-            };
-            let Some(Some(slot)) = loaded.slots.get_mut(index) else {
+            let Some((index, slot)) = loaded.slot(id) else {
                 continue;
             };
             if let SlotState::Live {
@@ -382,10 +379,7 @@ impl Keyring {
         let failed = |error| faulty(&self.dir, "overwrite", &error);
         let mut loaded = self.write();
         for id in ids {
-            let Some(index) = loaded.by_id.get(id).copied() else {
-                continue;
-            };
-            let Some(Some(slot)) = loaded.slots.get_mut(index) else {
+            let Some((index, slot)) = loaded.slot(id) else {
                 continue;
             };
             if let SlotState::Live { tags, .. } = slot.state {

@@ -58,6 +58,12 @@ fn with_store(config: Config, folder: &Path) -> Config {
         )
 }
 
+/// As `hold` tells it.
+fn hold_number(hold: &Output) -> String {
+    let said = text(&hold.stdout);
+    said.split_whitespace().nth(1).unwrap().to_owned()
+}
+
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
@@ -233,11 +239,7 @@ async fn a_person_who_is_erased_is_unreadable_from_backups_too_and_nobody_else_i
         &["hold", "--subscription", "search", "--reason", "case 4"],
     );
     assert!(hold.status.success(), "{}", text(&hold.stderr));
-    let number = text(&hold.stdout)
-        .split_whitespace()
-        .nth(1)
-        .unwrap()
-        .to_owned();
+    let number = hold_number(&hold);
     let erase = [
         "erase",
         "--person",
@@ -600,11 +602,7 @@ async fn what_was_written_a_moment_ago_is_held_and_counted_beside_a_running_gate
     ];
     let hold = audited.run("jane", AUDITOR, &span);
     assert!(hold.status.success(), "{}", text(&hold.stderr));
-    let number = text(&hold.stdout)
-        .split_whitespace()
-        .nth(1)
-        .unwrap()
-        .to_owned();
+    let number = hold_number(&hold);
     let erase = ["erase", "--person", "search/primary", "--reason", "r 88"];
     for count in [3, 6] {
         for _ in 0..3 {
