@@ -98,6 +98,19 @@ impl Deed {
         Self::ReadState,
     ];
 
+    /// Whether one must say why: content is looked into, or something changes.
+    pub fn needs_reason(self) -> bool {
+        match self {
+            Self::ReadContent
+            | Self::Hold
+            | Self::Release
+            | Self::Erase
+            | Self::Purge
+            | Self::RotateKeys => true,
+            Self::ReadUsage | Self::ReadVerdicts | Self::Verify | Self::ReadState => false,
+        }
+    }
+
     /// Follows "may not".
     pub fn as_str(self) -> &'static str {
         match self {

@@ -6,7 +6,7 @@ use rusqlite::Transaction;
 use super::Archive;
 use crate::AuditError;
 use crate::bytes::Reader;
-use crate::event::{Actor, Details, Event, Hold};
+use crate::event::{Actor, Details, Event, Hold, Read};
 use crate::record::Skeleton;
 
 /// A hold, and the number by which it is released.
@@ -55,6 +55,8 @@ impl Archive {
 
     pub fn release(&mut self, number: u64, actor: &Actor, now: Wall) -> Result<(), AuditError> {
         if !self.holds()?.iter().any(|placed| placed.number == number) {
+            let about = format!("release hold {number}: there is none");
+            self.note(Read::Refused, &about, actor, now)?;
             return Err(AuditError::NotFound(format!(
                 "there is no hold {number}, or it was released"
             )));

@@ -55,6 +55,16 @@ fn what_is_held_is_neither_erased_nor_purged_until_it_is_released() {
             "{name}"
         );
         assert!(archive.release(number, &actor(), late).is_err());
+        let events = archive.events(None, 2).unwrap();
+        let refused = events
+            .iter()
+            .find(|entry| entry.event == Event::Read(Read::Refused));
+        let about = refused.and_then(|entry| entry.details.clone());
+        assert_eq!(
+            about.map(|details| details.about),
+            Some(format!("release hold {number}: there is none")),
+            "{name}"
+        );
         assert_eq!(place.problems(), [""; 0], "{name}");
     }
 }

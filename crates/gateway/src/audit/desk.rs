@@ -39,7 +39,8 @@ pub enum DeskError {
     /// Is an entry of the log.
     #[error("{0}")]
     Denied(String),
-    #[error("say why, with `--reason`: it becomes part of the audit log")]
+    /// Is an entry of the log.
+    #[error("say why, with `--reason`: it becomes part of the audit log, as does this refusal")]
     NoReason,
     #[error("{0}")]
     NotFound(String),
@@ -129,9 +130,6 @@ impl Desk {
         {
             scope = narrowed(scope, verdicts);
         }
-        if deed == Deed::ReadContent {
-            self.reason()?;
-        }
         let page = self.archive.search(query, &scope, &actor, self.now)?;
         Ok(Seen {
             page,
@@ -150,7 +148,6 @@ impl Desk {
     pub fn show(&mut self, call: CallId, with_content: bool) -> Result<Seen, DeskError> {
         let found = if with_content {
             let (actor, reach) = self.may(Deed::ReadContent, &format!("show {call}"))?;
-            self.reason()?;
             self.archive.show(call, &scope(reach), &actor, self.now)?
         } else {
             let (actor, reach) = self.may(Deed::ReadUsage, &format!("show {call}"))?;
@@ -191,9 +188,6 @@ impl Desk {
             Deed::ReadUsage
         };
         let (actor, _) = self.may(deed, "export")?;
-        if query.with_content {
-            self.reason()?;
-        }
         let about = if query.with_content {
             "with content"
         } else {
@@ -256,13 +250,11 @@ impl Desk {
             }
             Hold::Person(_) | Hold::Time { .. } => self.may_everywhere(Deed::Hold, "hold")?,
         };
-        self.reason()?;
         Ok(self.archive.hold(hold, &actor, self.now)?)
     }
 
     pub fn hold_person(&mut self, person: &str) -> Result<u64, DeskError> {
         let actor = self.may_everywhere(Deed::Hold, "hold a person's records")?;
-        self.reason()?;
         Ok(self.archive.hold_person(person, &actor, self.now)?)
     }
 
@@ -274,32 +266,27 @@ impl Desk {
             Some(Hold::Subscription(id)) => self.may_over(Deed::Release, &id, &about)?,
             _ => self.may_everywhere(Deed::Release, &about)?,
         };
-        self.reason()?;
         Ok(self.archive.release(number, &actor, self.now)?)
     }
 
     pub fn erase_person(&mut self, person: &str) -> Result<Erased, DeskError> {
         // Who it was stands on no entry: that would undo the erasure.
         let actor = self.may_everywhere(Deed::Erase, "erase a person's records")?;
-        self.reason()?;
         Ok(self.archive.erase_person(person, &actor, self.now)?)
     }
 
     pub fn erase_subscription(&mut self, id: &SubscriptionId) -> Result<Erased, DeskError> {
         let actor = self.may_over(Deed::Erase, id, &format!("erase subscription {id}"))?;
-        self.reason()?;
         Ok(self.archive.erase_subscription(id, &actor, self.now)?)
     }
 
     pub fn purge(&mut self) -> Result<Purged, DeskError> {
         let actor = self.may_everywhere(Deed::Purge, "purge")?;
-        self.reason()?;
         Ok(self.archive.purge(&actor, self.now)?)
     }
 
     pub fn rotate_keys(&mut self) -> Result<(), DeskError> {
         let actor = self.may_everywhere(Deed::RotateKeys, "rotate keys")?;
-        self.reason()?;
         Ok(self.archive.rotate(&actor, self.now)?)
     }
 
@@ -316,20 +303,22 @@ impl Desk {
         })
     }
 
-    fn reason(&self) -> Result<(), DeskError> {
-        self.reason.as_ref().map(|_| ()).ok_or(DeskError::NoReason)
-    }
-
     fn verdicts(&self) -> Option<Reach> {
         access::reach(&self.access.grants, Deed::ReadVerdicts).map(|(_, reach)| reach)
     }
 
     /// As whom, and over whose records. A refusal is an entry of the log.
     fn may(&mut self, deed: Deed, about: &str) -> Result<(Actor, Reach), DeskError> {
-        match access::reach(&self.access.grants, deed) {
-            Some((role, reach)) => Ok((self.actor(role.as_str()), reach)),
-            None => Err(self.refuse(deed, "here", about)?),
+        let Some((role, reach)) = access::reach(&self.access.grants, deed) else {
+            return Err(self.refuse(deed, "here", about)?);
+        };
+        let actor = self.actor(role.as_str());
+        if deed.needs_reason() && self.reason.is_none() {
+            let about = format!("{about}: no reason given");
+            self.archive.note(Read::Refused, &about, &actor, self.now)?;
+            return Err(DeskError::NoReason);
         }
+        Ok((actor, reach))
     }
 
     /// For what concerns the whole store.

@@ -21,9 +21,6 @@ impl Desk {
         };
         let about = format!("cache: {about}");
         let (actor, reach) = self.may(deed, &about)?;
-        if with_texts {
-            self.reason()?;
-        }
         self.archive.note(Read::Search, &about, &actor, self.now)?;
         Ok((self.archive.sealer(), reach))
     }
@@ -39,7 +36,6 @@ impl Desk {
             Some(id) => self.may_over(Deed::Purge, id, &about)?,
             None => self.may_everywhere(Deed::Purge, &about)?,
         };
-        self.reason()?;
         self.archive.note(Read::Search, &about, &actor, self.now)?;
         Ok(self.archive.sealer())
     }

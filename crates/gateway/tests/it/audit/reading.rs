@@ -139,6 +139,8 @@ async fn roles_decide_who_reads_what_and_every_visit_is_on_the_log() {
         "Show jane (auditor): complaint 17",
         "Search jane (auditor): complaint 17",
         "Refused hr (auditor): x",
+        // Who would not say why is told too.
+        "Refused jane (auditor): ",
     ] {
         assert!(
             told.iter().any(|told| told == wanted),
