@@ -216,6 +216,15 @@ impl Database {
     }
 }
 
+/// For a look that must change nothing, not the layout of an earlier version either. `None` if there is no
+/// log, or it cannot be read.
+pub(crate) fn read_only(dir: &Path) -> Option<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(dir.join(FILE), flags).ok()?;
+    connection.busy_timeout(Duration::from_secs(1)).ok()?;
+    Some(connection)
+}
+
 pub(crate) fn unusable(dir: &Path, error: &dyn std::fmt::Display) -> AuditError {
     AuditError::Store(format!(
         "cannot use the audit log in {}: {error}",

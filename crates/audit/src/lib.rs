@@ -69,7 +69,7 @@ pub use archive::{Archive, Erased, Placed, Purged};
 pub use event::{Actor, Details, Entry, Event, Hold, Read, Subject};
 pub use head::Head;
 pub use keys::{Kek, KeyId, Keys, Kms};
-pub use log::{AuditLog, Levels, Settings};
+pub use log::{AuditLog, Levels, Settings, region_of};
 pub use query::{Found, Page, Query, Scope, State};
 pub use record::{Content, Draft, Hit, Skeleton};
 pub use sealer::{Sealer, Whose};

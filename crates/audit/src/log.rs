@@ -27,6 +27,7 @@ use crate::{AuditError, event};
 mod opening;
 mod sealing;
 
+pub use opening::region_of;
 pub(crate) use sealing::Sealing;
 
 /// One store: a directory, in a region.

@@ -1,11 +1,13 @@
 //! Opening a store to write to it: its lock, its keys, and what an earlier process left half done.
 
+use std::path::Path;
 use std::time::Duration;
 
 use disk::{Lock, private};
 use domain::Wall;
+use rusqlite::Connection;
 
-use crate::database::{Database, Failed, Tip, unusable};
+use crate::database::{self, Database, Failed, Tip, unusable};
 use crate::event::Event;
 use crate::keys::{Keyring, Keys};
 use crate::seal::random;
@@ -39,7 +41,7 @@ pub(super) fn take(
 
 /// Keys of this store; new ones for a new store only.
 fn keyring(settings: &Settings, keys: Keys, database: &Database) -> Result<Keyring, AuditError> {
-    let first = first_event(database).map_err(|error| database.faulty(&error))?;
+    let first = first_event(&database.connection).map_err(|error| database.faulty(&error))?;
     let key_dir = keys.dir.clone();
     match (Keyring::open(keys)?, first) {
         (Ok(keyring), Some(Event::Opened { store, region, .. })) => {
@@ -75,10 +77,9 @@ fn keyring(settings: &Settings, keys: Keys, database: &Database) -> Result<Keyri
     }
 }
 
-fn first_event(database: &Database) -> rusqlite::Result<Option<Event>> {
+fn first_event(connection: &Connection) -> rusqlite::Result<Option<Event>> {
     use rusqlite::OptionalExtension as _;
-    let header: Option<Vec<u8>> = database
-        .connection
+    let header: Option<Vec<u8>> = connection
         .query_row(
             "SELECT header FROM chain ORDER BY sequence LIMIT 1",
             [],
@@ -92,6 +93,15 @@ fn first_event(database: &Database) -> rusqlite::Result<Option<Event>> {
             places: 1,
         })
     }))
+}
+
+/// The region that the store in this folder was made with; `None` if there is none, or it cannot be read. Needs
+/// no key, and leaves the store as it is: whoever has it open may be of another version.
+pub fn region_of(dir: &Path) -> Option<String> {
+    match first_event(&database::read_only(dir)?).ok()?? {
+        Event::Opened { region, .. } => Some(region),
+        _ => None,
+    }
 }
 
 /// The first entry of a new log, a rotation that is due, and erasures that were cut short.

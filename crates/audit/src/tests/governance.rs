@@ -259,3 +259,24 @@ fn a_person_on_hold_is_not_erased_before_there_is_a_record() {
         "{error}"
     );
 }
+
+#[test]
+fn a_store_tells_its_region_without_keys_and_stays_as_it_is() {
+    assert_eq!(region_of(Place::new().dir.path()), None);
+    let place = Place::written(&two_teams());
+    let database = rusqlite::Connection::open(place.store().join("audit.sqlite")).unwrap();
+    let version = || -> i64 {
+        let read = database.pragma_query_value(None, "user_version", |row| row.get(0));
+        read.unwrap()
+    };
+    database.execute_batch("PRAGMA user_version = 4").unwrap();
+    assert_eq!(region_of(&place.store()).as_deref(), Some("eu"));
+    assert_eq!(version(), 4);
+    let log = place.log();
+    assert_eq!(region_of(&place.store()).as_deref(), Some("eu"));
+    log.close(NOON);
+    database
+        .execute_batch("UPDATE chain SET header = x'00' WHERE sequence = 1")
+        .unwrap();
+    assert_eq!(region_of(&place.store()), None);
+}

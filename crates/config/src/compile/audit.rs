@@ -8,7 +8,7 @@ use domain::audit::{Level, Sample};
 use domain::{ApplicationName, AuditStoreId, Scope};
 
 use crate::file::audit as file;
-use crate::problem::{Place, Problems};
+use crate::problem::{Place, Problems, Written};
 use crate::read::{List, Placed};
 use crate::snapshot::{Audit, AuditStore, Kek};
 
@@ -63,7 +63,8 @@ impl Audits {
                 problems.error(place, &field, problem, "have products share stores");
                 break;
             }
-            let store = audits.store(section);
+            let region = problems.written(section.region.place, format!("{field}.region"));
+            let store = audits.store(section, region);
             for folder in [&store.dir, &store.keys_dir] {
                 if let Some(first) = folders.insert(folder.clone(), place) {
                     let problem = format!(
@@ -81,7 +82,7 @@ impl Audits {
         audits
     }
 
-    fn store(&self, section: file::AuditStore) -> AuditStore {
+    fn store(&self, section: file::AuditStore, region_written: Written) -> AuditStore {
         let file::AuditStore {
             id,
             dir,
@@ -100,6 +101,7 @@ impl Audits {
         AuditStore {
             dir: dir.map_or_else(|| beside("audit"), |path| path.0),
             region: region.text,
+            region_written,
             keys_dir: keys_dir.map_or_else(|| beside("audit-keys"), |path| path.0),
             kek: kek.map_or(Kek::Generated, |kek| kek.0),
             previous: previous.items.into_iter().map(|kek| kek.0).collect(),
@@ -247,6 +249,7 @@ impl Audits {
                 id: DEFAULT.into(),
                 dir: self.data_dir.join("audit").join(DEFAULT),
                 region: DEFAULT.to_owned(),
+                region_written: problems.written(place, field.to_owned()),
                 keys_dir: self.data_dir.join("audit-keys").join(DEFAULT),
                 kek: Kek::Generated,
                 previous: Vec::new(),

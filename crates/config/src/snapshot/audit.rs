@@ -39,7 +39,9 @@ pub struct Audit {
 pub struct AuditStore {
     pub id: AuditStoreId,
     pub dir: PathBuf,
+    /// Its folder keeps the one that it was made with, which only its user can look up.
     pub region: String,
+    pub region_written: Written,
     /// Of the key file.
     pub keys_dir: PathBuf,
     pub kek: Kek,

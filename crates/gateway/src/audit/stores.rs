@@ -74,25 +74,40 @@ impl StoreHealth {
 
 /// A store cannot become another one while calls write to it.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "audit_stores[{0}]: its folder and its region stay as long as the gateway runs; restart it"
-)]
+#[error("audit_stores[{0}]: its folder stays as long as the gateway runs; restart it")]
 pub struct Moved(AuditStoreId);
 
-/// What is wrong with keys that are written down: only their user can find out.
+/// What only their user can find out of stores: keys that are none, and regions that are not what their
+/// folders were made with.
 pub fn check(snapshot: &Snapshot) -> Vec<Problem> {
-    let stores = snapshot.auditing.stores.iter();
-    let keks = stores.flat_map(|store| std::iter::once(&store.kek).chain(&store.previous));
-    keks.filter_map(|kek| match kek {
+    let stores = &snapshot.auditing.stores;
+    let mut problems: Vec<Problem> = stores.iter().filter_map(|store| moved(store)).collect();
+    let keks = stores
+        .iter()
+        .flat_map(|store| std::iter::once(&store.kek).chain(&store.previous));
+    problems.extend(keks.filter_map(faulty));
+    problems
+}
+
+/// Records do not move with a word: those under a new one would stand beside those under the old.
+fn moved(store: &AuditStore) -> Option<Problem> {
+    let made = ::audit::region_of(&store.dir).filter(|made| *made != store.region)?;
+    let dir = store.dir.display();
+    Some(store.region_written.error(
+        format!("the store in {dir} was made in region `{made}`"),
+        format!("write `region: {made}`, or name another `dir`"),
+    ))
+}
+
+fn faulty(kek: &Kek) -> Option<Problem> {
+    match kek {
         Kek::Given { id, key, written } => {
-            ::audit::Kek::from_base64(id, key.reveal()).err().map(|_| {
-                let fix = "make one with `openssl rand -base64 32`";
-                written.error("the key is not 32 bytes in base64", fix)
-            })
+            let fault = ::audit::Kek::from_base64(id, key.reveal()).err();
+            let fix = "make one with `openssl rand -base64 32`";
+            fault.map(|_| written.error("the key is not 32 bytes in base64", fix))
         }
         Kek::Generated | Kek::Vault(_) | Kek::AzureKeyVault(_) => None,
-    })
-    .collect()
+    }
 }
 
 /// How a store of the configuration is one of the crate's.
@@ -138,9 +153,7 @@ impl Stores {
         let open = self.open.load();
         for store in &snapshot.auditing.stores {
             let known = open.get(&store.id).map(|known| &known.definition);
-            let stays =
-                known.is_none_or(|known| known.dir == store.dir && known.region == store.region);
-            if !stays {
+            if known.is_some_and(|known| known.dir != store.dir) {
                 return Err(Moved(store.id.clone()));
             }
         }

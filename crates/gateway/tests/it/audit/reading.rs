@@ -10,20 +10,26 @@ use crate::sinks::eventually;
 use crate::stage::{Rules, chat};
 
 #[tokio::test]
-async fn a_store_keeps_its_folder_and_region_for_as_long_as_the_gateway_runs() {
+async fn a_store_keeps_its_folder_for_as_long_as_the_gateway_runs_and_its_region_for_good() {
     let audited = audited("{ content: full }", "[]", Answer::chat()).await;
-    let moved = Rules {
-        money: rules(audited.folder.path(), "", "")
-            .money
-            .replace("region: eu", "region: us"),
-        ..rules(audited.folder.path(), "{ content: full }", "[]")
+    let refused = |from: &str, to: &str| {
+        let written = rules(audited.folder.path(), "{ content: full }", "[]");
+        let moved = Rules {
+            money: written.money.replace(from, to),
+            ..written
+        };
+        let renewed = audited.stage.try_renew(&moved, &audited.backend);
+        renewed.unwrap_err()
     };
-    let error = audited
-        .stage
-        .try_renew(&moved, &audited.backend)
-        .unwrap_err();
+    let error = refused("/store", "/elsewhere");
     assert!(
-        error.contains("audit_stores[main]: its folder and its region stay"),
+        error.contains("audit_stores[main]: its folder stays"),
+        "{error}"
+    );
+    let error = refused("region: eu", "region: us");
+    assert!(
+        error.contains("audit_stores[main].region: the store in ")
+            && error.contains(" was made in region `eu`; write `region: eu`"),
         "{error}"
     );
 }
