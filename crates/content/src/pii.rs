@@ -7,6 +7,8 @@ use std::ops::Range;
 
 mod kind;
 
+mod lead;
+
 mod scan;
 
 mod stream;
@@ -88,6 +90,26 @@ impl Detector {
     /// Time and memory are linear in the text, whatever it holds.
     pub fn find(&self, text: &str) -> Vec<Finding> {
         scan::findings(text, *self)
+    }
+
+    /// As `find`, of a text that is the value of what is called so: `date_of_birth` makes a date one, as it
+    /// would in one text with it.
+    pub fn find_called(&self, name: &str, text: &str) -> Vec<Finding> {
+        let quote = ['"', '\'', '`']
+            .into_iter()
+            .find(|quote| !text.contains(*quote));
+        let Some(mut whole) = lead::of(name, quote.unwrap_or('"')) else {
+            return self.find(text);
+        };
+        let lead = whole.len();
+        whole.push_str(text);
+        let mut findings = self.find(&whole);
+        // The name is a text of its own.
+        findings.retain(|finding| finding.range.start >= lead);
+        for Finding { range, .. } in &mut findings {
+            *range = range.start - lead..range.end - lead;
+        }
+        findings
     }
 
     fn wants(&self, found: scan::Match) -> bool {

@@ -132,7 +132,18 @@ impl Rules {
         masks: &mut Masks,
         findings: &mut Findings,
     ) -> Cow<'a, str> {
-        let found = self.detector.find(text);
+        self.edit_called("", text, masks, findings)
+    }
+
+    /// As `edit`, of a text that is the value of what is called so: `date_of_birth`.
+    pub fn edit_called<'a>(
+        &self,
+        name: &str,
+        text: &'a str,
+        masks: &mut Masks,
+        findings: &mut Findings,
+    ) -> Cow<'a, str> {
+        let found = self.detector.find_called(name, text);
         if found.is_empty() {
             return Cow::Borrowed(text);
         }
@@ -230,6 +241,13 @@ impl Editor {
     pub fn new(rules: &Rules) -> Self {
         Self {
             stream: Stream::new(rules.detector),
+        }
+    }
+
+    /// Of a text that is the value of what is called so.
+    pub fn called(rules: &Rules, name: &str) -> Self {
+        Self {
+            stream: Stream::called(rules.detector, name),
         }
     }
 

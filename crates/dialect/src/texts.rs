@@ -64,9 +64,18 @@ const DEPTH_MAX: usize = 128;
 /// `document` with every text as `edit` returns it; `None` if `edit` never returned one. What is
 /// not JSON is one text.
 pub fn edit(document: &[u8], mut edit: impl FnMut(&str) -> Option<String>) -> Option<Vec<u8>> {
+    edit_called(document, |_, text| edit(text))
+}
+
+/// As [`edit`], which is told first what each text is called: the name of the member whose value it is, alone
+/// or in a list. Empty where that is none, or says nothing because it is the protocol's.
+pub fn edit_called(
+    document: &[u8],
+    mut edit: impl FnMut(&str, &str) -> Option<String>,
+) -> Option<Vec<u8>> {
     if scan::members(document, []).is_err() {
         let text = String::from_utf8_lossy(document);
-        return edit(&text).map(String::into_bytes);
+        return edit("", &text).map(String::into_bytes);
     }
     let mut editor = Editor {
         document,
@@ -74,7 +83,7 @@ pub fn edit(document: &[u8], mut edit: impl FnMut(&str) -> Option<String>) -> Op
         token_lists: Vec::new(),
         edit: &mut edit,
     };
-    editor.walk(Json::whole(document), 0);
+    editor.walk(Json::whole(document), "", 0);
     editor.finish()
 }
 
@@ -91,16 +100,17 @@ struct Editor<'a, 'e> {
     edits: Vec<(Range<usize>, Vec<u8>)>,
     token_lists: Vec<Range<usize>>,
     // A reference, so that what arguments hold is not a type of its own at each depth.
-    edit: &'e mut dyn FnMut(&str) -> Option<String>,
+    edit: &'e mut dyn FnMut(&str, &str) -> Option<String>,
 }
 
 impl<'a> Editor<'a, '_> {
-    fn walk(&mut self, value: Json<'a>, depth: usize) {
+    /// `called`: as its elements are, if it is a list.
+    fn walk(&mut self, value: Json<'a>, called: &str, depth: usize) {
         if depth > DEPTH_MAX {
             return;
         }
         for element in value.elements() {
-            self.value("", element, depth);
+            self.element(called, element, depth);
         }
         let mut renamed = Vec::new();
         let mut members = value.members();
@@ -119,7 +129,7 @@ impl<'a> Editor<'a, '_> {
     /// The name of one member.
     fn name(&mut self, written: Json<'a>, name: &str, renamed: &mut Vec<Renamed>) {
         if !names::is_known(name)
-            && let Some(edited) = (self.edit)(name)
+            && let Some(edited) = (self.edit)("", name)
         {
             let span = self.span(written);
             renamed.push(Renamed { span, edited });
@@ -132,11 +142,23 @@ impl<'a> Editor<'a, '_> {
     }
 
     fn value(&mut self, key: &str, value: Json<'a>, depth: usize) {
+        let called = calling(key);
         if !value.is_string() {
-            return self.walk(value, depth + 1);
+            return self.walk(value, called, depth + 1);
         }
+        self.string(key, called, value);
+    }
+
+    fn element(&mut self, called: &str, value: Json<'a>, depth: usize) {
+        if !value.is_string() {
+            return self.walk(value, called, depth + 1);
+        }
+        self.string("", called, value);
+    }
+
+    fn string(&mut self, key: &str, called: &str, value: Json<'a>) {
         let Some(text) = value.text() else { return };
-        if let Some(edited) = edited(key, &text, self.edit) {
+        if let Some(edited) = edited(key, called, &text, self.edit) {
             self.edits.push((self.span(value), quoted(&edited)));
         }
     }
@@ -203,14 +225,24 @@ fn distinct(
     edits
 }
 
-fn edited(key: &str, text: &str, edit: &mut dyn FnMut(&str) -> Option<String>) -> Option<String> {
+fn edited(
+    key: &str,
+    called: &str,
+    text: &str,
+    edit: &mut dyn FnMut(&str, &str) -> Option<String>,
+) -> Option<String> {
     if is_no_text(key, text) {
         return None;
     }
     if key == ARGUMENTS {
         return ArgumentTexts::whole(text, edit);
     }
-    edit(text)
+    edit(called, text)
+}
+
+/// What a member's name says of its value.
+fn calling(name: &str) -> &str {
+    if names::is_known(name) { "" } else { name }
 }
 
 /// Whether what stands under `key` is something else than text. Told by the value too: a client can
@@ -447,6 +479,19 @@ mod tests {
         assert_eq!(upper(document), expected);
         let cut = r#"{"arguments":"{\"who\": anna"}"#;
         assert_eq!(upper(cut), r#"{"arguments":"{\"who\": [NAME]\"\n"}"#);
+    }
+
+    #[test]
+    fn texts_are_told_what_they_are_called_unless_the_protocol_calls_them_so() {
+        let mut seen = Vec::new();
+        let document = r#"{"messages":[{"content":"c","tool_calls":[{"function":{"arguments":"{\"pin\":\"4\"}"}}]}],
+            "metadata":{"dateOfBirth":"d","list":["e",["f",{"g":"h"}]],"content":["i"]}}"#;
+        edit_called(document.as_bytes(), |called, text| {
+            seen.push(format!("{called}={text}"));
+            None
+        });
+        let expected = "=c =pin pin=4 =dateOfBirth dateOfBirth=d =list list=e list=f =g g=h =i";
+        assert_eq!(seen.join(" "), expected);
     }
 
     #[test]

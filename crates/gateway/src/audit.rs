@@ -252,8 +252,8 @@ impl Contents {
 
 fn edit(document: Bytes, rules: &Rules, masks: &mut Masks) -> (Bytes, Findings) {
     let mut findings = Findings::default();
-    let edited = texts::edit(&document, |text| {
-        match rules.edit(text, masks, &mut findings) {
+    let edited = texts::edit_called(&document, |called, text| {
+        match rules.edit_called(called, text, masks, &mut findings) {
             std::borrow::Cow::Borrowed(_) => None,
             std::borrow::Cow::Owned(edited) => Some(edited),
         }

@@ -45,6 +45,15 @@ pub(super) struct Context {
     named: Option<(Kind, usize)>,
 }
 
+/// What a word was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    Nothing,
+    Topic,
+    /// It may begin a secret's name.
+    Secret,
+}
+
 impl Context {
     pub(super) fn new() -> Self {
         Self {
@@ -54,21 +63,17 @@ impl Context {
     }
 
     /// Takes note of a word that ends at `end`.
-    /// True if it may begin a secret's name.
-    pub(super) fn hear(&mut self, word: &[u8], end: usize) -> bool {
+    pub(super) fn hear(&mut self, word: &[u8], end: usize) -> Heard {
         match meaning_of(word) {
-            None => false,
-            Some(Meaning::Secret) => true,
-            Some(Meaning::Topic(topic)) => {
-                self.last[topic as usize] = Some(end);
-                false
-            }
+            None => return Heard::Nothing,
+            Some(Meaning::Secret) => return Heard::Secret,
+            Some(Meaning::Topic(topic)) => self.last[topic as usize] = Some(end),
             Some(Meaning::Name(kind)) => {
                 self.last[Topic::Identity as usize] = Some(end);
                 self.named = Some((kind, end));
-                false
             }
         }
+        Heard::Topic
     }
 
     /// The first `bytes` of the text are gone; what was said there is too far away by now.
@@ -84,6 +89,11 @@ impl Context {
     /// Whether a word begins the name of a secret.
     pub(super) fn is_secret(word: &[u8]) -> bool {
         meaning_of(word) == Some(Meaning::Secret)
+    }
+
+    /// Whether a word says anything of what follows it.
+    pub(super) fn knows(word: &[u8]) -> bool {
+        meaning_of(word).is_some()
     }
 
     /// A name that its value has followed says nothing of the next one.

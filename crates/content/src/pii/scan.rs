@@ -1,11 +1,11 @@
 //! The one pass over a text. Each word is offered to the rules that its first bytes admit; of what
 //! they find there the surest wins, and the pass goes on behind it.
 
-use super::context::{Context, Topic};
+use super::context::{Context, Heard, Topic};
 use super::digits::Digits;
 use super::email::AtSign;
 use super::secret::Assigned;
-use super::text::{Joined, Word, is_word_at};
+use super::text::{Joined, Word, humps, is_word_at};
 use super::{
     Confidence, Detector, Finding, Kind, birth, card, document, email, iban, national, network,
     phone, secret,
@@ -138,6 +138,12 @@ impl<'a> Scan<'a> {
         }
     }
 
+    /// Whether a secret's value begins at `at` whose end is still to come.
+    pub(super) fn is_in_open_secret(&self, at: usize) -> bool {
+        let here = self.memory.secret.filter(|secret| secret.start == at);
+        here.is_some_and(|secret| secret::is_assigned_open(self.text.as_bytes(), secret))
+    }
+
     /// A value of this kind was reported.
     pub(super) fn pass(&mut self, kind: Kind) {
         let context = &mut self.memory.context;
@@ -157,8 +163,12 @@ impl<'a> Scan<'a> {
             has_digit |= bytes[end].is_ascii_digit();
             end += 1;
         }
-        let names_secret = !has_digit && self.memory.context.hear(&bytes[start..end], end);
-        if !has_digit && !names_secret && !self.may_begin_value(start, end) {
+        let secret_name = if has_digit {
+            None
+        } else {
+            self.hear(start, end)
+        };
+        if !has_digit && secret_name.is_none() && !self.may_begin_value(start, end) {
             return Step::To(end);
         }
         let word = Word {
@@ -173,10 +183,37 @@ impl<'a> Scan<'a> {
         if let Some(found) = self.best(&word, has_digit) {
             return Step::Found(found);
         }
-        if names_secret {
-            self.memory.secret = secret::assigned(&word);
+        if let Some(start) = secret_name {
+            self.memory.secret = secret::assigned(&Word { start, ..word });
         }
         Step::To(end)
+    }
+
+    /// Takes note of a word. Where a secret's name may begin in it.
+    #[inline]
+    fn hear(&mut self, start: usize, end: usize) -> Option<usize> {
+        let bytes = self.text.as_bytes();
+        match self.memory.context.hear(&bytes[start..end], end) {
+            Heard::Secret => Some(start),
+            Heard::Topic => None,
+            Heard::Nothing => match bytes.get(end) {
+                Some(b'"' | b'\'' | b'`' | b':' | b'=' | b'>') => self.hear_humps(start, end),
+                _ => None,
+            },
+        }
+    }
+
+    /// A name of several words speaks as they do: `dateOfBirth`, `dbPassword`.
+    #[cold]
+    fn hear_humps(&mut self, start: usize, end: usize) -> Option<usize> {
+        let mut secret = None;
+        for (at, hump) in humps(&self.text.as_bytes()[start..end]) {
+            let from = start + at;
+            if self.memory.context.hear(hump, from + hump.len()) == Heard::Secret {
+                secret = Some(from);
+            }
+        }
+        secret
     }
 
     /// Whether any rule would look at a word without digits.

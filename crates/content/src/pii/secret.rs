@@ -11,7 +11,9 @@ mod prefix;
 
 mod url;
 
-pub(super) use assigned::{Assigned, find as assigned, value as assigned_value};
+pub(super) use assigned::{
+    Assigned, find as assigned, is_open as is_assigned_open, value as assigned_value,
+};
 pub(super) use prefix::find as prefixed;
 pub(super) use url::find as in_url;
 

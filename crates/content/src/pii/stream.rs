@@ -4,7 +4,8 @@
 use super::context::{Context, REACH_BYTES};
 use super::date::is_month;
 use super::scan::{Memory, Scan, Step};
-use super::{Detector, Kind};
+use super::text::humps;
+use super::{Detector, Kind, lead};
 
 /// Values of several words are shorter.
 const PHRASE_BYTES_MAX: usize = 112;
@@ -36,6 +37,8 @@ pub struct Stream {
     memory: Memory,
     /// A value that was given out goes on.
     within: Option<Kind>,
+    /// What the buffer begins with that is none of the text, and still to be given out.
+    lead_bytes: usize,
 }
 
 impl Stream {
@@ -46,23 +49,49 @@ impl Stream {
             at: 0,
             memory: Memory::new(),
             within: None,
+            lead_bytes: 0,
+        }
+    }
+
+    /// Of a text that is the value of what is called so; see [`Detector::find_called`].
+    pub fn called(detector: Detector, name: &str) -> Self {
+        let lead = lead::of(name, '"').unwrap_or_default();
+        Self {
+            lead_bytes: lead.len(),
+            buffer: lead,
+            ..Self::new(detector)
         }
     }
 
     /// Bytes that have come and were not given out.
     pub fn held_bytes(&self) -> usize {
-        self.buffer.len() - self.at
+        self.buffer.len() - self.at - self.lead_bytes
     }
 
     pub fn push(&mut self, chunk: &str, give: impl FnMut(Piece<'_>)) {
         self.buffer.push_str(chunk);
-        self.go_on(false, give);
+        self.go_on_behind_lead(false, give);
         self.forget();
     }
 
     /// No more will come: gives out all that is left.
     pub fn finish(mut self, give: impl FnMut(Piece<'_>)) {
-        self.go_on(true, give);
+        self.go_on_behind_lead(true, give);
+    }
+
+    fn go_on_behind_lead(&mut self, is_whole: bool, mut give: impl FnMut(Piece<'_>)) {
+        let mut lead = self.lead_bytes;
+        self.go_on(is_whole, |piece| {
+            let (Piece::Text(text) | Piece::Value { text, .. }) = piece;
+            let dropped = lead.min(text.len());
+            lead -= dropped;
+            match piece {
+                Piece::Text(_) if dropped < text.len() => give(Piece::Text(&text[dropped..])),
+                Piece::Value { .. } if dropped == 0 => give(piece),
+                _ => {}
+            }
+        });
+        self.lead_bytes = lead;
     }
 
     fn go_on(&mut self, is_whole: bool, mut give: impl FnMut(Piece<'_>)) {
@@ -79,6 +108,10 @@ impl Stream {
         let mut given = self.at;
         let mut at = self.at;
         while at < open {
+            let is_held = !is_whole && text.len() - at <= HELD_BYTES_MAX;
+            if is_held && scan.is_in_open_secret(at) {
+                break;
+            }
             let found = match scan.step(at) {
                 Step::To(next) => {
                     at = next;
@@ -87,7 +120,7 @@ impl Stream {
                 Step::Found(found) => found,
             };
             let goes_on = found.end == text.len() && !is_whole;
-            if goes_on && text.len() - at <= HELD_BYTES_MAX {
+            if goes_on && is_held {
                 // Looked at again when more has come.
                 break;
             }
@@ -234,7 +267,9 @@ fn may_go_on(word: &[u8]) -> bool {
 /// `DB_PASSWORD`, `api`, `"client_secret"`: the last word may be the name's second.
 fn names_secret(word: &[u8]) -> bool {
     word.split(|byte| !byte.is_ascii_alphanumeric() && *byte < 0x80)
-        .any(Context::is_secret)
+        .any(|word| {
+            Context::is_secret(word) || humps(word).any(|(_, hump)| Context::is_secret(hump))
+        })
 }
 
 #[cfg(test)]

@@ -52,6 +52,58 @@ fn what_is_not_looked_for_is_not_found() {
     assert_eq!(sure.find("4111 1111 1111 1111"), []);
 }
 
+/// Names as documents have them, a value each, and what it is by its name alone.
+const CALLED: [(&str, &str, Option<&str>); 22] = [
+    ("password", "hunter2", Some("credential")),
+    ("dbPassword", "correct horse battery", Some("credential")),
+    ("client_secret", "it's\"quoted", Some("credential")),
+    (
+        "awsSecretAccessKey",
+        "wJalrXUtnFEMIbPxRfiCY",
+        Some("credential"),
+    ),
+    ("authUserPassword", "0000", Some("credential")),
+    ("dateOfBirth", "1984-03-12", Some("date_of_birth")),
+    ("date-of-birth", "12.03.1984", Some("date_of_birth")),
+    ("geburtsdatum", "12.03.1984", Some("date_of_birth")),
+    ("passportNumber", "C01X00T47", Some("passport")),
+    ("DRIVERS_LICENSE", "D1234567", Some("driving_licence")),
+    ("phoneNumber", "0301234567", Some("phone")),
+    ("ssn", "536904399", Some("us_ssn")),
+    ("orderNumber", "4111111111111111", None),
+    ("passwordHash", "9f8e7d6c5b4a", None),
+    ("passwordResetAt", "2026-11-22", None),
+    ("password", "${DB_PASSWORD}", None),
+    ("created", "1984-03-12", None),
+    ("note", "hunter2", None),
+    ("title", "C01X00T47", None),
+    ("secretary", "hunter2", None),
+    ("", "hunter2", None),
+    ("phone", "ask for it", None),
+];
+
+#[test]
+fn what_a_value_is_called_says_what_it_is() {
+    for (name, value, expected) in CALLED {
+        let found = Detector::default().find_called(name, value);
+        let kinds: Vec<&str> = found.iter().map(|one| one.kind.as_str()).collect();
+        assert_eq!(kinds, Vec::from_iter(expected), "{name}: {value}");
+        for one in found {
+            assert_eq!(one.range, 0..value.len(), "{name}: {value}");
+        }
+        // In one text with it too.
+        if !value.contains('"') && !name.is_empty() {
+            let text = format!("{{\"{name}\": \"{value}\"}}");
+            let kinds: Vec<&str> = named(&text).iter().map(|(kind, _)| *kind).collect();
+            assert_eq!(kinds, Vec::from_iter(expected), "{text}");
+        }
+    }
+    // A name is a text of its own.
+    let found = Detector::default().find_called("phone of anna@example.com", "030 901820");
+    let found: Vec<_> = found.into_iter().map(|one| (one.kind, one.range)).collect();
+    assert_eq!(found, [(Kind::Phone, 0..10)]);
+}
+
 proptest! {
     #[test]
     fn findings_are_whole_characters_in_order_and_apart(text in "[ -~éß€“\u{a0}0-9@:.+-]{0,200}") {
@@ -64,7 +116,11 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_read(text in any::<String>()) {
+    fn any_text_is_read(name in any::<String>(), text in any::<String>()) {
         let _ = Detector::default().find(&text);
+        let _ = Detector::default().find_called(&name, &text);
+        for finding in Detector::default().find_called(&format!("{name}password"), &text) {
+            prop_assert!(text.get(finding.range).is_some());
+        }
     }
 }

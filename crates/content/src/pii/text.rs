@@ -103,6 +103,22 @@ fn continues_punctuation(bytes: &[u8], at: usize) -> bool {
     lead.is_some_and(|lead| !is_word_at(bytes, lead))
 }
 
+/// The words of a name in camel case, each with where it begins: `date`, `Of`, `Birth`. None of any other word.
+pub(super) fn humps(word: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let rest = word.get(from..).filter(|rest| !rest.is_empty())?;
+        let is_end = |pair: &[u8]| !pair[0].is_ascii_uppercase() && pair[1].is_ascii_uppercase();
+        let end = rest.windows(2).position(is_end).map(|at| at + 1);
+        if from == 0 && end.is_none() {
+            return None;
+        }
+        let start = from;
+        from += end.unwrap_or(rest.len());
+        Some((start, &word[start..from]))
+    })
+}
+
 /// Whether a value may end here: what follows does not continue it.
 pub(super) fn ends_at(bytes: &[u8], end: usize) -> bool {
     if is_word_at(bytes, end) {
@@ -163,6 +179,24 @@ mod tests {
         ] {
             let whole = format!("{text}42");
             assert_eq!(Joined::before(&whole, text.len()), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn names_in_camel_case_have_words() {
+        for (name, expected) in [
+            ("dateOfBirth", vec![(0, "date"), (4, "Of"), (6, "Birth")]),
+            ("DateOfBirth", vec![(0, "Date"), (4, "Of"), (6, "Birth")]),
+            ("dbPASSWORD", vec![(0, "db"), (2, "PASSWORD")]),
+            ("Birth", vec![]),
+            ("BIRTH", vec![]),
+            ("né", vec![]),
+            ("", vec![]),
+        ] {
+            let found: Vec<(usize, &str)> = humps(name.as_bytes())
+                .map(|(at, hump)| (at, std::str::from_utf8(hump).unwrap()))
+                .collect();
+            assert_eq!(found, expected, "{name}");
         }
     }
 

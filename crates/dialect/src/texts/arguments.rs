@@ -10,6 +10,36 @@ use super::{Part, escaped};
 #[derive(Debug, Default)]
 pub struct ArgumentTexts {
     state: State,
+    /// What the last string says, as far as a name is long.
+    last: String,
+    called: Called,
+}
+
+/// What the next value is called, if anything: the name before it, for all of a list.
+#[derive(Debug, Default)]
+struct Called {
+    name: String,
+    /// Lists that have begun since the name.
+    lists: usize,
+}
+
+impl Called {
+    fn pass(&mut self, mark: &str, last: &mut String) {
+        match mark {
+            ":" => self.name = std::mem::take(last),
+            "[" => self.lists += 1,
+            "]" if self.lists > 1 => self.lists -= 1,
+            "," if self.lists > 0 => {}
+            "{" | "}" | "]" | "," => *self = Self::default(),
+            _ => {}
+        }
+    }
+
+    fn tell(&self, edit: &mut dyn FnMut(Part<'_>) -> String) {
+        if !self.name.is_empty() {
+            edit(Part::Called(&self.name));
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -28,22 +58,33 @@ enum State {
 /// A surrogate pair as two escapes.
 const ESCAPE_BYTES_MAX: usize = 12;
 
+/// Of a name, what says what is called so.
+const NAME_BYTES_MAX: usize = 128;
+
 /// Longer than any number.
 const SCALAR_BYTES_MAX: usize = 512;
 
 impl ArgumentTexts {
-    /// Whole arguments; `None` if `edit` never returned a text.
-    pub fn whole(text: &str, edit: &mut dyn FnMut(&str) -> Option<String>) -> Option<String> {
+    /// Whole arguments; `None` if `edit`, which is told what each text is called, never returned one.
+    pub fn whole(text: &str, edit: &mut dyn FnMut(&str, &str) -> Option<String>) -> Option<String> {
         let mut is_edited = false;
+        let mut called = String::new();
         let mut adapted = |part: Part<'_>| match part {
-            Part::More(text) => match edit(text) {
+            Part::Called(name) => {
+                called.push_str(name);
+                String::new()
+            }
+            Part::More(text) => match edit(&called, text) {
                 Some(edited) => {
                     is_edited = true;
                     edited
                 }
                 None => text.to_owned(),
             },
-            Part::End => String::new(),
+            Part::End => {
+                called.clear();
+                String::new()
+            }
         };
         let mut out = String::with_capacity(text.len() + 64);
         let mut texts = Self::default();
@@ -82,7 +123,7 @@ impl ArgumentTexts {
                     return;
                 }
                 if is_scalar(&scalar) {
-                    put_scalar(&scalar, edit, out);
+                    put_scalar(&scalar, &self.called, edit, out);
                 } else {
                     out.push_str(&edit(Part::More(&scalar)));
                     out.push_str(&edit(Part::End));
@@ -138,11 +179,14 @@ impl ArgumentTexts {
                 out.push_str(&edit(Part::More(&scalar)));
                 return &piece[before.len()..];
             }
-            put_scalar(&scalar, edit, out);
+            put_scalar(&scalar, &self.called, edit, out);
         }
         let Some(mark) = mark else { return "" };
         out.push_str(mark);
+        self.called.pass(mark, &mut self.last);
         if mark == "\"" {
+            self.last.clear();
+            self.called.tell(edit);
             self.state = State::Inside {
                 escape: String::new(),
             };
@@ -190,6 +234,8 @@ impl ArgumentTexts {
             }
         }
         if !text.is_empty() {
+            let room = NAME_BYTES_MAX.saturating_sub(self.last.len());
+            self.last.push_str(&text[..text.floor_char_boundary(room)]);
             out.push_str(&escaped(&edit(Part::More(&text))));
         }
         if is_over {
@@ -272,8 +318,17 @@ fn is_scalar(text: &str) -> bool {
             .all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte))
 }
 
-fn put_scalar(scalar: &str, edit: &mut dyn FnMut(Part<'_>) -> String, out: &mut String) {
+fn put_scalar(
+    scalar: &str,
+    called: &Called,
+    edit: &mut dyn FnMut(Part<'_>) -> String,
+    out: &mut String,
+) {
     let bare = scalar.trim_end();
+    // Neither `true` nor `null` is what it is called.
+    if bare.bytes().any(|byte| byte.is_ascii_digit()) {
+        called.tell(edit);
+    }
     let mut edited = edit(Part::More(bare));
     edited.push_str(&edit(Part::End));
     if edited == bare {
@@ -297,6 +352,7 @@ mod tests {
         let mut texts = Vec::new();
         let mut current = String::new();
         let mut edit = |part: Part<'_>| match part {
+            Part::Called(_) => String::new(),
             Part::More(text) => {
                 current.push_str(text);
                 String::new()
@@ -332,6 +388,46 @@ mod tests {
         );
     }
 
+    /// Every text that is called something, behind its name.
+    fn called(arguments: &str, cuts: &[usize]) -> Vec<String> {
+        let mut called = Vec::new();
+        let mut current = None;
+        let mut edit = |part: Part<'_>| {
+            match part {
+                Part::Called(name) => current = Some(format!("{name}=")),
+                Part::More(text) => current.iter_mut().for_each(|said| said.push_str(text)),
+                Part::End => called.extend(current.take()),
+            }
+            String::new()
+        };
+        let mut texts = ArgumentTexts::default();
+        let cuts: Vec<usize> = [&[0], cuts, &[arguments.len()]].concat();
+        for cut in cuts.windows(2) {
+            texts.push(&arguments[cut[0]..cut[1]], &mut edit, &mut String::new());
+        }
+        texts.finish(&mut edit, &mut String::new());
+        called
+    }
+
+    #[test]
+    fn values_are_told_what_they_are_called() {
+        for (arguments, expected) in [
+            (
+                r#"{"who":"anna","n":{"pin": 41},"ok":true}"#,
+                vec!["who=anna", "pin=41"],
+            ),
+            (
+                r#"{"a":["b",["c",7]],"d":[{"e":"f"},"g"],"h":"i"}"#,
+                vec!["a=b", "a=c", "a=7", "e=f", "h=i"],
+            ),
+            (r#"["a","b:c"]"#, vec![]),
+            (r#"{"a\"\u00fc" : "b" , "c":{}, "d": []}"#, vec!["a\"ü=b"]),
+            (r#"{"a": {"b": null}, "c": "d""#, vec!["c=d"]),
+        ] {
+            assert_eq!(called(arguments, &[]), expected, "{arguments}");
+        }
+    }
+
     #[test]
     fn what_is_not_json_is_one_text() {
         for (arguments, expected) in [
@@ -362,7 +458,7 @@ mod tests {
     #[test]
     fn arguments_without_a_change_are_as_they_came() {
         let arguments = r#"{"a":"\u00fc","n": 1.0e5 }"#;
-        assert_eq!(ArgumentTexts::whole(arguments, &mut |_| None), None);
+        assert_eq!(ArgumentTexts::whole(arguments, &mut |_, _| None), None);
     }
 
     #[test]
@@ -392,6 +488,7 @@ mod tests {
             places.retain(|place| arguments.is_char_boundary(*place));
             places.sort_unstable();
             prop_assert_eq!(seen(arguments, &places), seen(arguments, &[]));
+            prop_assert_eq!(called(arguments, &places), called(arguments, &[]));
         }
 
         #[test]

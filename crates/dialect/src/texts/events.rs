@@ -8,7 +8,8 @@ use memchr::memchr;
 use serde_json::Value;
 
 use super::{
-    ARGUMENTS, Renamed, TOKENS, distinct, is_no_text, lines, names, quoted, span_in, spliced,
+    ARGUMENTS, Renamed, TOKENS, calling, distinct, is_no_text, lines, names, quoted, span_in,
+    spliced,
 };
 use crate::json::{Json, scan};
 
@@ -31,6 +32,15 @@ enum Step {
 }
 
 impl Place {
+    /// As [`super::edit_called`] tells it.
+    fn called(&self) -> &str {
+        let names = self.path.iter().rev().find_map(|step| match step {
+            Step::Key(key) => Some(key.as_str()),
+            Step::Item(_) => None,
+        });
+        calling(names.unwrap_or_default())
+    }
+
     /// The text is part of a JSON document: what is put into it must be escaped as its strings are.
     pub fn is_json(&self) -> bool {
         matches!(self.path.last(), Some(Step::Key(key)) if key == ARGUMENTS)
@@ -40,6 +50,8 @@ impl Place {
 /// The next of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part<'a> {
+    /// Before the first of one: the name of the member whose value it is. Nothing takes its place.
+    Called(&'a str),
     More(&'a str),
     /// Nothing more comes: whatever was held back must be said now.
     End,
@@ -120,7 +132,7 @@ impl EventTexts {
         if !has_choices(value) {
             // An error, or what no provider sends yet: its texts are whole.
             self.close(|_| true, edit, out);
-            let edited = super::edit(document, |text| whole(text, edit));
+            let edited = super::edit_called(document, |called, text| whole(called, text, edit));
             put(event, &data, edited.as_deref().unwrap_or(document), out);
             return Ok(());
         }
@@ -209,7 +221,7 @@ impl EventTexts {
 fn named<'e>(event: &'e [u8], edit: &mut dyn FnMut(&Place, Part<'_>) -> String) -> Cow<'e, [u8]> {
     let mut edits = Vec::new();
     for (span, name) in lines::odd_names(event) {
-        if whole(&name, edit).is_some() {
+        if whole("", &name, edit).is_some() {
             edits.push((span, Vec::new()));
         }
     }
@@ -250,11 +262,18 @@ struct Aside {
 }
 
 /// A text that comes in one piece, as it was edited.
-fn whole(text: &str, edit: &mut dyn FnMut(&Place, Part<'_>) -> String) -> Option<String> {
+fn whole(
+    called: &str,
+    text: &str,
+    edit: &mut dyn FnMut(&Place, Part<'_>) -> String,
+) -> Option<String> {
     let place = Place {
         choice: 0,
         path: Vec::new(),
     };
+    if !called.is_empty() {
+        edit(&place, Part::Called(called));
+    }
     let mut edited = edit(&place, Part::More(text));
     edited.push_str(&edit(&place, Part::End));
     (edited != text).then_some(edited)
@@ -262,7 +281,7 @@ fn whole(text: &str, edit: &mut dyn FnMut(&Place, Part<'_>) -> String) -> Option
 
 /// Their texts are whole: citations, say.
 fn aside(document: &[u8], edit: &mut dyn FnMut(&Place, Part<'_>) -> String) -> Aside {
-    let mut edit = |text: &str| whole(text, edit);
+    let mut edit = |called: &str, text: &str| whole(called, text, edit);
     let mut editor = super::Editor {
         document,
         edits: Vec::new(),
@@ -352,7 +371,7 @@ impl<'a> Pass<'a, '_> {
             let Some(key) = written.text() else { break };
             let edited_names = self.names.len();
             if !names::is_known(&key)
-                && let Some(edited) = whole(&key, self.edit)
+                && let Some(edited) = whole("", &key, self.edit)
             {
                 self.names.push((place.path.len(), edited.clone()));
                 let span = self.span(written);
@@ -391,7 +410,7 @@ impl<'a> Pass<'a, '_> {
         // A tool's name comes once and whole.
         if key == "name" {
             if !is_name(&text)
-                && let Some(edited) = whole(&text, self.edit)
+                && let Some(edited) = whole("", &text, self.edit)
             {
                 let span = self.span(value);
                 self.edits.push((span, quoted(&edited)));
@@ -406,6 +425,10 @@ impl<'a> Pass<'a, '_> {
                 place: place.clone(),
                 names: self.names.clone(),
             });
+            let called = place.called();
+            if !called.is_empty() {
+                (self.edit)(place, Part::Called(called));
+            }
         }
         let edited = (self.edit)(place, Part::More(&text));
         if edited != *text {

@@ -158,8 +158,8 @@ pub fn rules(pii: &Pii, gateway: &Gateway) -> Option<Rules> {
 
 fn judge_pii(rules: &Rules, document: &[u8], masks: &mut Masks) -> Judged {
     let mut findings = Findings::default();
-    let edited = texts::edit(document, |text| {
-        let edited = rules.edit(text, masks, &mut findings);
+    let edited = texts::edit_called(document, |called, text| {
+        let edited = rules.edit_called(called, text, masks, &mut findings);
         match edited {
             Cow::Borrowed(_) => None,
             Cow::Owned(edited) => Some(edited),

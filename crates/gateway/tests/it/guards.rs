@@ -236,6 +236,34 @@ async fn every_place_of_a_prompt_is_looked_at() {
     assert_eq!(text.matches("[EMAIL]").count(), 12, "{text}");
 }
 
+#[tokio::test]
+async fn what_a_value_is_called_says_what_it_is() {
+    let (stage, backend) = stage("[ { pii: {} } ]", Answer::chat()).await;
+    let arguments = json!({"userPassword": "correct horse", "n": {"ssn": 536_904_399}, "ok": true});
+    let body = json!({"model": "gpt-4o", "metadata": {"dateOfBirth": "1984-03-12", "day": "1984-03-12"},
+    "messages": [
+        {"role": "assistant", "tool_calls": [{"id": "c1", "type": "function",
+            "function": {"name": "f", "arguments": arguments.to_string()}}]},
+        {"role": "tool", "tool_call_id": "c1", "content": "{\"passportNumber\": \"C01X00T47\"}"},
+    ]});
+    assert_eq!(stage.call(request(body.to_string())).await.status, 200);
+    let sent = sent(&backend);
+    assert_eq!(
+        sent["metadata"],
+        json!({"dateOfBirth": "[DATE_OF_BIRTH]", "day": "1984-03-12"})
+    );
+    let call = &sent["messages"][0]["tool_calls"][0]["function"]["arguments"];
+    let call: Value = serde_json::from_str(call.as_str().unwrap()).unwrap();
+    assert_eq!(
+        call,
+        json!({"userPassword": "[CREDENTIAL]", "n": {"ssn": "[US_SSN]"}, "ok": true})
+    );
+    assert_eq!(
+        sent["messages"][1]["content"],
+        "{\"passportNumber\": \"[PASSPORT]\"}"
+    );
+}
+
 /// Requests with an address as a name, wherever a client may choose one.
 fn with_names() -> [Value; 4] {
     let base = json!({"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]});

@@ -153,6 +153,31 @@ pub(in super::super) fn find(word: &Word<'_>) -> Option<Assigned> {
     })
 }
 
+/// What its value stands between, if anything.
+fn quote_of(bytes: &[u8], assigned: Assigned) -> Option<u8> {
+    let before = *bytes.get(assigned.start.checked_sub(1)?)?;
+    matches!(before, b'"' | b'\'' | b'`').then_some(before)
+}
+
+/// Where the value ends, as far as it has come.
+fn length(rest: &[u8], quote: Option<u8>) -> usize {
+    let ends_value = |at: usize, byte: u8| match quote {
+        Some(quote) => byte == quote || byte == b'\n',
+        None if byte == b'&' => begins_parameter(&rest[at + 1..]),
+        None => byte.is_ascii_whitespace() || b";,\"'`<)}".contains(&byte),
+    };
+    (0..rest.len())
+        .find(|at| ends_value(*at, rest[*at]))
+        .unwrap_or(rest.len())
+}
+
+/// Whether the value is in quotes that are still to be closed: what it is cannot be told yet.
+pub(in super::super) fn is_open(bytes: &[u8], assigned: Assigned) -> bool {
+    let rest = &bytes[assigned.start..];
+    let quote = quote_of(bytes, assigned);
+    quote.is_some() && length(rest, quote) == rest.len()
+}
+
 /// The value, if it reads like one.
 pub(in super::super) fn value(bytes: &[u8], assigned: Assigned) -> Option<Match> {
     let Assigned {
@@ -161,17 +186,10 @@ pub(in super::super) fn value(bytes: &[u8], assigned: Assigned) -> Option<Match>
         sign,
         scheme,
     } = assigned;
-    let quote = *bytes.get(start.checked_sub(1)?)?;
-    let is_quoted = matches!(quote, b'"' | b'\'' | b'`');
+    let quote = quote_of(bytes, assigned);
+    let is_quoted = quote.is_some();
     let rest = &bytes[start..];
-    let ends_value = |at: usize, byte: u8| match quote {
-        b'"' | b'\'' | b'`' => byte == quote || byte == b'\n',
-        _ if byte == b'&' => begins_parameter(&rest[at + 1..]),
-        _ => byte.is_ascii_whitespace() || b";,\"'`<)}".contains(&byte),
-    };
-    let len = (0..rest.len())
-        .find(|at| ends_value(*at, rest[*at]))
-        .unwrap_or(rest.len());
+    let len = length(rest, quote);
     let mut value = &rest[..len];
     // A sentence ends there; before anything else, a full stop is the secret's own.
     let ends_sentence = rest.get(len).is_none_or(u8::is_ascii_whitespace);

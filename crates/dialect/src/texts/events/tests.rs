@@ -14,6 +14,7 @@ impl Slow {
     fn edit(&mut self, place: &Place, part: Part<'_>) -> String {
         let held = self.held.entry(place.clone()).or_default();
         match part {
+            Part::Called(_) => String::new(),
             Part::More(text) => {
                 held.push_str(text);
                 let last = held.pop();
@@ -151,10 +152,37 @@ fn choices_and_tool_calls_are_texts_of_their_own() {
 }
 
 #[test]
+fn texts_are_told_what_they_are_called_before_they_begin() {
+    let events = [
+        r#"data: {"choices":[{"delta":{"content":"a","pin":"1","cards":["2"]}}],"extra":{"note":"b"}}"#,
+        r#"data: {"choices":[{"delta":{"content":"c","pin":"3"}}]}"#,
+        r#"data: {"error":{"message":"d","pin":"4"}}"#,
+    ];
+    let mut seen = Vec::new();
+    let mut edit = |_: &Place, part: Part<'_>| match part {
+        Part::Called(name) => {
+            seen.push(format!("{name}:"));
+            String::new()
+        }
+        Part::More(text) => {
+            seen.push(text.to_owned());
+            text.to_owned()
+        }
+        Part::End => String::new(),
+    };
+    let stream = events.join("\n\n") + "\n\n";
+    let out = EventTexts::default().edit(stream.as_bytes(), &mut edit);
+    assert_eq!(out.unwrap(), stream.as_bytes());
+    let expected = "extra note note: b a pin pin: 1 cards cards: 2 c pin 3 d pin pin: 4";
+    assert_eq!(seen.join(" "), expected);
+}
+
+#[test]
 fn arguments_know_that_they_are_json() {
     let event = "data: {\"choices\":[{\"delta\":{\"content\":\"a\",\"tool_calls\":[{\"function\":{\"arguments\":\"b\"}}]}}]}\n\n";
     let mut seen = Vec::new();
     let mut edit = |place: &Place, part: Part<'_>| match part {
+        Part::Called(_) => String::new(),
         Part::More(text) => {
             seen.push((text.to_owned(), place.is_json()));
             text.to_owned()
@@ -232,7 +260,7 @@ fn what_cannot_be_read_is_not_passed_on() {
     let mut texts = EventTexts::default();
     let mut edit = |_: &Place, part: Part<'_>| match part {
         Part::More(text) => text.to_owned(),
-        Part::End => String::new(),
+        Part::Called(_) | Part::End => String::new(),
     };
     for event in [
         "data: {\"choices\":[\n\n",
@@ -255,7 +283,7 @@ proptest! {
         let mut texts = EventTexts::default();
         let mut edit = |_: &Place, part: Part<'_>| match part {
             Part::More(text) => text.to_owned(),
-            Part::End => String::new(),
+            Part::Called(_) | Part::End => String::new(),
         };
         let stream: String = pieces.iter().map(|piece| delta(piece)).collect::<String>() + STOP + "data: [DONE]\n\n";
         let out = texts.edit(stream.as_bytes(), &mut edit).unwrap();

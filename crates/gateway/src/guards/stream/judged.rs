@@ -446,6 +446,7 @@ fn follow(
     });
     let text = &mut texts[at];
     match part {
+        Part::Called(_) => {}
         Part::More(more) => {
             text.windower.push(more);
             text.came_bytes += more.len() as u64;

@@ -75,6 +75,7 @@ impl ListsStage {
 fn say(stream: &mut Option<Stream>, part: Part<'_>, lists: &Lists, found: &mut Found) -> String {
     let mut out = String::new();
     match part {
+        Part::Called(_) => {}
         Part::More(text) => {
             let stream = stream.get_or_insert_default();
             stream.push(text, lists, found, &mut out);

@@ -41,6 +41,7 @@ impl PiiStage {
             let mut edit_one = |editor: &mut Option<Editor>, part: Part<'_>| {
                 let mut out = String::new();
                 match part {
+                    Part::Called(name) => *editor = Some(Editor::called(rules, name)),
                     Part::More(text) => editor
                         .get_or_insert_with(|| Editor::new(rules))
                         .push(text, rules, masks, findings, &mut out),

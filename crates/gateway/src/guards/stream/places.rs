@@ -53,6 +53,7 @@ impl<E> Places<E> {
         let mut said = String::new();
         let mut edit = |part: Part<'_>| edit(editor, part);
         match part {
+            Part::Called(_) => {}
             Part::More(text) => arguments.push(text, &mut edit, &mut said),
             Part::End => {
                 arguments.finish(&mut edit, &mut said);

@@ -26,6 +26,7 @@ impl RestoreStage {
             let mut edit_one = |restore: &mut Option<Restore>, part: Part<'_>| {
                 let mut out = String::new();
                 match part {
+                    Part::Called(_) => {}
                     Part::More(text) => {
                         let restore = restore.get_or_insert_default();
                         restore.push(text, masks, &mut out);

@@ -93,7 +93,8 @@ async fn wherever_a_stream_is_cut_personal_data_does_not_reach_the_client() {
 async fn wherever_arguments_are_cut_they_stay_json_without_personal_data() {
     let (stage, backend) = stage("[ { pii: {} } ]").await;
     let text = format!(
-        "{{\"text\":\"Dear\\n{EMAIL}\",\"u\":\"anna.schmidt\\u0040example.com\",\"n\":4111111111111111}}"
+        "{{\"text\":\"Dear\\n{EMAIL}\",\"u\":\"anna.schmidt\\u0040example.com\",\"n\":4111111111111111,\
+         \"dbPassword\":\"it's a \\u0041bc\",\"born\":[\"1984-03-12\"],\"day\":\"1984-03-12\"}}"
     );
     for cut in every_cut(&text) {
         let events: Vec<String> = cut.iter().map(|piece| arguments(piece)).collect();
@@ -102,7 +103,8 @@ async fn wherever_arguments_are_cut_they_stay_json_without_personal_data() {
             .unwrap_or_else(|error| panic!("{error}: {}", told.text()));
         assert_eq!(
             said,
-            json!({"text": "Dear\n[EMAIL]", "u": "[EMAIL]", "n": "[PAYMENT_CARD]"}),
+            json!({"text": "Dear\n[EMAIL]", "u": "[EMAIL]", "n": "[PAYMENT_CARD]",
+                "dbPassword": "[CREDENTIAL]", "born": ["[DATE_OF_BIRTH]"], "day": "1984-03-12"}),
             "{cut:?}"
         );
     }
