@@ -9,6 +9,8 @@ mod kind;
 
 mod lead;
 
+mod seen;
+
 mod scan;
 
 mod stream;
@@ -42,7 +44,10 @@ mod birth;
 mod secret;
 
 pub use kind::{Kind, KindSet};
+pub(crate) use seen::meant;
 pub use stream::{Piece, Stream};
+
+use seen::Seen;
 
 /// How sure a finding is, in per cent: form, check digits and context together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -89,7 +94,14 @@ impl Default for Detector {
 impl Detector {
     /// Time and memory are linear in the text, whatever it holds.
     pub fn find(&self, text: &str) -> Vec<Finding> {
-        scan::findings(text, *self)
+        let Some(seen) = Seen::of(text) else {
+            return scan::findings(text, *self);
+        };
+        let mut findings = scan::findings(seen.text(), *self);
+        for Finding { range, .. } in &mut findings {
+            *range = seen.sources(range);
+        }
+        findings
     }
 
     /// As `find`, of a text that is the value of what is called so: `date_of_birth` makes a date one, as it

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::pii::{Confidence, Detector, Kind, KindSet, Piece, Stream};
+use crate::pii::{Confidence, Detector, Kind, KindSet, Piece, Stream, meant};
 
 mod masks;
 
@@ -181,12 +181,12 @@ impl Rules {
                 findings.blocked = findings.blocked.or(Some(kind));
                 push_typed(edited, kind, "");
             }
-            Action::Mask => match masks.placeholder(kind, value) {
+            Action::Mask => match masks.placeholder(kind, &meant(value)) {
                 Some(placeholder) => edited.push_str(&placeholder),
                 // Past the bound of what one conversation may hold, it cannot be put back.
                 None => push_typed(edited, kind, ""),
             },
-            Action::Hash => push_typed(edited, kind, &hash(&self.hash_key, value)),
+            Action::Hash => push_typed(edited, kind, &hash(&self.hash_key, &meant(value))),
         }
     }
 }

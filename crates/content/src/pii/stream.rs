@@ -4,6 +4,7 @@
 use super::context::{Context, REACH_BYTES};
 use super::date::is_month;
 use super::scan::{Memory, Scan, Step};
+use super::seen::Seen;
 use super::text::humps;
 use super::{Detector, Kind, lead};
 
@@ -31,13 +32,15 @@ pub enum Piece<'a> {
 #[derive(Clone, Debug)]
 pub struct Stream {
     detector: Detector,
-    buffer: String,
-    /// What stands before was given out.
+    /// What came and was not given out.
+    held: String,
+    /// What came, as it is meant; what stands before `at` was given out.
+    seen: Seen,
     at: usize,
     memory: Memory,
     /// A value that was given out goes on.
     within: Option<Kind>,
-    /// What the buffer begins with that is none of the text, and still to be given out.
+    /// What is held begins with so much that is none of the text.
     lead_bytes: usize,
 }
 
@@ -45,7 +48,8 @@ impl Stream {
     pub fn new(detector: Detector) -> Self {
         Self {
             detector,
-            buffer: String::new(),
+            held: String::new(),
+            seen: Seen::default(),
             at: 0,
             memory: Memory::new(),
             within: None,
@@ -58,54 +62,46 @@ impl Stream {
         let lead = lead::of(name, '"').unwrap_or_default();
         Self {
             lead_bytes: lead.len(),
-            buffer: lead,
+            held: lead,
             ..Self::new(detector)
         }
     }
 
     /// Bytes that have come and were not given out.
     pub fn held_bytes(&self) -> usize {
-        self.buffer.len() - self.at - self.lead_bytes
+        self.held.len() - self.lead_bytes
     }
 
     pub fn push(&mut self, chunk: &str, give: impl FnMut(Piece<'_>)) {
-        self.buffer.push_str(chunk);
-        self.go_on_behind_lead(false, give);
+        self.held.push_str(chunk);
+        self.go_on(false, give);
         self.forget();
     }
 
     /// No more will come: gives out all that is left.
     pub fn finish(mut self, give: impl FnMut(Piece<'_>)) {
-        self.go_on_behind_lead(true, give);
-    }
-
-    fn go_on_behind_lead(&mut self, is_whole: bool, mut give: impl FnMut(Piece<'_>)) {
-        let mut lead = self.lead_bytes;
-        self.go_on(is_whole, |piece| {
-            let (Piece::Text(text) | Piece::Value { text, .. }) = piece;
-            let dropped = lead.min(text.len());
-            lead -= dropped;
-            match piece {
-                Piece::Text(_) if dropped < text.len() => give(Piece::Text(&text[dropped..])),
-                Piece::Value { .. } if dropped == 0 => give(piece),
-                _ => {}
-            }
-        });
-        self.lead_bytes = lead;
+        self.go_on(true, give);
     }
 
     fn go_on(&mut self, is_whole: bool, mut give: impl FnMut(Piece<'_>)) {
-        if !self.leave_value(is_whole) {
-            return;
+        self.seen.read(&self.held, is_whole);
+        let mut given = 0;
+        if self.within.is_some() {
+            let is_left = self.leave_value(is_whole);
+            given = self.seen.source(self.at);
+            if !is_left {
+                self.leave();
+                return;
+            }
         }
-        let text = self.buffer.as_str();
+        let mut give = behind(&mut self.lead_bytes, &mut give);
+        let text = self.seen.text();
         let open = if is_whole {
             text.len()
         } else {
             open_from(text, self.at)
         };
         let mut scan = Scan::new(text, self.at, self.detector, &mut self.memory);
-        let mut given = self.at;
         let mut at = self.at;
         while at < open {
             let is_held = !is_whole && text.len() - at <= HELD_BYTES_MAX;
@@ -124,29 +120,41 @@ impl Stream {
                 // Looked at again when more has come.
                 break;
             }
-            if given < at {
-                give(Piece::Text(&text[given..at]));
+            let value = self.seen.sources(&(at..found.end));
+            if given < value.start {
+                give(Piece::Text(&self.held[given..value.start]));
             }
+            given = value.end;
             give(Piece::Value {
                 kind: found.kind,
-                text: &text[at..found.end],
+                text: &self.held[value],
             });
             scan.pass(found.kind);
-            (given, at) = (found.end, found.end);
+            at = found.end;
             if goes_on {
                 self.within = Some(found.kind);
             }
         }
-        if given < at {
-            give(Piece::Text(&text[given..at]));
+        let end = self.seen.source(at);
+        if given < end {
+            give(Piece::Text(&self.held[given..end]));
         }
+        drop(give);
         self.at = at;
+        self.leave();
+    }
+
+    /// What stands before `at` was given out.
+    fn leave(&mut self) {
+        let gone = self.seen.leave(self.at);
+        self.held.drain(..gone);
     }
 
     /// Drops the rest of a value that was given out. False while it may go on.
     fn leave_value(&mut self, is_whole: bool) -> bool {
         let Some(kind) = self.within else { return true };
-        let rest = &self.buffer.as_bytes()[self.at..];
+        let text = self.seen.text();
+        let rest = &text.as_bytes()[self.at..];
         let end = match kind {
             Kind::PrivateKey => memchr::memmem::find(rest, b"-----END ").and_then(|end| {
                 let label = end + 9;
@@ -164,26 +172,39 @@ impl Stream {
         } else {
             0
         };
-        let mut at = self.buffer.len().saturating_sub(kept).max(self.at);
-        while !self.buffer.is_char_boundary(at) {
-            at += 1;
-        }
-        self.at = if is_whole { self.buffer.len() } else { at };
+        let at = text.len().saturating_sub(kept).max(self.at);
+        let at = text.ceil_char_boundary(at);
+        self.at = if is_whole { text.len() } else { at };
         false
     }
 
     fn forget(&mut self) {
-        let mut keep_from = self.at.saturating_sub(MARGIN_BYTES);
-        while !self.buffer.is_char_boundary(keep_from) {
-            keep_from -= 1;
-        }
+        let keep_from = self.at.saturating_sub(MARGIN_BYTES);
+        let keep_from = self.seen.text().floor_char_boundary(keep_from);
         // Moving the rest for each few bytes would cost more than keeping them.
         if keep_from < MARGIN_BYTES {
             return;
         }
-        self.buffer.drain(..keep_from);
+        self.seen.forget(keep_from);
         self.memory.shift(keep_from);
         self.at -= keep_from;
+    }
+}
+
+/// Gives out what stands behind so many bytes, which are counted down.
+fn behind<'g>(
+    bytes: &'g mut usize,
+    give: &'g mut impl FnMut(Piece<'_>),
+) -> impl FnMut(Piece<'_>) + 'g {
+    move |piece| {
+        let (Piece::Text(text) | Piece::Value { text, .. }) = piece;
+        let dropped = text.len().min(*bytes);
+        *bytes -= dropped;
+        match piece {
+            Piece::Text(_) if dropped < text.len() => give(Piece::Text(&text[dropped..])),
+            Piece::Value { .. } if dropped == 0 => give(piece),
+            _ => {}
+        }
     }
 }
 

@@ -52,6 +52,42 @@ fn what_is_not_looked_for_is_not_found() {
     assert_eq!(sure.find("4111 1111 1111 1111"), []);
 }
 
+#[test]
+fn values_are_found_however_they_are_escaped_and_spaced() {
+    for (text, expected) in [
+        (r#"{"log":"user\n4111111111111111"}"#, "4111111111111111"),
+        (r"\n+49 171 1234567", "+49 171 1234567"),
+        (r"a\r\nDE89370400440532013000\n", "DE89370400440532013000"),
+        (r"a\\n192.168.1.5", "192.168.1.5"),
+        (
+            r"a\tghp_16C7e42F292c6912E7710c838347Ae178B4a",
+            "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+        ),
+        (r"a\npassword: Sup3rS3cretPa55", "Sup3rS3cretPa55"),
+        (r"n\u00e9 le 12 mars 1985", "12 mars 1985"),
+        (r#"{"body": "Hallo\nanna@example.com"}"#, "anna@example.com"),
+        (
+            r#"{"from": "j\u00f6rg@example.com"}"#,
+            r"j\u00f6rg@example.com",
+        ),
+        (r"Anna \u003canna@example.com\u003e", "anna@example.com"),
+        (r"born 12\/03\/1985", r"12\/03\/1985"),
+        ("Geburts\u{ad}datum: 12.03.1985", "12.03.1985"),
+        (
+            "536\u{200b}-90-4399 is my SSN, SSN 536\u{200b}-90-4399",
+            "536\u{200b}-90-4399",
+        ),
+        (
+            "４１１１１１１１１１１１１１１１",
+            "４１１１１１１１１１１１１１１１",
+        ),
+        ("joe&#64;example.com", "joe&#64;example.com"),
+    ] {
+        let found = values(text);
+        assert_eq!(found.last(), Some(&expected), "{text}: {found:?}");
+    }
+}
+
 /// Names as documents have them, a value each, and what it is by its name alone.
 const CALLED: [(&str, &str, Option<&str>); 22] = [
     ("password", "hunter2", Some("credential")),

@@ -190,3 +190,22 @@ fn kinds_that_others_found_are_masked_and_put_back_as_ours_are() {
     let told: Vec<&str> = places.into_iter().map(|place| &text[place]).collect();
     assert_eq!(told, [&*anna, &*bob, &*place, &*mail]);
 }
+
+#[test]
+fn an_escaped_value_is_masked_as_what_it_means_and_leaves_json_whole() {
+    let (mut masks, mut findings) = (Masks::default(), Findings::default());
+    let rules = rules(Action::Mask);
+    for (text, expected) in [
+        (
+            r#"{"from":"j\u00f6rg@example.com","body":"Hi\nanna@example.com"}"#,
+            r#"{"from":"<EMAIL_1>","body":"Hi\n<EMAIL_2>"}"#,
+        ),
+        ("jörg@example.com", "<EMAIL_1>"),
+    ] {
+        assert_eq!(rules.edit(text, &mut masks, &mut findings), expected);
+    }
+    assert_eq!(
+        Restore::whole("to <EMAIL_1>", &masks),
+        "to jörg@example.com"
+    );
+}
