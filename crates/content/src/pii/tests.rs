@@ -88,6 +88,42 @@ fn values_are_found_however_they_are_escaped_and_spaced() {
     }
 }
 
+#[test]
+fn values_are_found_in_rows_without_spaces() {
+    for (text, expected) in [
+        ("7,4111111111111111,x", vec!["4111111111111111"]),
+        ("Anna,4111111111111111,12/27", vec!["4111111111111111"]),
+        (
+            "2024-03-12,DE89370400440532013000,12.50",
+            vec!["DE89370400440532013000"],
+        ),
+        ("7,536-90-4399,x SSN,536-90-4399,7", vec!["536-90-4399"; 2]),
+        ("7,192.168.1.5,x", vec!["192.168.1.5"]),
+        (
+            "203.0.113.7,203.0.113.8",
+            vec!["203.0.113.7", "203.0.113.8"],
+        ),
+        ("7,AKIAIOSFODNN7EXAMPLE,7", vec!["AKIAIOSFODNN7EXAMPLE"]),
+        ("x,RSSMRA85T10A562S,7", vec!["RSSMRA85T10A562S"]),
+        ("7,12345678Z,x", vec!["12345678Z"]),
+        (
+            "INSERT INTO c VALUES (7,4111111111111111,'x');",
+            vec!["4111111111111111"],
+        ),
+        (
+            "[4111111111111111,4242424242424242]",
+            vec!["4111111111111111", "4242424242424242"],
+        ),
+        (
+            "1,anna@example.com,203.0.113.7",
+            vec!["anna@example.com", "203.0.113.7"],
+        ),
+        ("1,234,567 and 0,0612345678 and 12,345.678", vec![]),
+    ] {
+        assert_eq!(values(text), expected, "{text}");
+    }
+}
+
 /// Names as documents have them, a value each, and what it is by its name alone.
 const CALLED: [(&str, &str, Option<&str>); 22] = [
     ("password", "hunter2", Some("credential")),

@@ -62,6 +62,7 @@ impl Joined {
                 Some(byte) if byte.is_ascii_alphabetic() => Self::ToReference,
                 _ => Self::No,
             },
+            b',' if is_between_fields(bytes, start - 1) => Self::No,
             b'.' | b',' => match before {
                 Some(byte) if byte.is_ascii_digit() => Self::ToMore,
                 _ => Self::No,
@@ -126,11 +127,66 @@ pub(super) fn ends_at(bytes: &[u8], end: usize) -> bool {
     }
     match bytes.get(end) {
         Some(b'_') => false,
+        Some(b',') if is_between_fields(bytes, end) => true,
         Some(b'-' | b'.' | b'/' | b',' | b':') => {
             !bytes.get(end + 1).is_some_and(u8::is_ascii_digit)
         }
         _ => true,
     }
+}
+
+/// No number with thousands or a fraction has longer parts.
+const WHOLE_DIGITS_MAX: usize = 6;
+const FRACTION_DIGITS_MAX: usize = 12;
+
+/// Whether a comma stands between fields, as in CSV, rather than in a number: `7,4111111111111111`, not `1,234`
+/// or `3,14159`.
+fn is_between_fields(bytes: &[u8], comma: usize) -> bool {
+    let is_digit = |byte: &&u8| byte.is_ascii_digit();
+    let before = bytes[..comma].iter().rev();
+    let whole = before
+        .clone()
+        .take(WHOLE_DIGITS_MAX + 1)
+        .take_while(is_digit);
+    let whole = whole.count();
+    let after = &bytes[comma + 1..];
+    let fraction = after
+        .iter()
+        .take(FRACTION_DIGITS_MAX + 1)
+        .take_while(is_digit);
+    let fraction = fraction.count();
+    if whole == 0 || whole > WHOLE_DIGITS_MAX || fraction == 0 || fraction > FRACTION_DIGITS_MAX {
+        return true;
+    }
+    // `192.168.1.5,7`, `536-90-4399,7`: of its parts, only thousands have three digits behind a point.
+    let mut before = before.skip(whole);
+    let is_grouped = match before.next() {
+        Some(b'-' | b'/' | b':') => true,
+        Some(b'.') => whole != 3,
+        _ => false,
+    };
+    let follows_digit = before.next().is_some_and(u8::is_ascii_digit);
+    // `7,536-90-4399`, `7,12345678Z`, `7,192.168.1.5`.
+    let behind = &after[fraction..];
+    let goes_on = match behind.first() {
+        Some(b'-' | b'/' | b':') => behind.get(1).is_some_and(u8::is_ascii_digit),
+        Some(b'.') => is_dotted(&behind[1..]),
+        Some(_) => is_word_at(behind, 0),
+        None => false,
+    };
+    is_grouped && follows_digit || goes_on
+}
+
+/// Digits, and a point with more behind.
+fn is_dotted(bytes: &[u8]) -> bool {
+    let digits = bytes
+        .iter()
+        .take(4)
+        .take_while(|byte| byte.is_ascii_digit());
+    let digits = digits.count();
+    digits > 0
+        && bytes.get(digits) == Some(&b'.')
+        && bytes.get(digits + 1).is_some_and(u8::is_ascii_digit)
 }
 
 /// A separator and its length in bytes.
@@ -197,6 +253,37 @@ mod tests {
                 .map(|(at, hump)| (at, std::str::from_utf8(hump).unwrap()))
                 .collect();
             assert_eq!(found, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn commas_of_rows_are_told_from_those_of_numbers() {
+        for (text, expected) in [
+            ("7,4111111111111111", true),
+            ("4111111111111111,12", true),
+            ("7,DE89", true),
+            ("x,7", true),
+            ("a,b", true),
+            ("7,12345678Z", true),
+            ("7,536-90-4399", true),
+            ("536-90-4399,7", true),
+            ("7,192.168.1.5", true),
+            ("192.168.1.5,7", true),
+            ("2024-03-12,7", true),
+            ("1,234", false),
+            ("1,234,567", false),
+            ("1,234.56", false),
+            ("1.234,56", false),
+            ("3,14159", false),
+            ("-3,5", false),
+            ("0,0612345678", false),
+        ] {
+            let comma = text.find(',').unwrap();
+            assert_eq!(
+                is_between_fields(text.as_bytes(), comma),
+                expected,
+                "{text}"
+            );
         }
     }
 
