@@ -350,6 +350,22 @@ impl Hold {
 }
 
 impl Details {
+    /// As those may read it who may not read content: words that were searched for are content.
+    #[must_use]
+    pub fn for_others(mut self) -> Self {
+        // Earlier versions told people by name.
+        let hidden = ["text=", "person="].into_iter().filter_map(|name| {
+            let at = self.about.match_indices(name).map(|(at, _)| at);
+            let mut at = at.filter(|at| *at == 0 || self.about[..*at].ends_with(' '));
+            at.next()
+        });
+        if let Some(end) = hidden.min() {
+            self.about.truncate(end);
+            self.about.push('…');
+        }
+        self
+    }
+
     fn to_bytes(&self) -> Vec<u8> {
         let Self {
             actor: Actor { by, role, reason },

@@ -74,8 +74,13 @@ pub enum State {
 impl Query {
     pub const LIMIT_MAX: usize = 1_000;
 
-    /// What the chain says was asked.
-    pub(crate) fn describe(&self) -> String {
+    /// What the chain says was asked. A person is there by pseudonym, and words stand last: see
+    /// [`Details::for_others`](crate::Details::for_others).
+    pub(crate) fn describe(
+        &self,
+        found: Option<usize>,
+        pseudonym: impl Fn(&str) -> String,
+    ) -> String {
         let mut told = Vec::new();
         let mut tell = |name: &str, value: Option<&str>| {
             if let Some(value) = value {
@@ -93,15 +98,16 @@ impl Query {
         tell("application", self.application.as_deref());
         tell("model", self.model.as_deref());
         tell("outcome", self.outcome.map(Outcome::as_str));
-        tell("person", self.person.as_deref());
+        tell("who", self.person.as_deref().map(pseudonym).as_deref());
         tell("verdict", self.verdict.as_deref());
         tell("call", self.call.map(|call| call.to_string()).as_deref());
-        tell("text", self.text.as_deref());
         tell(
             "before",
             self.before.map(|before| before.to_string()).as_deref(),
         );
         tell("content", self.with_content.then_some("yes"));
+        tell("found", found.map(|found| found.to_string()).as_deref());
+        tell("text", self.text.as_deref());
         told.join(" ")
     }
 

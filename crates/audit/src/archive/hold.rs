@@ -4,6 +4,7 @@ use domain::Wall;
 use rusqlite::Transaction;
 
 use super::Archive;
+use super::search::{ROW, Row};
 use crate::AuditError;
 use crate::bytes::Reader;
 use crate::event::{Actor, Details, Event, Hold, Read};
@@ -73,6 +74,25 @@ impl Archive {
             },
         )?;
         Ok(())
+    }
+
+    /// How many records with content the hold covers so far.
+    pub fn covered(&self, number: u64) -> Result<u64, AuditError> {
+        let mut holds = self.holds()?;
+        holds.retain(|placed| placed.number == number);
+        let read = || -> rusqlite::Result<u64> {
+            let select = format!("SELECT {ROW} FROM chain WHERE gone_by IS NULL");
+            let mut select = self.database.connection.prepare_cached(&select)?;
+            let mut rows = select.query([])?;
+            let mut covered = 0;
+            while let Some(row) = rows.next()? {
+                let row = Row::read(row)?;
+                let is_held = row.is_some_and(|row| self.holder(&holds, &row.skeleton).is_some());
+                covered += u64::from(is_held);
+            }
+            Ok(covered)
+        };
+        read().map_err(|error| self.database.faulty(&error))
     }
 
     /// Those that are not released, oldest first.

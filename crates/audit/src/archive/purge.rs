@@ -72,6 +72,15 @@ impl Archive {
         Ok(purged)
     }
 
+    /// Somebody came to purge, and there was nothing.
+    pub fn note_empty_purge(&mut self, actor: &Actor, now: Wall) -> Result<(), AuditError> {
+        let event = Event::Purged {
+            ranges: Vec::new(),
+            keys: Vec::new(),
+        };
+        self.record_event(&event, "", actor, now).map(|_| ())
+    }
+
     /// Files that hold something past its days, and their entries.
     pub(crate) fn due(&self, now: Wall) -> Result<Vec<(u64, RangeInclusive<u64>)>, AuditError> {
         let read = || -> rusqlite::Result<Vec<_>> {

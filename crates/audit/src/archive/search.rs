@@ -85,9 +85,30 @@ impl Archive {
         now: Wall,
     ) -> Result<Page, AuditError> {
         let page = self.find(query, scope)?;
-        let about = format!("{} found={}", query.describe(), page.found.len());
-        self.record_event(&Event::Read(Read::Search), about.trim_start(), actor, now)?;
+        let about = self.about(query, Some(page.found.len()));
+        self.record_event(&Event::Read(Read::Search), &about, actor, now)?;
         Ok(page)
+    }
+
+    /// What an entry says of a query, and of what came of it.
+    pub fn about(&self, query: &Query, found: Option<usize>) -> String {
+        query.describe(found, |person| {
+            let pseudonym = self.keyring.pseudonym(person);
+            pseudonym[..8]
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect()
+        })
+    }
+
+    /// Whether there is a record of this call that the reader may see. Leaves no entry.
+    pub fn has(&mut self, call: CallId, scope: &Scope) -> Result<bool, AuditError> {
+        let query = Query {
+            call: Some(call),
+            limit: 1,
+            ..Query::default()
+        };
+        Ok(!self.find(&query, scope)?.found.is_empty())
     }
 
     /// One call with its content. The look is an entry of the chain, also if there is no such call.
@@ -105,7 +126,8 @@ impl Archive {
             ..Query::default()
         };
         let page = self.find(&query, scope)?;
-        self.record_event(&Event::Read(Read::Show), &call.to_string(), actor, now)?;
+        let about = format!("{call} found={}", page.found.len());
+        self.record_event(&Event::Read(Read::Show), &about, actor, now)?;
         Ok(page.found.into_iter().next())
     }
 

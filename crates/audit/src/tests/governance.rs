@@ -81,10 +81,13 @@ fn a_person_is_held_by_a_pseudonym_in_months_to_come_too() {
         ..Call::new(1, "sales", "alice", "December")
     };
     place.write(std::slice::from_ref(&next_month));
+    assert_eq!(place.archive().covered(number).unwrap(), 4);
+    let unknown = place.archive().hold_person("Alice", &actor(), NOON);
+    assert_eq!(place.archive().covered(unknown.unwrap()).unwrap(), 0);
     let purged = place.archive().purge(&actor(), NOON + DAY * 365).unwrap();
     assert_eq!((purged.records, purged.held), (2, 4));
     let placed = place.archive().holds().unwrap();
-    assert_eq!((placed.len(), placed[0].number), (1, number));
+    assert_eq!((placed.len(), placed[0].number), (2, number));
     assert_eq!(holds_text(place.dir.path(), "alice"), None);
 }
 

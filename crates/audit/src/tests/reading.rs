@@ -197,9 +197,22 @@ fn each_look_is_an_entry_that_says_who_and_why() {
     archive
         .search(&text("whales"), &Scope::All, &actor(), NOON)
         .unwrap();
+    let of_alice = Query {
+        person: Some("alice".into()),
+        text: Some("whales".into()),
+        ..Query::default()
+    };
+    archive
+        .search(&of_alice, &Scope::All, &actor(), NOON)
+        .unwrap();
     archive
         .show(two_teams()[0].id(), &Scope::All, &actor(), NOON)
         .unwrap();
+    let nobody = Scope::Subscriptions([].into());
+    archive
+        .show(two_teams()[0].id(), &nobody, &actor(), NOON)
+        .unwrap();
+    archive.note_empty_purge(&actor(), NOON).unwrap();
     archive
         .note(Read::Export, "to auditor.zip", &actor(), NOON)
         .unwrap();
@@ -211,18 +224,25 @@ fn each_look_is_an_entry_that_says_who_and_why() {
             Event::Read(read) => {
                 let details = entry.details.unwrap();
                 assert_eq!(details.actor, actor());
+                let others = details.clone().for_others();
+                assert!(!others.about.contains("whales"), "{}", others.about);
                 Some((read, details.about))
             }
             _ => None,
         })
         .collect();
     let id = two_teams()[0].id().to_string();
+    // A person is told by pseudonym: nothing on the log leads to the name.
+    let who = archive.about(&of_alice, Some(1));
+    assert!(who.starts_with("who=") && !who.contains("alice"), "{who}");
     assert_eq!(
         read,
         [
             (Read::Export, "to auditor.zip".to_owned()),
-            (Read::Show, id),
-            (Read::Search, "text=whales found=2".to_owned())
+            (Read::Show, format!("{id} found=0")),
+            (Read::Show, format!("{id} found=1")),
+            (Read::Search, who),
+            (Read::Search, "found=2 text=whales".to_owned())
         ]
     );
     assert_eq!(place.problems(), [""; 0]);

@@ -6,8 +6,8 @@ mod cached;
 use std::collections::BTreeSet;
 
 use ::audit::{
-    Actor, Archive, AuditError, Entry, Erased, Found, Hold, Options, Page, Placed, Purged, Query,
-    Read, Report, Scope, State,
+    Actor, Archive, AuditError, Details, Entry, Erased, Found, Hold, Options, Page, Placed, Purged,
+    Query, Read, Report, Scope, State,
 };
 use config::Snapshot;
 use config::snapshot::{Access, AuditStore};
@@ -120,9 +120,10 @@ impl Desk {
 
     pub fn search(&mut self, query: &Query) -> Result<Seen, DeskError> {
         let deed = deed_of(query);
-        let (actor, reach) = self.may(deed, "search")?;
+        let about = format!("search {}", self.archive.about(query, None));
+        let (actor, reach) = self.may(deed, about.trim_end())?;
         if query.verdict.is_some() {
-            self.may(Deed::ReadVerdicts, "search by verdict")?;
+            self.may(Deed::ReadVerdicts, &about)?;
         }
         let mut scope = scope(reach);
         if query.verdict.is_some()
@@ -187,13 +188,9 @@ impl Desk {
         } else {
             Deed::ReadUsage
         };
-        let (actor, _) = self.may(deed, "export")?;
-        let about = if query.with_content {
-            "with content"
-        } else {
-            "metadata"
-        };
-        self.archive.note(Read::Export, about, &actor, self.now)?;
+        let about = self.archive.about(query, None);
+        let (actor, _) = self.may(deed, format!("export {about}").trim_end())?;
+        self.archive.note(Read::Export, &about, &actor, self.now)?;
         let mut query = Query {
             limit: Query::LIMIT_MAX,
             ..query.clone()
@@ -229,26 +226,27 @@ impl Desk {
 
     /// Returns the hold's number.
     pub fn hold(&mut self, hold: &Hold) -> Result<u64, DeskError> {
+        let about = match hold {
+            Hold::Subscription(id) => format!("hold subscription {id}"),
+            Hold::Call(call) => format!("hold call {call}"),
+            Hold::Person(_) => "hold a person's records".to_owned(),
+            Hold::Time { since, until } => {
+                format!("hold since_ms={} until_ms={}", since.0, until.0)
+            }
+        };
         let actor = match hold {
-            Hold::Subscription(id) => self.may_over(Deed::Hold, id, "hold")?,
+            Hold::Subscription(id) => self.may_over(Deed::Hold, id, &about)?,
             Hold::Call(call) => {
-                let (actor, reach) = self.may(Deed::Hold, "hold")?;
-                let query = Query {
-                    call: Some(*call),
-                    limit: 1,
-                    ..Query::default()
-                };
-                let page = self
-                    .archive
-                    .search(&query, &scope(reach), &actor, self.now)?;
-                if page.found.is_empty() {
+                let (actor, reach) = self.may(Deed::Hold, &about)?;
+                if !self.archive.has(*call, &scope(reach))? {
+                    self.archive.note(Read::Refused, &about, &actor, self.now)?;
                     return Err(DeskError::NotFound(format!(
                         "no record of call {call} that you may hold"
                     )));
                 }
                 actor
             }
-            Hold::Person(_) | Hold::Time { .. } => self.may_everywhere(Deed::Hold, "hold")?,
+            Hold::Person(_) | Hold::Time { .. } => self.may_everywhere(Deed::Hold, &about)?,
         };
         Ok(self.archive.hold(hold, &actor, self.now)?)
     }
@@ -256,6 +254,11 @@ impl Desk {
     pub fn hold_person(&mut self, person: &str) -> Result<u64, DeskError> {
         let actor = self.may_everywhere(Deed::Hold, "hold a person's records")?;
         Ok(self.archive.hold_person(person, &actor, self.now)?)
+    }
+
+    /// How many records a hold covers so far, for whoever just placed it.
+    pub fn covered(&self, number: u64) -> Result<u64, DeskError> {
+        Ok(self.archive.covered(number)?)
     }
 
     pub fn release(&mut self, number: u64) -> Result<(), DeskError> {
@@ -282,7 +285,11 @@ impl Desk {
 
     pub fn purge(&mut self) -> Result<Purged, DeskError> {
         let actor = self.may_everywhere(Deed::Purge, "purge")?;
-        Ok(self.archive.purge(&actor, self.now)?)
+        let purged = self.archive.purge(&actor, self.now)?;
+        if purged == Purged::default() {
+            self.archive.note_empty_purge(&actor, self.now)?;
+        }
+        Ok(purged)
     }
 
     pub fn rotate_keys(&mut self) -> Result<(), DeskError> {
@@ -291,7 +298,17 @@ impl Desk {
     }
 
     pub fn stats(&mut self, events: usize) -> Result<Stats, DeskError> {
-        self.may_everywhere(Deed::ReadState, "stats")?;
+        let actor = self.may_everywhere(Deed::ReadState, "stats")?;
+        let reads_content = access::reach(&self.access.grants, Deed::ReadContent)
+            .is_some_and(|(_, reach)| reach == Reach::All);
+        let mut entries = self.archive.events(None, events)?;
+        if !reads_content {
+            for entry in &mut entries {
+                entry.details = entry.details.take().map(Details::for_others);
+            }
+        }
+        let about = format!("stats events={}", entries.len());
+        self.archive.note(Read::Show, &about, &actor, self.now)?;
         let head = self.archive.head(self.now)?;
         Ok(Stats {
             region: self.archive.region().to_owned(),
@@ -299,7 +316,7 @@ impl Desk {
             public_key: self.archive.public_key(),
             oldest: self.archive.oldest()?,
             holds: self.archive.holds()?,
-            events: self.archive.events(None, events)?,
+            events: entries,
         })
     }
 

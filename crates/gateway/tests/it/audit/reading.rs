@@ -2,7 +2,7 @@
 
 use audit::{Query, State};
 use domain::Wall;
-use gateway::audit::desk::DeskError;
+use gateway::audit::desk::{Desk, DeskError};
 
 use super::{AUDITOR, EMAIL, asking, audited, rules};
 use crate::scripted::Answer;
@@ -121,10 +121,40 @@ async fn roles_decide_who_reads_what_and_every_visit_is_on_the_log() {
         })
         .unwrap();
     assert!(matches!(hr.release(number), Err(DeskError::Denied(_))));
+    let other = audit::Hold::Subscription("other".into());
+    assert!(matches!(hr.hold(&other), Err(DeskError::Denied(_))));
+    let unknown = audit::Hold::Call(domain::CallId(7));
+    assert!(matches!(hr.hold(&unknown), Err(DeskError::NotFound(_))));
     assert!(matches!(root.release(number), Err(DeskError::Denied(_))));
     jane.release(number).unwrap();
 
     let events = audited.archive().events(None, 100).unwrap();
+    let refused: Vec<String> = events
+        .iter()
+        .filter(|entry| entry.event == audit::Event::Read(audit::Read::Refused))
+        .filter_map(|entry| entry.details.clone())
+        .map(|details| format!("{}: {}", details.actor.by, details.about))
+        .collect();
+    for wanted in [
+        "carl: search content=yes",
+        "carl: search text=moon",
+        "carl: search verdict=pii",
+        "hr: hold subscription other",
+        &format!("hr: hold call {}", domain::CallId(7)),
+        &format!("jane: show {call}: no reason given"),
+    ] {
+        assert!(refused.iter().any(|told| told == wanted), "{refused:#?}");
+    }
+    // Who may not read content reads no words that others searched for, and reading this is an entry too.
+    let read_by = |desk: &mut Desk| -> String {
+        let stats = desk.stats(100).unwrap();
+        let told = stats.events.into_iter().filter_map(|entry| entry.details);
+        told.map(|details| format!("{}\n", details.about)).collect()
+    };
+    assert!(read_by(&mut jane).contains("text=\"far is the moon\""));
+    let by_root = read_by(&mut root);
+    assert!(!by_root.contains("moon"), "{by_root}");
+    assert!(by_root.contains("stats events="), "{by_root}");
     let told: Vec<String> = events
         .iter()
         .rev()

@@ -11,6 +11,7 @@ use super::At;
 use super::query::call_id;
 use crate::moment::Moment;
 use crate::print;
+use crate::table::counted;
 
 #[derive(Debug, Args)]
 pub(super) struct Hold {
@@ -113,9 +114,10 @@ impl Hold {
                 "say what to hold: one of --subscription, --person, --call, or --since with --until"
             ),
         };
+        let covered = counted(usize::try_from(opened.desk.covered(number)?)?, "record");
         let store = opened.store;
         print::out(&format!(
-            "hold {number} is placed; end it with `tollgate audit release --store {store} {number}`\n"
+            "hold {number} is placed and covers {covered} so far; end it with `tollgate audit release --store {store} {number}`\n"
         ))?;
         Ok(ExitCode::SUCCESS)
     }
