@@ -207,6 +207,24 @@ impl Desk {
         }
     }
 
+    /// Before a sink is given records once more.
+    pub fn replay(&mut self, sink: &str, with_content: bool) -> Result<(), DeskError> {
+        let deed = if with_content {
+            Deed::ReadContent
+        } else {
+            Deed::ReadUsage
+        };
+        let content = if with_content {
+            "with content"
+        } else {
+            "metadata"
+        };
+        let about = format!("replay sink {sink}, {content}");
+        let actor = self.may_everywhere(deed, &about)?;
+        self.archive.note(Read::Export, &about, &actor, self.now)?;
+        Ok(())
+    }
+
     pub fn verify(&mut self, options: &Options) -> Result<Report, DeskError> {
         let actor = self.may_everywhere(Deed::Verify, "verify")?;
         let report = self.archive.verify(options)?;

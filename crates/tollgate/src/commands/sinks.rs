@@ -11,7 +11,7 @@ use std::sync::Arc;
 use anyhow::{Result, anyhow, bail};
 use clap::{Args, Subcommand};
 use config::Snapshot;
-use config::snapshot::Sink;
+use config::snapshot::{RecordKind, Sink};
 use domain::Wall;
 use gateway::clock::Chance;
 use gateway::credentials::Credentials;
@@ -20,6 +20,7 @@ use gateway::{Clock, sinks};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::audit::{At, beside};
 use super::block_on;
 use crate::configuration::{self, LoadFailure};
 use crate::moment::Moment;
@@ -83,6 +84,12 @@ struct Replay {
     /// A date, an RFC 3339 time, or how long ago (30m, 24h, 7d)
     #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
     since: Moment,
+    /// Who you are: an id under `access`. Needed for audit records, with its token in TOLLGATE_ACCESS_TOKEN
+    #[arg(long = "as", value_name = "ID")]
+    visitor: Option<String>,
+    /// Why: needed where prompts and answers leave again
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -99,7 +106,7 @@ impl Sinks {
         match self.task {
             Task::List(list) => list.run(),
             Task::Test(test) => block_on(test.run()),
-            Task::Replay(replay) => replay.run(),
+            Task::Replay(replay) => beside(move || replay.run()),
             Task::Forget(forget) => forget.run(),
         }
     }
@@ -163,6 +170,9 @@ impl Replay {
         let id = &self.id;
         let mut is_known = false;
         for origin in places::of_name(&snapshot, id)? {
+            if let Some(store) = origin.store() {
+                self.answer_for(&snapshot, store)?;
+            }
             let Some(records) = origin.rewind(&snapshot, id, since, now)? else {
                 continue;
             };
@@ -176,6 +186,25 @@ impl Replay {
             return Ok(ExitCode::SUCCESS);
         }
         Err(unknown(&snapshot, id))
+    }
+
+    /// Audit records leave once more: that somebody decided, and is on their log.
+    fn answer_for(&self, snapshot: &Snapshot, store: &str) -> Result<()> {
+        let Some(visitor) = self.visitor.clone() else {
+            bail!("these are audit records: say who you are with --as, and why with --reason");
+        };
+        let declared = snapshot
+            .sinks
+            .iter()
+            .find(|sink| sink.id.as_str() == self.id);
+        // Of one that is no more, nobody knows.
+        let with_content = declared.is_none_or(|sink| match &sink.records {
+            RecordKind::Usage => false,
+            RecordKind::Audit(records) => records.content,
+        });
+        let config = self.configuration.config.clone();
+        let at = At::of(config, visitor, Some(store.to_owned()), self.reason.clone());
+        Ok(at.open()?.desk.replay(&self.id, with_content)?)
     }
 }
 

@@ -63,10 +63,34 @@ async fn an_operator_can_list_replay_and_forget_sinks_of_audit_records() {
     let expected = json!(["siem", "file", "audit", "eu", "configured", 0]);
     assert_eq!(json!(shown), expected);
 
-    let (worked, text) = said(&["sinks", "replay", "siem", "--since", "1h"]);
+    // Records that leave once more are somebody's decision.
+    let replayed = |token: &str, more: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_tollgate"))
+            .args(["sinks", "replay", "siem", "--since", "1h"])
+            .args(["--config", audited.gate.config_path().to_str().unwrap()])
+            .args(more)
+            .env("TOLLGATE_ACCESS_TOKEN", token)
+            .output()
+            .unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.success(), text(&said))
+    };
+    for (token, more, expected) in [
+        (AUDITOR, vec![], "say who you are with --as"),
+        (AUDITOR, vec!["--as", "jane"], "say why, with `--reason`"),
+        (
+            ADMIN,
+            vec!["--as", "root", "--reason", "x"],
+            "may not read content",
+        ),
+    ] {
+        let (worked, text) = replayed(token, &more);
+        assert!(!worked && text.contains(expected), "{text}");
+    }
+    let (worked, said_again) = replayed(AUDITOR, &["--as", "jane", "--reason", "siem lost a day"]);
     assert!(
-        worked && text.starts_with("siem: 3 audit records are sent again"),
-        "{text}"
+        worked && said_again.starts_with("siem: 3 audit records are sent again"),
+        "{said_again}"
     );
     each_came(2).await;
     let stats = audited.run(
@@ -76,6 +100,10 @@ async fn an_operator_can_list_replay_and_forget_sinks_of_audit_records() {
     );
     let stats: Value = serde_json::from_slice(&stats.stdout).unwrap();
     let events = stats["events"].as_array().unwrap().iter();
+    let mut by_jane = events.clone().filter(|event| event["by"] == "jane");
+    assert!(by_jane.any(|event| {
+        event["event"] == "export" && event["about"] == "replay sink siem, with content"
+    }));
     let forwards: Vec<(&Value, &Value)> = events
         .filter(|event| event["event"] == "forward")
         .map(|event| (&event["reason"], &event["about"]))
