@@ -11,6 +11,7 @@ mod keys;
 mod retention;
 pub mod stores;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -20,9 +21,9 @@ use config::snapshot::{Audit, Guards};
 use config::{CallContext, Snapshot};
 use content::redact::{Findings, Masks, Rules};
 use dialect::{Operation, Request, texts};
-use domain::Now;
 use domain::audit::Level;
 use domain::record::{CacheOutcome, CallRecord, Content, Cost, Ruling, Verdict};
+use domain::{ApplicationName, AuditStoreId, CallId, Now};
 
 use crate::gateway::Gateway;
 use crate::guards;
@@ -51,7 +52,8 @@ pub fn begin(
     origin: &Origin,
     context: &CallContext<'_>,
 ) -> Result<Option<Box<Recording>>, Refusal> {
-    let Some(rule) = rule_of(snapshot, caller) else {
+    let of_subscription = caller.subscription.audit.as_ref();
+    let Some(rule) = rule_of(snapshot, caller.application.as_ref(), of_subscription) else {
         return Ok(None);
     };
     if !rule.sample.takes(origin.id) || !applies(rule, context)? {
@@ -86,14 +88,18 @@ fn whose<'w>(caller: &'w Caller, origin: &Origin, label: &'w str) -> Whose<'w> {
 }
 
 /// The application's, else the subscription's, which has those of wider scopes in it.
-fn rule_of<'s>(snapshot: &'s Snapshot, caller: &'s Caller) -> Option<&'s Arc<Audit>> {
-    let of_application = match &caller.application {
+fn rule_of<'s>(
+    snapshot: &'s Snapshot,
+    application: Option<&ApplicationName>,
+    of_subscription: Option<&'s Arc<Audit>>,
+) -> Option<&'s Arc<Audit>> {
+    let of_application = match application {
         Some(name) if !snapshot.application_audits.is_empty() => {
             snapshot.application_audits.get(name)
         }
         _ => None,
     };
-    let rule = of_application.or(caller.subscription.audit.as_ref())?;
+    let rule = of_application.or(of_subscription)?;
     (rule.level != Level::None).then_some(rule)
 }
 
@@ -165,34 +171,78 @@ impl Recording {
             contents.answer = answer.filter(|_| !is_vectors);
             contents.edit(guards.as_deref(), gateway, &mut record.verdicts);
         }
-        let record = &*record;
-        let opening = &record.opening;
-        let who = &opening.who;
-        let usage = record.metered.usage();
-        let draft = Draft {
-            call: opening.id,
-            at: opening.at,
-            subscription: &who.subscription,
-            product: who.product.as_str(),
-            application: who.application.as_ref().map(|name| name.as_str()),
-            user: who.user.as_deref(),
-            caller: &who.caller,
-            model: opening.model.as_str(),
-            backend: record.backend.as_ref().map(|backend| backend.as_str()),
-            outcome: record.outcome,
-            status: record.status,
-            hit: hit(record),
-            rule: record.rule.as_deref(),
-            prompt_tokens: usage.prompt,
-            completion_tokens: usage.completion,
-            cost: &cost_text(&record.cost),
-            verdicts: &verdicts_text(&record.verdicts),
-            prompt: contents.prompt.as_deref(),
-            answer: contents.answer.as_deref(),
-            retention_days: rule.retention_days,
-            required: rule.required,
+        append(&store, &rule, record, &contents, now);
+    }
+}
+
+fn append(store: &Store, rule: &Audit, record: &CallRecord, contents: &Contents, now: Now) {
+    let opening = &record.opening;
+    let who = &opening.who;
+    let usage = record.metered.usage();
+    let draft = Draft {
+        call: opening.id,
+        at: opening.at,
+        subscription: &who.subscription,
+        product: who.product.as_str(),
+        application: who.application.as_ref().map(|name| name.as_str()),
+        user: who.user.as_deref(),
+        caller: &who.caller,
+        model: opening.model.as_str(),
+        backend: record.backend.as_ref().map(|backend| backend.as_str()),
+        outcome: record.outcome,
+        status: record.status,
+        hit: hit(record),
+        rule: record.rule.as_deref(),
+        prompt_tokens: usage.prompt,
+        completion_tokens: usage.completion,
+        cost: &cost_text(&record.cost),
+        verdicts: &verdicts_text(&record.verdicts),
+        prompt: contents.prompt.as_deref(),
+        answer: contents.answer.as_deref(),
+        retention_days: rule.retention_days,
+        required: rule.required,
+    };
+    store.append(&draft, now.wall);
+}
+
+/// Calls that were in flight when the last process died, as the ledger knows them: who called what. What they
+/// said died with it. By the rules of today, and once: one may have been written just before.
+pub fn record_interrupted(gateway: &Gateway, records: &[CallRecord]) {
+    let snapshot = gateway.snapshot.load();
+    let mut of_stores: BTreeMap<&AuditStoreId, Vec<(&Arc<Audit>, &CallRecord)>> = BTreeMap::new();
+    for record in records {
+        let who = &record.opening.who;
+        let subscription = snapshot.subscriptions.get(&who.subscription);
+        let of_subscription = subscription.and_then(|known| known.audit.as_ref());
+        let rule = rule_of(&snapshot, who.application.as_ref(), of_subscription);
+        // Whether `when` held, nobody knows any more: rather a record too many.
+        if let Some(rule) = rule.filter(|rule| rule.sample.takes(record.opening.id)) {
+            of_stores
+                .entry(&rule.store)
+                .or_default()
+                .push((rule, record));
+        }
+    }
+    for (id, calls) in of_stores {
+        let Some(store) = gateway.audit.get(id) else {
+            continue;
         };
-        store.append(&draft, now.wall);
+        let ids: Vec<CallId> = calls.iter().map(|(_, record)| record.opening.id).collect();
+        let recorded = store.recorded(&ids).unwrap_or_else(|error| {
+            tracing::warn!(store = %id, %error, "interrupted calls may be on the audit log twice");
+            Default::default()
+        });
+        for (rule, record) in calls {
+            if !recorded.contains(&record.opening.id) {
+                append(
+                    &store,
+                    rule,
+                    record,
+                    &Contents::default(),
+                    gateway.clock.now(),
+                );
+            }
+        }
     }
 }
 

@@ -124,7 +124,7 @@ impl Default for Options {
 pub struct Recovered {
     pub counters: Restored,
     /// Calls that were in flight when the last process died; now on the ledger as interrupted.
-    pub interrupted: u64,
+    pub interrupted: Vec<CallRecord>,
     /// Entries that the journal had and the database had not.
     pub replayed: u64,
     /// Places in the journal that could not be read. Their files are kept as `*.tgj.damaged`.

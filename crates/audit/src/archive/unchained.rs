@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
-use domain::Wall;
+use domain::{CallId, Wall};
 use foldhash::HashSet;
 
 use super::Archive;
@@ -16,6 +16,7 @@ use crate::database::State;
 use crate::event::is_record;
 use crate::frame::Scan;
 use crate::keys::KeyId;
+use crate::query::Scope;
 use crate::record::Numbers;
 use crate::segment;
 
@@ -38,7 +39,7 @@ impl Archive {
         // Whoever chains may need it.
         drop(exclusive);
         for _ in 0..LOOKS_MAX {
-            if !self.has_unchained(keys)? {
+            if !self.any_unchained(&mut |record| keys.contains(&record.key))? {
                 return Ok(());
             }
             // If the gateway that wrote them runs no more.
@@ -51,7 +52,25 @@ impl Archive {
         )))
     }
 
-    fn has_unchained(&self, keys: &HashSet<KeyId>) -> Result<bool, AuditError> {
+    /// Those of these calls that have a record, on the chain or on its way there.
+    pub fn recorded(&mut self, calls: &[CallId]) -> Result<HashSet<CallId>, AuditError> {
+        let mut recorded = HashSet::default();
+        // First: what is chained meanwhile is found there.
+        self.any_unchained(&mut |record| {
+            if calls.contains(&record.call) {
+                recorded.insert(record.call);
+            }
+            false
+        })?;
+        for call in calls {
+            if !recorded.contains(call) && self.has(*call, &Scope::All)? {
+                recorded.insert(*call);
+            }
+        }
+        Ok(recorded)
+    }
+
+    fn any_unchained(&self, is_it: &mut dyn FnMut(&Numbers) -> bool) -> Result<bool, AuditError> {
         // Before looking: what is chained meanwhile is found all the same, and looked for again.
         let state =
             State::read(&self.database.connection).map_err(|error| self.database.faulty(&error))?;
@@ -72,7 +91,7 @@ impl Archive {
             } else {
                 0
             };
-            if has_any(&file, number, start, keys).map_err(|error| failed(&error))? {
+            if has_any(&file, number, start, is_it).map_err(|error| failed(&error))? {
                 return Ok(true);
             }
         }
@@ -80,8 +99,13 @@ impl Archive {
     }
 }
 
-/// A record of these keys from `start` on.
-fn has_any(file: &File, number: u64, start: u64, keys: &HashSet<KeyId>) -> io::Result<bool> {
+/// Such a record from `start` on.
+fn has_any(
+    file: &File,
+    number: u64,
+    start: u64,
+    is_it: &mut dyn FnMut(&Numbers) -> bool,
+) -> io::Result<bool> {
     let end = file.metadata()?.len();
     let (mut offset, mut wanted) = (start, PIECE_BYTES);
     let mut buffer = Vec::new();
@@ -90,13 +114,13 @@ fn has_any(file: &File, number: u64, start: u64, keys: &HashSet<KeyId>) -> io::R
         match file.read_exact_at(&mut buffer, offset) {
             // Given back meanwhile: only room that no frame took is.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                return has_any(file, number, start, keys);
+                return has_any(file, number, start, is_it);
             }
             read => read?,
         }
         let mut scan = Scan::new(&buffer, number, offset, end);
         while let Some(found) = scan.next() {
-            if key_of(found.header).is_some_and(|key| keys.contains(&key)) {
+            if numbers(found.header).is_some_and(|record| is_it(&record)) {
                 return Ok(true);
             }
         }
@@ -109,10 +133,9 @@ fn has_any(file: &File, number: u64, start: u64, keys: &HashSet<KeyId>) -> io::R
     Ok(false)
 }
 
-fn key_of(header: &[u8]) -> Option<KeyId> {
+fn numbers(header: &[u8]) -> Option<Numbers> {
     if !is_record(header) {
         return None;
     }
-    let numbers = Numbers::read(&mut Reader::new(header.get(2..)?)).ok()?;
-    Some(numbers.key)
+    Numbers::read(&mut Reader::new(header.get(2..)?)).ok()
 }

@@ -12,7 +12,8 @@ use ::audit::{Archive, AuditError, AuditLog, Draft, Settings, Whose};
 use arc_swap::ArcSwap;
 use config::snapshot::{AuditStore, Kek};
 use config::{Problem, Snapshot};
-use domain::{AuditStoreId, Wall};
+use domain::{AuditStoreId, CallId, Wall};
+use foldhash::HashSet;
 use tokio::task::JoinHandle;
 
 use super::keys;
@@ -289,6 +290,15 @@ impl Store {
             .is_some_and(|log| log.append(draft, now).is_ok());
         if !taken {
             self.counts.failed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Those of these calls that have a record. Blocks.
+    pub(super) fn recorded(&self, calls: &[CallId]) -> Result<HashSet<CallId>, AuditError> {
+        match self.log.get() {
+            Some(log) => Archive::of(log)?.recorded(calls),
+            // It is being opened, or cannot be: they are counted as not written.
+            None => Ok(HashSet::default()),
         }
     }
 

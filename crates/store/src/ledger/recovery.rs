@@ -20,7 +20,7 @@ const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 #[derive(Debug, Default)]
 pub(super) struct Replay {
-    pub(super) interrupted: u64,
+    pub(super) interrupted: Vec<CallRecord>,
     pub(super) replayed: u64,
     /// Places in the journal that could not be read.
     pub(super) damaged: u64,
@@ -190,8 +190,9 @@ impl Reading<'_> {
             if self.database.has_call(id)? {
                 continue;
             }
-            self.batch.push(interrupted(opening, tokens));
-            self.replay.interrupted += 1;
+            let record = interrupted(opening, tokens);
+            self.replay.interrupted.push(record.clone());
+            self.batch.push(record);
             if self.batch.len() >= BATCH_RECORDS {
                 // The position stays: run again, this finds the calls in the database.
                 self.apply(None)?;
@@ -201,7 +202,7 @@ impl Reading<'_> {
             segment: next_segment,
             offset: 0,
         }))?;
-        self.replay.replayed -= self.replay.interrupted;
+        self.replay.replayed -= self.replay.interrupted.len() as u64;
         self.database.make_durable()?;
         Ok(self.replay)
     }

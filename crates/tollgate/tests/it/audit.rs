@@ -485,6 +485,29 @@ async fn roles_hold_on_the_command_line_and_every_visit_is_told() {
 }
 
 #[tokio::test]
+async fn a_call_that_a_kill_interrupts_is_on_record_without_what_it_said() {
+    let mut audited =
+        audited(|config| config.with("/products/0/audit/required", json!(true))).await;
+    audited.gate.send(chat("answer 5 words")).await;
+    let prompt = r#"answer 30 words [[simulate {"stall_after_chunks": 3}]]"#;
+    let stream = audited.gate.open(chat(prompt).stream()).await;
+    audited.gate.kill9();
+    drop(stream);
+    audited.gate.restart().await;
+    let records = audited.records(2).await;
+    let outcomes: Vec<&Value> = records.iter().map(|record| &record["outcome"]).collect();
+    assert_eq!(outcomes, ["interrupted", "ok"]);
+    assert_eq!(records[0]["content"], "none");
+    assert_eq!(records[0]["subscription"], records[1]["subscription"]);
+    // Once, however often it starts.
+    audited.gate.kill9();
+    audited.gate.restart().await;
+    audited.gate.send(chat("answer 5 words")).await;
+    assert_eq!(audited.records(3).await.len(), 3);
+    assert!(audited.verify().status.success());
+}
+
+#[tokio::test]
 async fn after_kill_9_the_chain_is_whole_and_after_tampering_verify_says_where() {
     let mut audited =
         audited(|config| config.with("/products/0/audit/required", json!(true))).await;

@@ -53,7 +53,7 @@ fn every_token_of_calls_that_nothing_had_room_for_is_on_the_ledger() {
     assert_eq!((all.cost, all.saved), (Nanos(360_000), Nanos(40_000)));
     assert_eq!(totals_of_calls(dir.path())[0].calls, 1000 - health.folded);
     let (ledger, recovered) = open(dir.path());
-    assert_eq!((recovered.interrupted, recovered.replayed), (0, 0));
+    assert_eq!((recovered.interrupted.len(), recovered.replayed), (0, 0));
     assert_eq!(recovered.counters.quotas[0].3, 120_000);
     assert_eq!(recovered.counters.budgets[0].spent, Nanos(360_000));
     ledger.close();
@@ -77,7 +77,7 @@ fn a_kill_with_records_in_memory_still_knows_the_tokens_of_calls_that_had_begun(
     let (ledger, recovered) = open(dir.path());
     ledger.close();
 
-    assert_eq!(recovered.interrupted, 1);
+    assert_eq!(recovered.interrupted.len(), 1);
     assert_eq!(
         find(dir.path(), record.opening.id).unwrap(),
         Some(as_interrupted(&record, 20))
@@ -143,7 +143,7 @@ fn a_long_stream_holds_its_own_segment_and_no_other() {
     );
     let (ledger, recovered) = open(dir.path());
     ledger.close();
-    assert_eq!(recovered.interrupted, 1);
+    assert_eq!(recovered.interrupted.len(), 1);
     assert_eq!(
         find(dir.path(), stream.opening.id).unwrap(),
         Some(as_interrupted(&stream, 1234))

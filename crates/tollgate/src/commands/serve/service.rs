@@ -56,9 +56,10 @@ impl Service {
         Candidates::of(&snapshot, &settings.data_dir, now)
             .find()
             .credit(&counters, &snapshot, now);
-        if recovered.interrupted > 0 || recovered.replayed > 0 {
+        let interrupted = recovered.interrupted;
+        if !interrupted.is_empty() || recovered.replayed > 0 {
             tracing::warn!(
-                interrupted = recovered.interrupted,
+                interrupted = interrupted.len(),
                 replayed = recovered.replayed,
                 "the last run ended without closing its ledger: nothing is lost"
             );
@@ -76,6 +77,7 @@ impl Service {
             .start_alerts(&settings.data_dir)
             .context("cannot look for alerts")?;
         gateway.audit.opened(KEY_SERVICE_PATIENCE).await;
+        gateway::audit::record_interrupted(&gateway, &interrupted);
         gateway.use_disk();
         let (listeners, shutdown) = (TaskTracker::new(), CancellationToken::new());
         listeners.spawn(server::serve(
