@@ -43,6 +43,28 @@ pub(super) struct Audits {
     data_dir: PathBuf,
     /// What products are bound to, each with its rule's name: applications are, too.
     regions: Vec<(String, Arc<str>)>,
+    /// Rules that require records of callers who name their application themselves.
+    required: Vec<Arc<str>>,
+}
+
+/// Whoever may choose the narrower scope may go on no record then.
+fn relaxes(
+    scope: &Scope,
+    audit: &Audit,
+    required_by: Option<&Arc<str>>,
+    place: Place,
+    problems: &mut Problems,
+) {
+    let is_kept = audit.required && audit.level != Level::None;
+    let Some(wider) = required_by.filter(|_| !is_kept) else {
+        return;
+    };
+    problems.warning(
+        place,
+        &format!("{}audit", field_of(scope)),
+        format!("calls under it may go unrecorded, although `{wider}` requires records"),
+        "write `required: true` here too, with `content: metadata` or `full`, or leave this `audit` out",
+    );
 }
 
 impl Audits {
@@ -53,6 +75,7 @@ impl Audits {
             is_whole: written.is_whole,
             data_dir: data_dir.to_owned(),
             regions: Vec::new(),
+            required: Vec::new(),
         };
         let mut folders: HashMap<PathBuf, Place> = HashMap::new();
         for section in written.items {
@@ -129,7 +152,24 @@ impl Audits {
         });
         let ruled = self.compile(scope, value, place, bound.as_slice(), problems);
         self.remember_region(scope, ruled.as_ref());
+        if let Some(Ruled { audit, .. }) = &ruled {
+            let wider = wider.filter(|wider| wider.audit.required);
+            relaxes(
+                scope,
+                audit,
+                wider.map(|wider| &wider.audit.rule),
+                place,
+                problems,
+            );
+        }
         ruled
+    }
+
+    /// A header names the application of calls under this rule.
+    pub fn callers_choose(&mut self, ruled: Option<&Ruled>) {
+        let required = ruled.filter(|ruled| ruled.audit.required);
+        self.required
+            .extend(required.map(|ruled| ruled.audit.rule.clone()));
     }
 
     /// Whoever calls for an application may be bound by any product.
@@ -146,7 +186,9 @@ impl Audits {
         let regions = std::mem::take(&mut self.regions);
         let ruled = self.compile(scope, value, place, &regions, problems);
         self.regions = regions;
-        Some((name.clone(), ruled?.audit))
+        let audit = ruled?.audit;
+        relaxes(scope, &audit, self.required.first(), place, problems);
+        Some((name.clone(), audit))
     }
 
     fn compile(

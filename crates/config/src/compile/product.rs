@@ -87,6 +87,9 @@ pub(super) fn products(
             defaults.audit,
             limits.problems,
         );
+        if application.is_some() {
+            audits.callers_choose(audit.as_ref());
+        }
         let cache = cache::rule(&Scope::Product(id.clone()), cache, None, limits.problems);
         let product = Product {
             dimensions,

@@ -268,3 +268,30 @@ fn the_example_loads() {
     assert_eq!(snapshot.auditing.access.len(), 5);
     assert_eq!(problems(&example), Vec::<String>::new());
 }
+
+#[test]
+fn whoever_relaxes_what_must_be_recorded_is_warned() {
+    let stored = format!("{STORES}audit: {{ content: none, store: eu }}\n");
+    let required = "{ content: full, store: eu, required: true }";
+    let chosen =
+        "{ content: full, store: eu, required: true }, application: { from_header: X-App }";
+    let warned = |product: &str, subscription: &str, more: &str| -> Vec<String> {
+        let text = with(product, subscription, &format!("{stored}{more}"));
+        problems(&text)
+    };
+    let application = |rule: &str| format!("applications: [ {{ name: evil, audit: {rule} }} ]\n");
+    let none = application("{ content: none }");
+    assert_eq!(warned(chosen, "", ""), [""; 0]);
+    assert_eq!(warned(chosen, required, &application(required)), [""; 0]);
+    // Nobody but the operator says what is an application here.
+    assert_eq!(warned(required, "", &none), [""; 0]);
+    let told = warned(chosen, "", &none);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].contains("applications[evil].audit: calls under it may go unrecorded, although `product/standard/audit` requires records"),
+        "{told:?}"
+    );
+    let told = warned(required, "{ content: metadata, store: eu }", "");
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("subscriptions[search].audit:"), "{told:?}");
+}
