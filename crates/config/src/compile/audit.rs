@@ -1,7 +1,7 @@
 //! Audit: the rule of each scope, the stores, and that no rule's records live outside its region.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use domain::audit::{Level, Sample};
@@ -89,7 +89,7 @@ impl Audits {
             let region = problems.written(section.region.place, format!("{field}.region"));
             let store = audits.store(section, region);
             for folder in [&store.dir, &store.keys_dir] {
-                if let Some(first) = folders.insert(folder.clone(), place) {
+                if let Some(first) = folders.insert(straight(folder), place) {
                     let problem = format!(
                         "`{}` is the folder of another store or of its keys, at {}",
                         folder.display(),
@@ -341,6 +341,25 @@ impl Audits {
 }
 
 /// A backup of the data should not hold what opens it.
+/// One spelling of a path, by its words alone: `a/../b` is `b`.
+fn straight(path: &Path) -> PathBuf {
+    let mut straight = PathBuf::new();
+    for part in path.components() {
+        let is_named = matches!(
+            straight.components().next_back(),
+            Some(Component::Normal(_))
+        );
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if is_named => {
+                straight.pop();
+            }
+            part => straight.push(part),
+        }
+    }
+    straight
+}
+
 fn check_keys(
     store: &AuditStore,
     data_dir: &Path,
@@ -348,7 +367,8 @@ fn check_keys(
     field: &str,
     problems: &mut Problems,
 ) {
-    if store.keys_dir.starts_with(&store.dir) {
+    let keys_dir = straight(&store.keys_dir);
+    if keys_dir.starts_with(straight(&store.dir)) {
         problems.error(
             place,
             &format!("{field}.keys.dir"),
@@ -357,7 +377,7 @@ fn check_keys(
         );
         return;
     }
-    let is_beside = store.keys_dir.starts_with(data_dir);
+    let is_beside = keys_dir.starts_with(straight(data_dir));
     if is_beside && store.kek == Kek::Generated {
         problems.warning(
             place,

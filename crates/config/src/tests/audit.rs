@@ -189,13 +189,18 @@ fn mistakes_in_stores_are_named_with_what_to_write() {
     assert!(problems(&with("", "", &one(vault))).iter().any(|problem| {
         problem.contains("vault.url: plain `http`: the root key could be read on the way")
     }));
-    let same = "audit_stores:\n  - { id: a, dir: /s, region: eu, keys: { dir: /k } }\n  - { id: b, dir: /s, region: eu, keys: { dir: /l } }\n";
-    let found = problems(&with("", "", same));
-    assert!(
-        found.iter().any(|problem| problem
-            .contains("`/s` is the folder of another store or of its keys, at t.yaml:11")),
-        "{found:#?}"
-    );
+    for other in ["/s", "/t/../s/./"] {
+        let same = format!(
+            "audit_stores:\n  - {{ id: a, dir: /s, region: eu, keys: {{ dir: /k }} }}\n  - {{ id: b, dir: {other}, region: eu, keys: {{ dir: /l }} }}\n"
+        );
+        let found = problems(&with("", "", &same));
+        let told = format!("`{other}` is the folder of another store or of its keys, at t.yaml:11");
+        assert!(
+            found.iter().any(|problem| problem.contains(&told)),
+            "{found:#?}"
+        );
+    }
+    assert!(wrong(&one("{ dir: /srv/x/../eu/keys }")).contains("within the store's own folder"));
     let days = problems(&with("{ content: full, retention: 90 }", "", ""));
     assert!(
         days.iter()
