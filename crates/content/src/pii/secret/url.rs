@@ -1,4 +1,4 @@
-//! Passwords in URLs: `postgres://user:secret@host/db`.
+//! Passwords in URLs: `postgres://user:secret@host/db`, and URLs that are one.
 
 use super::super::scan::Match;
 use super::super::text::Word;
@@ -11,6 +11,13 @@ const AUTHORITY_BYTES_MAX: usize = 256;
 pub(in super::super) fn find(word: &Word<'_>) -> Option<Match> {
     let bytes = word.bytes();
     let authority = bytes[word.end..].strip_prefix(b"://")?;
+    if let Some(len) = webhook(authority) {
+        return Some(Match {
+            kind: Kind::Credential,
+            end: word.end + "://".len() + len,
+            confidence: Confidence(96),
+        });
+    }
     let len = authority
         .iter()
         .take(AUTHORITY_BYTES_MAX)
@@ -43,6 +50,26 @@ pub(in super::super) fn find(word: &Word<'_>) -> Option<Match> {
         end: end - trimmed,
         confidence: Confidence(97),
     })
+}
+
+/// Whoever knows such an address may write there.
+const WEBHOOKS: [&[u8]; 4] = [
+    b"hooks.slack.com/services/",
+    b"hooks.slack.com/workflows/",
+    b"discord.com/api/webhooks/",
+    b"discordapp.com/api/webhooks/",
+];
+
+/// The length of a webhook's address, whose last part is its key.
+fn webhook(address: &[u8]) -> Option<usize> {
+    const KEY_BYTES_MIN: usize = 16;
+    let before = WEBHOOKS.iter().find(|host| address.starts_with(host))?;
+    let path = &address[before.len()..];
+    let is_of_path = |byte: &&u8| byte.is_ascii_alphanumeric() || b"/_-".contains(byte);
+    let len = path.iter().take_while(is_of_path).count();
+    let key = path[..len].rsplit(|byte| *byte == b'/').next()?;
+    let is_key = key.len() >= KEY_BYTES_MIN && !is_placeholder(key);
+    is_key.then_some(before.len() + len)
 }
 
 /// `${PASSWORD}`, `<password>`, `***`: what documentation writes in a secret's place.
@@ -88,6 +115,10 @@ mod tests {
                 "srv://u:p%40ss@cluster0.example.net",
             ),
             ("amqps://guest:9f8a@10.1.2.3", "amqps://guest:9f8a@10.1.2.3"),
+            (
+                "at https://hooks.slack.com/services/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.",
+                "https://hooks.slack.com/services/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",
+            ),
         ] {
             assert_eq!(found(text), [url], "{text}");
         }
@@ -100,6 +131,8 @@ mod tests {
             "postgres://app:${PASSWORD}@db",
             "postgres://user:password@localhost/db",
             "ssh://git@github",
+            "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX",
+            "https://hooks.slack.com/services/",
         ] {
             assert_eq!(found(text), [""; 0], "{text}");
         }
