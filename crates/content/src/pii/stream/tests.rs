@@ -46,6 +46,45 @@ const PERSONAL: &[&str] = &[
     "password: 0aB1cD2eF3gH4iJ5kL6mN7oP8qR9sT0uV1wX2yZ3aB4cD5eF6gH7iJ8kL9mN0oP1qR2sT3uV4wX5yZ6aB7cD8eF9gH0iJ1kL2mN3oP4qR5",
     "\"client_secret\": \"a8Qzz9 b7\"",
     "\"dbPassword\": \"a b of a long one\"",
+    "**Password:** Sup3rS3cretPa55",
+    "**Password**: **Sup3rS3cretPa55**",
+    "__Password:__ Sup3rS3cretPa55",
+    "<li><b>Passwort:</b> Sup3rS3cretPa55</li>",
+    "<wsse:Password>Sup3rS3cretPa55</wsse:Password>",
+    r#"{\"password\": \"Gr8 \\\"Pass12\"}"#,
+    r#"password: "Gr8 \" Pass12" ok"#,
+    r#"os.environ["OPENAI_API_KEY"] = "3f9a8b7c 6d5e""#,
+    "define( 'DB_PASSWORD', 'Sup3r S3cretPa55' )",
+    "(\"PASSWORD\", 'Sup3r S3cretPa55')",
+    r#"password := "Sup3r S3cret""#,
+    r#"const PASSWORD: &'static str = "Sup3r S3cret";"#,
+    r#"password: str | None = "Sup3r S3cret""#,
+    "password: SecretStr = Field(x)",
+    "'password' => 'Sup3r S3cret'",
+    "Your temporary password is: Sup3rS3cretPa55",
+    "Das Passwort lautet: Sup3rS3cretPa55.",
+    "das Passwort ist „Sup3rS3cretPa55“.",
+    "la password è Sup3rS3cretPa55",
+    "Password:\r\n  Sup3rS3cretPa55",
+    "password: >-\n  Sup3rS3cretPa55\n",
+    "login --password Sup3rS3cretPa55 -v",
+    "curl -u admin:Sup3rS3cret https://a.example",
+    "curl --user 'admin:Sup3rS3cret' a",
+    "mysql -u root -pSup3rS3cret shop",
+    "IDENTIFIED BY 'Sup3r S3cret';",
+    "WITH PASSWORD 'Sup3r S3cret';",
+    "keyStorePassword = \"a b of a long one\"",
+    "clé API : 3f9a8b7c6d5e",
+    "API Schlüssel: 3f9a8b7c6d5e",
+    "aws secret access key: 3f9a8b7c6d5e",
+    "public key: 3f9a8b7c6d5e4f3a",
+    "mdp : Soleil42",
+    "token: 3f9a8b7c6d5e",
+    "Authorization: token 3f9a8b7c6d5e4f3a2b1c",
+    "\"Authorization\": \"ApiKey 3f9a8b7c6d5e4f3a2b1c\"",
+    "https://hooks.slack.com/services/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",
+    "accessToken = await getToken(user)",
+    "secret = os.getenv(\"SECRET\")",
     "550e8400-e29b-41d4-a716-446655440000",
     "order 4111111111111111",
     "version 10.4.17.250",
@@ -141,6 +180,10 @@ fn a_long_secret_is_held_neither_whole_nor_given_out() {
         ),
         ("password=Xy7", "zdWIiOiIxMj", "", Kind::Credential),
         ("eyJhbGciOiJIUzI1NiJ9.eyJ", "zdWIiOiIxMj", "", Kind::Jwt),
+        ("password=\"Xy7", " zd, W\\\"Ii{O} ", "\"", Kind::Credential),
+        ("password=\"Xy7", "\\\"", "\"", Kind::Credential),
+        ("password=\"Xy7", "\\\\", "\"", Kind::Credential),
+        ("password=\\\"Xy7", "z \\\\\\\"", "\\\"", Kind::Credential),
     ] {
         let mut stream = Stream::new(Detector::default());
         let mut texts = String::new();
@@ -155,10 +198,12 @@ fn a_long_secret_is_held_neither_whole_nor_given_out() {
             stream.push(letter, &mut give);
             assert!(stream.held_bytes() <= HELD_BYTES_MAX + letter.len());
         }
-        stream.push(end, &mut give);
+        for letter in end.split_inclusive(|_| true) {
+            stream.push(letter, &mut give);
+        }
         stream.push(" thanks", &mut give);
         stream.finish(&mut give);
-        let left = texts.replace("password=", "");
+        let left = texts.replace("password=", "").replace(['"', '\\'], "");
         assert_eq!(left, "key:  thanks");
         assert_eq!(kinds, [kind]);
     }
