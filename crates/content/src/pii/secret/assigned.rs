@@ -4,7 +4,7 @@ use super::super::scan::Match;
 use super::super::text::Word;
 use super::super::{Confidence, Kind};
 use super::gap::{self, Place, Sign};
-use super::looks::{Around, Looks, is_code, reads_as_word};
+use super::looks::{Around, Looks, is_code, is_literal, is_mixed, reads_as_word};
 use super::name::{self, Reading};
 use super::quote::{Quote, typographic};
 use super::scheme::Scheme;
@@ -132,7 +132,7 @@ impl Assigned {
         matches!(
             self.form,
             Form::Called {
-                looks: Looks::Any,
+                looks: Looks::Any | Looks::NoPath,
                 ..
             }
         )
@@ -171,15 +171,19 @@ impl Assigned {
             is_spaced: sign == Sign::Assign { is_spaced: true },
             is_assigned,
             after: rest.get(value.len()).copied(),
+            is_generic: rest
+                .get(value.len() + 1)
+                .is_some_and(u8::is_ascii_alphabetic),
         };
         let is_none = value.len() < VALUE_BYTES_MIN
             || is_placeholder(value)
+            || is_literal(value)
             || is_said && reads_as_word(value)
             || self.quote.is_none() && is_code(value, around)
-            || (is_below || sign == Sign::Argument) && !Looks::Mixed.admits(value)
+            || (is_below || sign == Sign::Argument) && !is_mixed(value)
             // The next name.
             || is_below && rest.get(value.len()) == Some(&b':')
-            || !looks.admits(value);
+            || !looks.admits(value, is_said);
         let confidence = Confidence(if is_said { 75 } else { 85 });
         (!is_none).then(|| self.found(value.len(), confidence))
     }

@@ -74,6 +74,7 @@ struct Cursor<'a> {
 impl Cursor<'_> {
     fn place(&mut self, name: &Name) -> Result<Place, Stop> {
         self.skip_closing()?;
+        self.skip_label();
         let mut sign = self.sign(name)?;
         if sign == Sign::Say {
             self.skip_closing_emphasis()?;
@@ -124,6 +125,36 @@ impl Cursor<'_> {
     fn skip_closing(&mut self) -> Result<(), Stop> {
         self.skip_while(|byte| b"\\\"'`]*_".contains(&byte))?;
         self.skip_tag_end()
+    }
+
+    /// `"name": "PASSWORD", "value": …`: behind `value`. Stays where that is not.
+    fn skip_label(&mut self) {
+        let from = self.at;
+        match self.read_label() {
+            Ok(()) => return,
+            Err(Stop::Open) => self.is_open = true,
+            Err(Stop::NoValue) => {}
+        }
+        self.at = from;
+    }
+
+    fn read_label(&mut self) -> Result<(), Stop> {
+        let is_between = |byte: u8| byte == b',' || byte.is_ascii_whitespace();
+        if self.skip_while(is_between)? == 0 {
+            return Err(Stop::NoValue);
+        }
+        self.skip_while(|byte| b"\\\"'".contains(&byte))?;
+        for expected in b"value" {
+            if !self.peek()?.eq_ignore_ascii_case(expected) {
+                return Err(Stop::NoValue);
+            }
+            self.at += 1;
+        }
+        self.skip_while(|byte| b"\\\"'".contains(&byte))?;
+        let after = self.peek()?;
+        matches!(after, b':' | b'=')
+            .then_some(())
+            .ok_or(Stop::NoValue)
     }
 
     /// `:**`, `:</b>`.

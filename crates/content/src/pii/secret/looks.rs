@@ -4,8 +4,12 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Looks {
     Any,
+    /// Anything but a directory.
+    NoPath,
     /// Digits and letters, and not as a passport's number has them.
     Mixed,
+    /// The same in quotes or behind `=` only: `Pass: C01X00T47`, `PASS: TestLogin2`.
+    MixedInCode,
     /// As machines make them.
     LikeToken {
         bytes_min: usize,
@@ -15,12 +19,14 @@ pub(super) enum Looks {
 const MIXED_BYTES_MIN: usize = 6;
 
 impl Looks {
-    pub(super) fn admits(self, value: &[u8]) -> bool {
+    pub(super) fn admits(self, value: &[u8], is_said: bool) -> bool {
         match self {
             Self::Any => true,
+            Self::NoPath => !value.starts_with(b"/"),
+            Self::MixedInCode if is_said => false,
             // What is known by its form is found as what it is.
             _ if value.starts_with(b"eyJ") => false,
-            Self::Mixed => is_mixed(value),
+            Self::Mixed | Self::MixedInCode => is_mixed(value),
             Self::LikeToken { bytes_min } => value.len() >= bytes_min && is_like_token(value),
         }
     }
@@ -30,7 +36,7 @@ impl Looks {
     }
 }
 
-fn is_mixed(value: &[u8]) -> bool {
+pub(super) fn is_mixed(value: &[u8]) -> bool {
     value.len() >= MIXED_BYTES_MIN
         && value.iter().any(u8::is_ascii_digit)
         && value.iter().any(u8::is_ascii_alphabetic)
@@ -87,10 +93,15 @@ pub(super) struct Around {
     /// `=` or its like, not `:`.
     pub(super) is_assigned: bool,
     pub(super) after: Option<u8>,
+    /// `<T`.
+    pub(super) is_generic: bool,
 }
 
 /// Whether a value without quotes is a program's: a literal, a name, a path of names, or a call.
 pub(super) fn is_code(value: &[u8], around: Around) -> bool {
+    if value.starts_with(b"(") || is_path_of_files(value) {
+        return true;
+    }
     let (bare, is_marked) = match value {
         // A reference, a YAML tag, a statement's parameter.
         [b'&' | b'*' | b'!' | b'@' | b':', bare @ ..] => (bare, true),
@@ -119,6 +130,14 @@ pub(super) fn is_code(value: &[u8], around: Around) -> bool {
     is_marked || is_path(path) || is_literal(path) || may_be_name(path, around)
 }
 
+/// `/usr/local`, `kubernetes.io/tls`.
+fn is_path_of_files(value: &[u8]) -> bool {
+    value.contains(&b'/')
+        && value
+            .iter()
+            .all(|byte| byte.is_ascii_lowercase() || b"/._-".contains(byte))
+}
+
 fn is_of_name(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || byte == b'_'
 }
@@ -143,7 +162,7 @@ const LITERALS: [&[u8]; 10] = [
     b"empty",
 ];
 
-fn is_literal(value: &[u8]) -> bool {
+pub(super) fn is_literal(value: &[u8]) -> bool {
     LITERALS
         .iter()
         .any(|literal| value.eq_ignore_ascii_case(literal))
@@ -155,6 +174,7 @@ fn may_be_name(name: &[u8], around: Around) -> bool {
         return false;
     }
     match around.after {
+        Some(b'<') => around.is_generic,
         Some(b')' | b',' | b'}') => true,
         Some(b';') => !around.is_assigned || around.is_spaced,
         _ => around.is_spaced,

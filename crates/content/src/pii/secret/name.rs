@@ -20,11 +20,11 @@ pub(super) struct Name {
 /// too ask more of the value.
 const NAMES: &[(&str, Kind, Looks)] = {
     use Kind::{ConnectionString, Credential};
-    use Looks::{Any, LikeToken, Mixed};
+    use Looks::{Any, LikeToken, Mixed, MixedInCode, NoPath};
     &[
         ("password", Credential, Any),
         ("passwd", Credential, Any),
-        ("pwd", ConnectionString, Any),
+        ("pwd", ConnectionString, NoPath),
         ("pw", Credential, Any),
         ("pgpassword", Credential, Any),
         ("passphrase", Credential, Any),
@@ -35,7 +35,7 @@ const NAMES: &[(&str, Kind, Looks)] = {
         ("mot de passe", Credential, Any),
         ("mdp", Credential, Any),
         ("passe", Credential, Any),
-        ("pass", Credential, Mixed),
+        ("pass", Credential, MixedInCode),
         ("clave", Credential, Mixed),
         ("clave api", Credential, Any),
         ("secret", Credential, Any),

@@ -77,6 +77,8 @@ pub(super) fn is_placeholder(value: &[u8]) -> bool {
     value
         .iter()
         .all(|byte| matches!(byte, b'*' | b'x' | b'X' | b'.' | b'-' | b'_'))
+        || value.ends_with(b"...")
+        || is_variable(value)
         || value.starts_with(b"$")
         || value.starts_with(b"<")
         || value.starts_with(b"{")
@@ -97,6 +99,14 @@ pub(super) fn is_placeholder(value: &[u8]) -> bool {
                 && value[..word.len()].eq_ignore_ascii_case(word)
                 && value.iter().all(|byte| !byte.is_ascii_digit())
         })
+}
+
+/// `DB_PASSWORD`: where the secret is.
+fn is_variable(value: &[u8]) -> bool {
+    value.contains(&b'_')
+        && value
+            .iter()
+            .all(|byte| byte.is_ascii_uppercase() || *byte == b'_')
 }
 
 #[cfg(test)]

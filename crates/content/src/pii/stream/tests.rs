@@ -60,6 +60,8 @@ const PERSONAL: &[&str] = &[
     r#"const PASSWORD: &'static str = "Sup3r S3cret";"#,
     r#"password: str | None = "Sup3r S3cret""#,
     "password: SecretStr = Field(x)",
+    r#"{"name": "DB_PASSWORD", "value": "Sup3r S3cret"}"#,
+    "- name: DB_PASSWORD\n  value: Sup3rS3cret",
     "'password' => 'Sup3r S3cret'",
     "Your temporary password is: Sup3rS3cretPa55",
     "Das Passwort lautet: Sup3rS3cretPa55.",

@@ -119,6 +119,15 @@ fn a_value_is_found_behind_whatever_joins_it_to_its_name() {
         (r#"PASSWORD = b"Sup3rS3cretPa55""#, "Sup3rS3cretPa55"),
         ("PASSWORD = Sup3rS3cretPa55", "Sup3rS3cretPa55"),
         ("token: password=\"swordfish\"", "swordfish"),
+        (
+            r#"{"name": "DB_PASSWORD", "value": "Sup3rS3cret"}"#,
+            "Sup3rS3cret",
+        ),
+        (
+            r#"<add key="Password" value="Sup3rS3cret"/>"#,
+            "Sup3rS3cret",
+        ),
+        ("- name: DB_PASSWORD\n  value: Sup3rS3cret", "Sup3rS3cret"),
         // Sentences.
         ("das Passwort ist „Sup3rS3cretPa55“.", "Sup3rS3cretPa55"),
         ("(«password: Sup3rS3cretPa55»)", "Sup3rS3cretPa55"),
@@ -244,6 +253,14 @@ fn a_program_that_handles_secrets_has_none() {
         "Password:\nUsername: anna1234",
         "PASSWORD=\nDB_HOST1=abc123",
         "token => verify(token)",
+        "password = (String) map.get(\"password\");",
+        "password: FormControl<string>;",
+        "{\"password\": \"string\"}",
+        "\"api_key\": \"OPENAI_API_KEY\"",
+        "api_key=\"sk-...\"",
+        "pwd: /home/user/project1",
+        "secret: kubernetes.io/tls",
+        "--- PASS: TestLogin2 (0.00s)",
         "docker run -u 1000:1000 -p 8080:80 image",
         "ssh -p2222 host, tar -pxvf a1b2c3.tar",
     ] {
