@@ -15,6 +15,9 @@ const SPACES_MAX: usize = 12;
 /// A shorter value is none.
 const VALUE_BYTES_MIN: usize = 4;
 
+/// A value without quotes is judged by as much: each name in a long one would read it to its end.
+const JUDGED_BYTES_MAX: usize = 512;
+
 /// A name was read; its value stands at `start`.
 #[derive(Clone, Copy, Debug)]
 pub(in super::super) struct Assigned {
@@ -147,9 +150,11 @@ impl Assigned {
     /// The value, if it reads like one.
     pub(in super::super) fn value(self, bytes: &[u8]) -> Option<Match> {
         let rest = &bytes[self.start..];
+        let near = &rest[..rest.len().min(JUDGED_BYTES_MAX)];
+        let is_long = self.quote.is_none() && near.len() < rest.len() && bare_end(near).is_none();
         let value = match self.quote {
             Some(quote) => &rest[..quote.end(rest).unwrap_or(rest.len())],
-            None => bare(rest),
+            None => bare(near),
         };
         let (sign, looks, is_emphasized) = match self.form {
             Form::Called {
@@ -179,13 +184,14 @@ impl Assigned {
             || is_placeholder(value)
             || is_literal(value)
             || is_said && reads_as_word(value)
-            || self.quote.is_none() && is_code(value, around)
+            || self.quote.is_none() && !is_long && is_code(value, around)
             || (is_below || sign == Sign::Argument) && !is_mixed(value)
             // The next name.
             || is_below && rest.get(value.len()) == Some(&b':')
             || !looks.admits(value, is_said);
         let confidence = Confidence(if is_said { 75 } else { 85 });
-        (!is_none).then(|| self.found(value.len(), confidence))
+        let whole = || if is_long { bare(rest) } else { value };
+        (!is_none).then(|| self.found(whole().len(), confidence))
     }
 
     fn found(self, length: usize, confidence: Confidence) -> Match {
@@ -199,20 +205,23 @@ impl Assigned {
 
 /// What `rest` begins with up to where a value without quotes ends.
 fn bare(rest: &[u8]) -> &[u8] {
-    let ends_value = |at: usize, byte: u8| match byte {
-        b'&' => begins_parameter(&rest[at + 1..]),
-        b'\\' => matches!(rest.get(at + 1), Some(b'n' | b'r' | b't' | b'"' | b'\'')),
-        0xc2 | 0xe2 => typographic(&rest[at..]).is_some(),
-        _ => byte.is_ascii_whitespace() || b";,\"'`<)}".contains(&byte),
-    };
-    let len = (0..rest.len()).find(|at| ends_value(*at, rest[*at]));
-    let mut value = &rest[..len.unwrap_or(rest.len())];
+    let mut value = &rest[..bare_end(rest).unwrap_or(rest.len())];
     // A sentence ends there; before anything else, a full stop is the secret's own.
     let ends_sentence = rest.get(value.len()).is_none_or(u8::is_ascii_whitespace);
     while ends_sentence && matches!(value.last(), Some(b'.' | b':')) {
         value = &value[..value.len() - 1];
     }
     value
+}
+
+fn bare_end(rest: &[u8]) -> Option<usize> {
+    let ends_value = |at: usize, byte: u8| match byte {
+        b'&' => begins_parameter(&rest[at + 1..]),
+        b'\\' => matches!(rest.get(at + 1), Some(b'n' | b'r' | b't' | b'"' | b'\'')),
+        0xc2 | 0xe2 => typographic(&rest[at..]).is_some(),
+        _ => byte.is_ascii_whitespace() || b";,\"'`<)}".contains(&byte),
+    };
+    (0..rest.len()).find(|at| ends_value(*at, rest[*at]))
 }
 
 /// `next=…`, of what stands behind a `&` in an address.

@@ -238,7 +238,7 @@ proptest! {
     fn any_text_cut_anywhere_is_found_as_if_whole(
         text in any_text(),
         name in prop::sample::select(vec![
-            "password", "dateOfBirth", "passport_number", "phone", "orderNumber", "an order's card", "note", "",
+            "password", "accessToken", "DB_PASS", "dateOfBirth", "passport_number", "phone", "orderNumber", "an order's card", "note", "",
         ]),
         cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
     ) {

@@ -295,3 +295,12 @@ fn what_is_called_a_token_or_a_key_must_look_like_one() {
         assert_eq!(found(text), [""; 0], "{text}");
     }
 }
+
+#[test]
+fn a_long_value_is_found_whole_and_names_within_one_do_not_read_it_again() {
+    let secret = "aB3-".repeat(1000);
+    assert_eq!(found(&format!("PASSWORD={secret} x")), [&secret]);
+    assert_eq!(found(&format!("token={secret} x")), [&secret]);
+    assert_eq!(found(&"key=a-".repeat(4_000)), [""; 0]);
+    assert_eq!(found(&"password=$-".repeat(4_000)), [""; 0]);
+}
