@@ -67,6 +67,10 @@ impl Context {
         match meaning_of(word) {
             None => return Heard::Nothing,
             Some(Meaning::Secret) => return Heard::Secret,
+            Some(Meaning::TopicOrSecret(topic)) => {
+                self.last[topic as usize] = Some(end);
+                return Heard::Secret;
+            }
             Some(Meaning::Topic(topic)) => self.last[topic as usize] = Some(end),
             Some(Meaning::Name(kind)) => {
                 self.last[Topic::Identity as usize] = Some(end);
@@ -88,7 +92,10 @@ impl Context {
 
     /// Whether a word begins the name of a secret.
     pub(super) fn is_secret(word: &[u8]) -> bool {
-        meaning_of(word) == Some(Meaning::Secret)
+        matches!(
+            meaning_of(word),
+            Some(Meaning::Secret | Meaning::TopicOrSecret(_))
+        )
     }
 
     /// Whether a word says anything of what follows it.
@@ -173,6 +180,8 @@ enum Meaning {
     Name(Kind),
     /// It begins the name of a secret.
     Secret,
+    /// Either: a German `Pass` is a passport.
+    TopicOrSecret(Topic),
 }
 
 fn meaning_of(word: &[u8]) -> Option<Meaning> {
@@ -214,6 +223,12 @@ impl Vocabulary {
         for word in words.split_whitespace().map(str::as_bytes) {
             if let Some((cell, bit)) = place(word) {
                 self.filter[cell] |= bit;
+                let meaning = match (self.meanings.get(word), meaning) {
+                    (Some(&Meaning::Topic(topic)), Meaning::Secret) => {
+                        Meaning::TopicOrSecret(topic)
+                    }
+                    _ => meaning,
+                };
                 self.meanings.insert(word, meaning);
             }
         }
@@ -303,9 +318,9 @@ const WORDS: &[(Topic, &str)] = &[
     ),
 ];
 
-/// First words of what secrets are called; `secret::assigned` knows the rest.
-const SECRETS: &str = "password passwords passwd pwd passphrase passwort kennwort contrasena contraseña mot passe \
-    secret client clientsecret api apikey access accesskey accesstoken auth authtoken refresh refreshtoken \
+/// First words of what secrets are called; `secret::name` knows the rest.
+const SECRETS: &str = "password passwd pwd pw pgpassword passphrase passwort kennwort contrasena contraseña \
+    mot passe mdp pass clave clé chiave token key sig amz authorization identified secret client clientsecret api apikey access accesskey accesstoken auth authtoken refresh refreshtoken \
     aws secretkey secretaccesskey accountkey sharedaccesskey sharedaccesssignature bearer basic";
 
 /// What ids are called in their countries.

@@ -4,7 +4,7 @@
 use super::context::{Context, Heard, Topic};
 use super::digits::Digits;
 use super::email::AtSign;
-use super::secret::Assigned;
+use super::secret::{Assigned, Named, Quote};
 use super::text::{Joined, Word, humps, is_word_at};
 use super::{
     Confidence, Detector, Finding, Kind, birth, card, document, email, iban, national, network,
@@ -84,6 +84,8 @@ pub(super) struct Scan<'a> {
     at_sign: Option<AtSign>,
     /// Of the last number.
     digits: Digits,
+    /// The last step read a secret's name, and what it says depends on what is still to come.
+    is_name_open: bool,
 }
 
 impl<'a> Scan<'a> {
@@ -100,15 +102,17 @@ impl<'a> Scan<'a> {
             memory,
             at_sign: AtSign::next(text.as_bytes(), from),
             digits: Digits::default(),
+            is_name_open: false,
         }
     }
 
     /// Looks at what begins at `at`.
     pub(super) fn step(&mut self, at: usize) -> Step {
         let bytes = self.text.as_bytes();
+        self.is_name_open = false;
         match self.memory.secret {
             Some(secret) if secret.start == at => {
-                if let Some(found) = secret::assigned_value(bytes, secret)
+                if let Some(found) = secret.value(bytes)
                     && self.wants(found)
                 {
                     return Step::Found(found);
@@ -120,13 +124,22 @@ impl<'a> Scan<'a> {
         if is_word_at(bytes, at) {
             return self.word(at);
         }
-        let context = &self.memory.context;
         let found = match bytes[at] {
-            b'+' => phone::international(self.text, at, context),
+            b'+' => phone::international(self.text, at, &self.memory.context),
             b'(' if bytes.get(at + 1).is_some_and(u8::is_ascii_digit) => {
-                phone::national(self.text, at, &Digits::default(), context)
+                phone::national(self.text, at, &Digits::default(), &self.memory.context)
             }
-            b'-' => secret::private_key(bytes, at),
+            b'-' => {
+                let named = secret::option(bytes, at);
+                self.expect_secret(named, at);
+                if let Some(value) = named.value
+                    && value.start == at + 2
+                {
+                    // It begins within a word.
+                    return Step::To(value.start);
+                }
+                secret::private_key(bytes, at)
+            }
             b':' if bytes[at..].starts_with(b"::") => {
                 network::ip_v6(self.text, at, Joined::before(self.text, at))
             }
@@ -138,10 +151,17 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Whether a secret's value begins at `at` whose end is still to come.
+    /// Whether what begins at `at`, where the last step was, can be told only once more has come: what
+    /// a secret's name joins, or a secret in quotes that are still to be closed.
     pub(super) fn is_in_open_secret(&self, at: usize) -> bool {
         let here = self.memory.secret.filter(|secret| secret.start == at);
-        here.is_some_and(|secret| secret::is_assigned_open(self.text.as_bytes(), secret))
+        self.is_name_open || here.is_some_and(|secret| secret.is_open(self.text.as_bytes()))
+    }
+
+    /// Of the secret that begins at `at`.
+    pub(super) fn quote_of_secret(&self, at: usize) -> Option<Quote> {
+        let here = self.memory.secret.filter(|secret| secret.start == at);
+        here.and_then(|secret| secret.quote)
     }
 
     /// A value of this kind was reported.
@@ -163,12 +183,8 @@ impl<'a> Scan<'a> {
             has_digit |= bytes[end].is_ascii_digit();
             end += 1;
         }
-        let secret_name = if has_digit {
-            None
-        } else {
-            self.hear(start, end)
-        };
-        if !has_digit && secret_name.is_none() && !self.may_begin_value(start, end) {
+        let is_secret = !has_digit && self.hear(start, end);
+        if !has_digit && !is_secret && !self.may_begin_value(start, end) {
             return Step::To(end);
         }
         let word = Word {
@@ -183,37 +199,61 @@ impl<'a> Scan<'a> {
         if let Some(found) = self.best(&word, has_digit) {
             return Step::Found(found);
         }
-        if let Some(start) = secret_name {
-            self.memory.secret = secret::assigned(&Word { start, ..word });
-        }
         Step::To(end)
     }
 
-    /// Takes note of a word. Where a secret's name may begin in it.
+    /// Takes note of a word. Whether a secret's name may begin in it.
     #[inline]
-    fn hear(&mut self, start: usize, end: usize) -> Option<usize> {
+    fn hear(&mut self, start: usize, end: usize) -> bool {
         let bytes = self.text.as_bytes();
         match self.memory.context.hear(&bytes[start..end], end) {
-            Heard::Secret => Some(start),
-            Heard::Topic => None,
+            Heard::Secret => self.hear_secret(start, end),
+            Heard::Topic => false,
             Heard::Nothing => match bytes.get(end) {
-                Some(b'"' | b'\'' | b'`' | b':' | b'=' | b'>') => self.hear_humps(start, end),
-                _ => None,
+                Some(b'"' | b'\'' | b'`' | b':' | b'=' | b'>' | b'\\' | b'*') => {
+                    self.hear_humps(start, end)
+                }
+                Some(b' ') if matches!(bytes.get(end + 1), Some(b':' | b'=')) => {
+                    self.hear_humps(start, end)
+                }
+                _ => false,
             },
         }
     }
 
     /// A name of several words speaks as they do: `dateOfBirth`, `dbPassword`.
     #[cold]
-    fn hear_humps(&mut self, start: usize, end: usize) -> Option<usize> {
-        let mut secret = None;
+    fn hear_humps(&mut self, start: usize, end: usize) -> bool {
+        let mut is_secret = false;
         for (at, hump) in humps(&self.text.as_bytes()[start..end]) {
-            let from = start + at;
-            if self.memory.context.hear(hump, from + hump.len()) == Heard::Secret {
-                secret = Some(from);
+            let (from, to) = (start + at, start + at + hump.len());
+            if self.memory.context.hear(hump, to) == Heard::Secret {
+                is_secret |= self.hear_secret(from, to);
             }
         }
-        secret
+        is_secret
+    }
+
+    #[cold]
+    fn hear_secret(&mut self, start: usize, end: usize) -> bool {
+        let word = Word {
+            text: self.text,
+            start,
+            end,
+            joined: Joined::No,
+        };
+        let named = secret::assigned(&word);
+        self.expect_secret(named, start);
+        true
+    }
+
+    /// A name whose value is still to come goes before those that begin within it: `accessToken`.
+    fn expect_secret(&mut self, named: Named, at: usize) {
+        self.is_name_open |= named.is_open;
+        let pending = self.memory.secret;
+        if !pending.is_some_and(|secret| secret.outweighs(named.value, at)) {
+            self.memory.secret = named.value;
+        }
     }
 
     /// Whether any rule would look at a word without digits.

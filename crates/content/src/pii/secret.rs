@@ -5,16 +5,30 @@ use super::scan::Match;
 use super::text::{Joined, Word};
 use super::{Confidence, Kind};
 
+// What is called a secret: its name, what joins the two, and the value.
 mod assigned;
 
+mod name;
+
+mod gap;
+
+mod quote;
+
+mod looks;
+
+mod scheme;
+
+mod option;
+
+// What is known by its form.
 mod prefix;
 
 mod url;
 
-pub(super) use assigned::{
-    Assigned, find as assigned, is_open as is_assigned_open, value as assigned_value,
-};
+pub(super) use assigned::{Assigned, Named, find as assigned};
+pub(super) use option::find as option;
 pub(super) use prefix::find as prefixed;
+pub(super) use quote::Quote;
 pub(super) use url::find as in_url;
 
 /// `eyJ…`: a header and a payload in base64url, and a signature (RFC 7519).

@@ -179,7 +179,8 @@ fn sign(rest: &[u8]) -> Sign {
 /// As JSON and most programming languages write them (RFC 8259), at any depth of strings within strings.
 /// Quotes stay as they are: where a string ends is for those to tell who read it.
 fn escape(rest: &[u8]) -> Sign {
-    let depth = rest.iter().take_while(|byte| **byte == b'\\').count();
+    let near = rest.iter().take(BACKSLASHES_MAX + 1);
+    let depth = near.take_while(|byte| **byte == b'\\').count();
     if depth > BACKSLASHES_MAX {
         return Sign::Itself;
     }
@@ -243,7 +244,8 @@ impl Numbered {
 
 /// The second half of a surrogate pair, as one number with the first.
 fn pair(first: u32, rest: &[u8], depth: usize) -> Numbered {
-    let slashes = rest.iter().take_while(|byte| **byte == b'\\').count();
+    let near = rest.iter().take(depth + 1);
+    let slashes = near.take_while(|byte| **byte == b'\\').count();
     match rest.get(slashes) {
         None if slashes <= depth => return Numbered::Unfinished,
         Some(b'u') if slashes == depth => {}
@@ -347,6 +349,9 @@ mod tests {
         ] {
             assert_eq!(Seen::of(source).unwrap().text(), expected, "{source}");
         }
+        // Linear, whatever it holds.
+        assert!(Seen::of(&"\\".repeat(1 << 20)).is_none());
+        assert!(Seen::of(&"&".repeat(1 << 20)).is_none());
         for source in [
             "plain, “quoted” – é «x»",
             r#"{\"a\": 'b'} C:\Users\d \u00zz \ud83d \u0022"#,

@@ -4,6 +4,7 @@
 use super::context::{Context, REACH_BYTES};
 use super::date::is_month;
 use super::scan::{Memory, Scan, Step};
+use super::secret::Quote;
 use super::seen::Seen;
 use super::text::humps;
 use super::{Detector, Kind, lead};
@@ -39,9 +40,16 @@ pub struct Stream {
     at: usize,
     memory: Memory,
     /// A value that was given out goes on.
-    within: Option<Kind>,
+    within: Option<Within>,
     /// What is held begins with so much that is none of the text.
     lead_bytes: usize,
+}
+
+/// A value whose rest is dropped.
+#[derive(Clone, Copy, Debug)]
+struct Within {
+    kind: Kind,
+    quote: Option<Quote>,
 }
 
 impl Stream {
@@ -109,6 +117,7 @@ impl Stream {
                 break;
             }
             let found = match scan.step(at) {
+                Step::To(_) if is_held && scan.is_in_open_secret(at) => break,
                 Step::To(next) => {
                     at = next;
                     continue;
@@ -129,10 +138,15 @@ impl Stream {
                 kind: found.kind,
                 text: &self.held[value],
             });
+            let quote = scan.quote_of_secret(at);
             scan.pass(found.kind);
             at = found.end;
             if goes_on {
-                self.within = Some(found.kind);
+                self.within = Some(Within {
+                    kind: found.kind,
+                    quote,
+                });
+                at -= quote.map_or(0, |quote| quote.begun(text.as_bytes()));
             }
         }
         let end = self.seen.source(at);
@@ -152,25 +166,28 @@ impl Stream {
 
     /// Drops the rest of a value that was given out. False while it may go on.
     fn leave_value(&mut self, is_whole: bool) -> bool {
-        let Some(kind) = self.within else { return true };
+        let Some(Within { kind, quote }) = self.within else {
+            return true;
+        };
         let text = self.seen.text();
         let rest = &text.as_bytes()[self.at..];
-        let end = match kind {
-            Kind::PrivateKey => memchr::memmem::find(rest, b"-----END ").and_then(|end| {
+        let end = match (kind, quote) {
+            (_, Some(quote)) => quote.end(rest),
+            (Kind::PrivateKey, None) => memchr::memmem::find(rest, b"-----END ").and_then(|end| {
                 let label = end + 9;
                 memchr::memmem::find(&rest[label..], b"-----").map(|at| label + at + 5)
             }),
-            _ => rest.iter().position(|byte| !continues(*byte)),
+            (_, None) => rest.iter().position(|byte| !continues(*byte)),
         };
         if let Some(end) = end {
             self.at += end;
             self.within = None;
             return true;
         }
-        let kept = if kind == Kind::PrivateKey {
-            LAST_LINE_BYTES_MAX
-        } else {
-            0
+        let kept = match (kind, quote) {
+            (_, Some(quote)) => quote.begun(rest),
+            (Kind::PrivateKey, None) => LAST_LINE_BYTES_MAX,
+            (_, None) => 0,
         };
         let at = text.len().saturating_sub(kept).max(self.at);
         let at = text.ceil_char_boundary(at);

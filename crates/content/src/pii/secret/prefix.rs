@@ -20,6 +20,8 @@ enum Alphabet {
     Alphanumeric,
     /// With `-`, `_` and, in the middle, `.`.
     Token,
+    /// And `=`.
+    Padded,
 }
 
 const fn form(prefix: &'static str, rest_min: usize, rest_max: usize, alphabet: Alphabet) -> Form {
@@ -33,7 +35,7 @@ const fn form(prefix: &'static str, rest_min: usize, rest_max: usize, alphabet: 
 
 /// As their providers document them.
 const FORMS: &[Form] = {
-    use Alphabet::{Alphanumeric, Hex, Token, Upper};
+    use Alphabet::{Alphanumeric, Hex, Padded, Token, Upper};
     &[
         form("sk-", 20, 256, Token),
         form("AKIA", 16, 16, Upper),
@@ -71,7 +73,10 @@ const FORMS: &[Form] = {
         form("r8_", 37, 64, Alphanumeric),
         form("lin_api_", 32, 64, Alphanumeric),
         form("hvs.", 24, 255, Token),
-        form("AGE-SECRET-KEY-1", 58, 58, Upper),
+        form("dckr_pat_", 24, 64, Token),
+        form("ATATT3x", 40, 512, Padded),
+        form("nvapi-", 40, 128, Token),
+        form("AGE-SECRET-KEY-1", 40, 64, Upper),
     ]
 };
 
@@ -126,6 +131,7 @@ impl Alphabet {
             Self::Hex => byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte),
             Self::Alphanumeric => byte.is_ascii_alphanumeric(),
             Self::Token => byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'),
+            Self::Padded => Self::Token.has(byte) || byte == b'=',
         }
     }
 }
@@ -151,6 +157,10 @@ mod tests {
             "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
             "AIzaSyA1234567890abcdefghijklmnopqrstuv",
             "xoxb-123456789012-abcdefABCDEF",
+            "dckr_pat_7Kq2mP9xQ4rT7vW1bN3cD5fG6hJ",
+            "ATATT3xFfGF0a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8s9T0=3F9A8B7C",
+            "nvapi-a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8s9T0u1V2w3X4y5Z6_-aB1",
+            "AGE-SECRET-KEY-1QQPZRY9X8GF2TVDW0S3JN54KHCE6MUA7LQPZRY9X8GF2TVDW0S3JN54KHC",
         ] {
             assert_eq!(found(&format!("use {key}. ok")), [key]);
         }

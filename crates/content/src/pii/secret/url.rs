@@ -1,4 +1,4 @@
-//! Passwords in URLs: `postgres://user:secret@host/db`.
+//! Passwords in URLs: `postgres://user:secret@host/db`, and URLs that are one.
 
 use super::super::scan::Match;
 use super::super::text::Word;
@@ -11,6 +11,13 @@ const AUTHORITY_BYTES_MAX: usize = 256;
 pub(in super::super) fn find(word: &Word<'_>) -> Option<Match> {
     let bytes = word.bytes();
     let authority = bytes[word.end..].strip_prefix(b"://")?;
+    if let Some(len) = webhook(authority) {
+        return Some(Match {
+            kind: Kind::Credential,
+            end: word.end + "://".len() + len,
+            confidence: Confidence(96),
+        });
+    }
     let len = authority
         .iter()
         .take(AUTHORITY_BYTES_MAX)
@@ -45,11 +52,33 @@ pub(in super::super) fn find(word: &Word<'_>) -> Option<Match> {
     })
 }
 
+/// Whoever knows such an address may write there.
+const WEBHOOKS: [&[u8]; 4] = [
+    b"hooks.slack.com/services/",
+    b"hooks.slack.com/workflows/",
+    b"discord.com/api/webhooks/",
+    b"discordapp.com/api/webhooks/",
+];
+
+/// The length of a webhook's address, whose last part is its key.
+fn webhook(address: &[u8]) -> Option<usize> {
+    const KEY_BYTES_MIN: usize = 16;
+    let before = WEBHOOKS.iter().find(|host| address.starts_with(host))?;
+    let path = &address[before.len()..];
+    let is_of_path = |byte: &&u8| byte.is_ascii_alphanumeric() || b"/_-".contains(byte);
+    let len = path.iter().take_while(is_of_path).count();
+    let key = path[..len].rsplit(|byte| *byte == b'/').next()?;
+    let is_key = key.len() >= KEY_BYTES_MIN && !is_placeholder(key);
+    is_key.then_some(before.len() + len)
+}
+
 /// `${PASSWORD}`, `<password>`, `***`: what documentation writes in a secret's place.
 pub(super) fn is_placeholder(value: &[u8]) -> bool {
     value
         .iter()
         .all(|byte| matches!(byte, b'*' | b'x' | b'X' | b'.' | b'-' | b'_'))
+        || value.ends_with(b"...")
+        || is_variable(value)
         || value.starts_with(b"$")
         || value.starts_with(b"<")
         || value.starts_with(b"{")
@@ -72,6 +101,14 @@ pub(super) fn is_placeholder(value: &[u8]) -> bool {
         })
 }
 
+/// `DB_PASSWORD`: where the secret is.
+fn is_variable(value: &[u8]) -> bool {
+    value.contains(&b'_')
+        && value
+            .iter()
+            .all(|byte| byte.is_ascii_uppercase() || *byte == b'_')
+}
+
 #[cfg(test)]
 mod tests {
     use crate::pii::tests::values as found;
@@ -88,6 +125,10 @@ mod tests {
                 "srv://u:p%40ss@cluster0.example.net",
             ),
             ("amqps://guest:9f8a@10.1.2.3", "amqps://guest:9f8a@10.1.2.3"),
+            (
+                "at https://hooks.slack.com/services/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.",
+                "https://hooks.slack.com/services/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",
+            ),
         ] {
             assert_eq!(found(text), [url], "{text}");
         }
@@ -100,6 +141,8 @@ mod tests {
             "postgres://app:${PASSWORD}@db",
             "postgres://user:password@localhost/db",
             "ssh://git@github",
+            "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX",
+            "https://hooks.slack.com/services/",
         ] {
             assert_eq!(found(text), [""; 0], "{text}");
         }

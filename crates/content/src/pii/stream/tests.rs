@@ -56,6 +56,47 @@ const PERSONAL: &[&str] = &[
     "４１１１ １１１１ １１１１ １１１１",
     "anna.schmidt@exam\u{ad}ple.com",
     "joe&#64;example.com&nbsp;",
+    "**Password:** Sup3rS3cretPa55",
+    "**Password**: **Sup3rS3cretPa55**",
+    "__Password:__ Sup3rS3cretPa55",
+    "<li><b>Passwort:</b> Sup3rS3cretPa55</li>",
+    "<wsse:Password>Sup3rS3cretPa55</wsse:Password>",
+    r#"{\"password\": \"Gr8 \\\"Pass12\"}"#,
+    r#"password: "Gr8 \" Pass12" ok"#,
+    r#"os.environ["OPENAI_API_KEY"] = "3f9a8b7c 6d5e""#,
+    "define( 'DB_PASSWORD', 'Sup3r S3cretPa55' )",
+    "(\"PASSWORD\", 'Sup3r S3cretPa55')",
+    r#"password := "Sup3r S3cret""#,
+    r#"const PASSWORD: &'static str = "Sup3r S3cret";"#,
+    r#"password: str | None = "Sup3r S3cret""#,
+    "password: SecretStr = Field(x)",
+    r#"{"name": "DB_PASSWORD", "value": "Sup3r S3cret"}"#,
+    "- name: DB_PASSWORD\n  value: Sup3rS3cret",
+    "'password' => 'Sup3r S3cret'",
+    "Your temporary password is: Sup3rS3cretPa55",
+    "Das Passwort lautet: Sup3rS3cretPa55.",
+    "das Passwort ist „Sup3rS3cretPa55“.",
+    "la password è Sup3rS3cretPa55",
+    "Password:\r\n  Sup3rS3cretPa55",
+    "password: >-\n  Sup3rS3cretPa55\n",
+    "login --password Sup3rS3cretPa55 -v",
+    "curl -u admin:Sup3rS3cret https://a.example",
+    "curl --user 'admin:Sup3rS3cret' a",
+    "mysql -u root -pSup3rS3cret shop",
+    "IDENTIFIED BY 'Sup3r S3cret';",
+    "WITH PASSWORD 'Sup3r S3cret';",
+    "keyStorePassword = \"a b of a long one\"",
+    "clé API : 3f9a8b7c6d5e",
+    "API Schlüssel: 3f9a8b7c6d5e",
+    "aws secret access key: 3f9a8b7c6d5e",
+    "public key: 3f9a8b7c6d5e4f3a",
+    "mdp : Soleil42",
+    "token: 3f9a8b7c6d5e",
+    "Authorization: token 3f9a8b7c6d5e4f3a2b1c",
+    "\"Authorization\": \"ApiKey 3f9a8b7c6d5e4f3a2b1c\"",
+    "https://hooks.slack.com/services/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",
+    "accessToken = await getToken(user)",
+    "secret = os.getenv(\"SECRET\")",
     "550e8400-e29b-41d4-a716-446655440000",
     "order 4111111111111111",
     "version 10.4.17.250",
@@ -151,6 +192,10 @@ fn a_long_secret_is_held_neither_whole_nor_given_out() {
         ),
         ("password=Xy7", "zdWIiOiIxMj", "", Kind::Credential),
         ("eyJhbGciOiJIUzI1NiJ9.eyJ", "zdWIiOiIxMj", "", Kind::Jwt),
+        ("password=\"Xy7", " zd, W\\\"Ii{O} ", "\"", Kind::Credential),
+        ("password=\"Xy7", "\\\"", "\"", Kind::Credential),
+        ("password=\"Xy7", "\\\\", "\"", Kind::Credential),
+        ("password=\\\"Xy7", "z \\\\\\\"", "\\\"", Kind::Credential),
     ] {
         let mut stream = Stream::new(Detector::default());
         let mut texts = String::new();
@@ -163,12 +208,15 @@ fn a_long_secret_is_held_neither_whole_nor_given_out() {
         stream.push(begin, &mut give);
         for _ in 0..2000 {
             stream.push(letter, &mut give);
-            assert!(stream.held_bytes() <= HELD_BYTES_MAX + letter.len());
+            // And what may be an escape.
+            assert!(stream.held_bytes() <= HELD_BYTES_MAX + letter.len() + 32);
         }
-        stream.push(end, &mut give);
+        for letter in end.split_inclusive(|_| true) {
+            stream.push(letter, &mut give);
+        }
         stream.push(" thanks", &mut give);
         stream.finish(&mut give);
-        let left = texts.replace("password=", "");
+        let left = texts.replace("password=", "").replace(['"', '\\'], "");
         assert_eq!(left, "key:  thanks");
         assert_eq!(kinds, [kind]);
     }
@@ -204,7 +252,7 @@ proptest! {
     fn any_text_cut_anywhere_is_found_as_if_whole(
         text in any_text(),
         name in prop::sample::select(vec![
-            "password", "dateOfBirth", "passport_number", "phone", "orderNumber", "an order's card", "note", "",
+            "password", "accessToken", "DB_PASS", "dateOfBirth", "passport_number", "phone", "orderNumber", "an order's card", "note", "",
         ]),
         cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
     ) {
