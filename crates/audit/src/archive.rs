@@ -146,6 +146,7 @@ impl Archive {
             }
         }
         let signed = (|| -> Result<Head, Failed> {
+            self.database.wait_for_platter(true)?;
             let transaction = self.database.begin()?;
             let mut tip = Tip::read(&transaction, &store)?;
             let head = tip.append_head(&transaction, &keyring, now)?;

@@ -20,6 +20,7 @@ mod governance;
 mod handing;
 mod indexing;
 mod reading;
+mod rollback;
 mod rotation;
 mod sealing;
 mod secrecy;

@@ -256,9 +256,7 @@ impl Verifier<'_> {
                 self.report
                     .tell(row.sequence, "its sealed details were changed");
             }
-            if let Event::Damaged { segment, places } = event {
-                self.report.tell(row.sequence, format!("{places} places of content file {segment} could not be read when they were to be chained"));
-            }
+            self.event(row.sequence, &event);
             return Ok(());
         };
         self.report.records += 1;
@@ -381,6 +379,23 @@ impl Verifier<'_> {
             )
         };
         matches!(read(), Ok(Some(_)))
+    }
+
+    /// What an entry itself says is wrong.
+    fn event(&mut self, sequence: u64, event: &Event) {
+        match event {
+            Event::Damaged { segment, places } => self.report.tell(sequence, format!("{places} places of content file {segment} could not be read when they were to be chained")),
+            Event::RolledBack { known, .. } => self.report.tell(sequence, format!("the log was rolled back or rewritten before it: the key file knew {known} entries, and another chain of {} was here", sequence - 1)),
+            Event::Record(_)
+            | Event::Opened { .. }
+            | Event::Read(_)
+            | Event::Held(_)
+            | Event::Released { .. }
+            | Event::Erased { .. }
+            | Event::Purged { .. }
+            | Event::Head(_)
+            | Event::Rotated { .. } => {}
+        }
     }
 
     fn opening(&mut self, event: &Event) {

@@ -252,13 +252,14 @@ impl Archive {
             keys: keys.clone(),
         };
         let forgotten: HashSet<KeyId> = keys.iter().copied().collect();
-        let sequence = self.commit(&event, "", actor, now, |transaction, sequence| {
+        let exclusive = self.keyring.exclusive()?;
+        let sequence = self.commit_untold(&event, "", actor, now, |transaction, sequence| {
             index::forget_keys(transaction, &forgotten)?;
             mark(transaction, sequence, &Vec::new())
         })?;
-        let exclusive = self.keyring.exclusive()?;
         self.keyring.destroy(&exclusive, &keys, sequence)?;
         drop(exclusive);
+        tell(&self.database, &self.keyring)?;
         complete(
             &mut self.database,
             &mut self.contents,

@@ -481,6 +481,15 @@ impl Keyring {
         Ok(())
     }
 
+    /// Of another chain than it knew.
+    pub(crate) fn replace_witness(&self, witness: &Witness) -> Result<(), AuditError> {
+        let _exclusive = self.exclusive()?;
+        let failed = |error| faulty(&self.dir, "write", &error);
+        let loaded = self.read();
+        loaded.file.set_witness(witness).map_err(failed)?;
+        loaded.file.sync().map_err(failed)
+    }
+
     /// What other processes added, destroyed or rotated.
     fn refresh(&self) -> Result<(), AuditError> {
         let failed = |error| faulty(&self.dir, "read", &error);

@@ -103,7 +103,7 @@ fn an_erasure_that_was_killed_half_way_is_ended_by_the_next_start() {
         records: 1,
     };
     archive
-        .commit(&event, "", &actor(), NOON, |transaction, sequence| {
+        .commit_untold(&event, "", &actor(), NOON, |transaction, sequence| {
             transaction.execute(
                 "UPDATE chain SET gone_by = ? WHERE sequence = 4",
                 [sequence as i64],

@@ -28,11 +28,11 @@ fn sql(place: &Place, statement: &str) {
     );
 }
 
-fn has(problems: &[String], part: &str) -> bool {
+pub(super) fn has(problems: &[String], part: &str) -> bool {
     problems.iter().any(|problem| problem.contains(part))
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for file in fs::read_dir(from).unwrap() {
         let file = file.unwrap();

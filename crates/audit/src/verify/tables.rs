@@ -1,13 +1,17 @@
-//! Holds, as the chain placed and released them, and as the table has them in force.
+//! Holds, as the chain placed and released them, and as the table has them in force; keys that it says are
+//! destroyed, and as the key file has them.
 
+use foldhash::HashSet;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::Verifier;
 use crate::event::Event;
+use crate::keys::KeyId;
 
 impl Verifier<'_> {
     /// What is derived from the chain must fit it: a hold that only the table lost would be lost.
     pub(super) fn tables(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let live = self.live_keys();
         let mut select = connection.prepare(
             "SELECT sequence, header FROM chain WHERE segment IS NULL ORDER BY sequence",
         )?;
@@ -54,10 +58,27 @@ impl Verifier<'_> {
                         "the hold that it released is in force",
                     );
                 }
+                Event::Erased { keys, .. } | Event::Purged { keys, .. } => {
+                    for key in keys.iter().filter(|key| live.contains(key)) {
+                        self.report.tell(sequence.cast_unsigned(), format!("the key {key} that it destroyed is live: an older key file was put back; the next start, or the next head, destroys it again"));
+                    }
+                }
                 _ => {}
             }
         }
         Ok(())
+    }
+
+    /// None without the keys.
+    fn live_keys(&mut self) -> HashSet<KeyId> {
+        let Some(keyring) = self.keyring else {
+            return HashSet::default();
+        };
+        // Whoever said on the chain that keys are destroyed is waited for, until they are.
+        if let Err(error) = keyring.exclusive() {
+            self.report.tell(None, error.to_string());
+        }
+        keyring.live().into_iter().map(|(id, _)| id).collect()
     }
 }
 

@@ -257,6 +257,9 @@ fn told(event: &Event) -> String {
         Event::Head(_) => "head".to_owned(),
         Event::Rotated { from, to } => format!("rotated {from} to {to}"),
         Event::Damaged { segment, places } => format!("damaged: {places} in segment {segment}"),
+        Event::RolledBack { known, .. } => {
+            format!("rolled back: the key file knew {known} entries")
+        }
     }
 }
 
