@@ -66,10 +66,16 @@ impl Archive {
             }
             purged.files += u64::from(self.settle_segment(number, &sorted)?);
         }
-        if purged.records > 0 {
+        if purged.records > 0 || self.may_drop_keys(now) {
             purged.keys = self.drop_keys(actor, now)?;
+            self.keyring.note_swept(over_before(now));
         }
         Ok(purged)
+    }
+
+    /// Whether a key may have come out of use since this process last looked, which takes reading the chain.
+    pub(crate) fn may_drop_keys(&self, now: Wall) -> bool {
+        !self.keyring.is_swept(over_before(now))
     }
 
     /// Files that hold something past its days, and their entries.
@@ -167,6 +173,7 @@ impl Archive {
             return Ok(None);
         }
         let sequence = committed?;
+        self.keyring.note_unswept();
         tell(&self.database, &self.keyring)?;
         complete(
             &mut self.database,
@@ -223,30 +230,23 @@ impl Archive {
 
     /// Keys of past months that seal nothing any more: what was copied elsewhere is unreadable too.
     fn drop_keys(&mut self, actor: &Actor, now: Wall) -> Result<u64, AuditError> {
-        // Calls that began last month may still end, and the chain may lag a little.
-        let recent = month(Wall(now.0.saturating_sub(45 * 86_400_000)));
-        let read = || -> rusqlite::Result<HashSet<KeyId>> {
-            let mut in_use = HashSet::new();
-            let select = format!("SELECT {ROW} FROM chain WHERE gone_by IS NULL");
-            let mut select = self.database.connection.prepare_cached(&select)?;
-            let mut rows = select.query([])?;
-            while let Some(row) = rows.next()? {
-                in_use.extend(Row::read(row)?.map(|row| row.skeleton.key));
-            }
-            Ok(in_use)
-        };
-        let in_use = read().map_err(|error| self.database.faulty(&error))?;
+        let over_before = over_before(now);
         let mut keys: Vec<KeyId> = self
             .keyring
             .live()
             .into_iter()
-            .filter(|(id, month)| *month < recent && !in_use.contains(id))
+            .filter(|(_, month)| *month < over_before)
             .map(|(id, _)| id)
             .collect();
-        keys.sort_unstable();
         if keys.is_empty() {
             return Ok(0);
         }
+        let in_use = self.keys_in_use()?;
+        keys.retain(|id| !in_use.contains(id));
+        if keys.is_empty() {
+            return Ok(0);
+        }
+        keys.sort_unstable();
         let event = Event::Purged {
             ranges: Vec::new(),
             keys: keys.clone(),
@@ -269,6 +269,26 @@ impl Archive {
         .map_err(|failed| failed.in_dir(&self.settings.dir))?;
         Ok(keys.len() as u64)
     }
+
+    fn keys_in_use(&self) -> Result<HashSet<KeyId>, AuditError> {
+        let read = || -> rusqlite::Result<HashSet<KeyId>> {
+            let mut in_use = HashSet::new();
+            let select = format!("SELECT {ROW} FROM chain WHERE gone_by IS NULL");
+            let mut select = self.database.connection.prepare_cached(&select)?;
+            let mut rows = select.query([])?;
+            while let Some(row) = rows.next()? {
+                in_use.extend(Row::read(row)?.map(|row| row.skeleton.key));
+            }
+            Ok(in_use)
+        };
+        read().map_err(|error| self.database.faulty(&error))
+    }
+}
+
+/// Keys of months before this one get no more records: calls that began last month may still end, and the
+/// chain may lag a little.
+fn over_before(now: Wall) -> u32 {
+    month(Wall(now.0.saturating_sub(45 * 86_400_000)))
 }
 
 /// Neighbours together.
