@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 
 use domain::Wall;
 use foldhash::{HashSet, HashSetExt};
-use rusqlite::{Transaction, params};
+use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::erase::{Gone, complete, mark};
 use super::hold::{newest, placed_after};
@@ -64,7 +64,7 @@ impl Archive {
             for (name, records) in missed {
                 *purged.missed.entry(name).or_default() += records;
             }
-            purged.files += u64::from(self.settle_segment(number, &sorted)?);
+            purged.files += u64::from(self.settle_segment(number, &range, &sorted)?);
         }
         if purged.records > 0 || self.may_drop_keys(now) {
             purged.keys = self.drop_keys(actor, now)?;
@@ -191,9 +191,18 @@ impl Archive {
     }
 
     /// True if the file could be deleted: nothing of it is left, and nothing comes.
-    fn settle_segment(&mut self, number: u64, sorted: &Sorted) -> Result<bool, AuditError> {
+    fn settle_segment(
+        &mut self,
+        number: u64,
+        range: &RangeInclusive<u64>,
+        sorted: &Sorted,
+    ) -> Result<bool, AuditError> {
         let read = State::read(&self.database.connection);
         let state = read.map_err(|error| self.database.faulty(&error))?;
+        // Records that the writer added since they were sorted are looked at by the next purge.
+        if self.has_grown(number, range)? {
+            return Ok(false);
+        }
         let connection = &self.database.connection;
         if sorted.expires.is_none() && number < state.segment {
             self.contents.delete(number).map_err(|error| {
@@ -207,25 +216,25 @@ impl Archive {
                 .map_err(|error| self.database.faulty(&error))?;
             return Ok(true);
         }
-        // Records that the writer added meanwhile have set their own time, if it is sooner.
         let update = "UPDATE segments SET expires = ?2 WHERE number = ?1 AND last <= ?3";
-        let last = connection.query_row(
-            "SELECT last FROM segments WHERE number = ?",
-            [number.cast_signed()],
-            |row| row.get::<_, i64>(0),
-        );
-        last.and_then(|last| {
-            connection.execute(
-                update,
-                params![
-                    number.cast_signed(),
-                    sorted.expires.map(|expires| expires.0),
-                    last
-                ],
-            )
-        })
-        .map_err(|error| self.database.faulty(&error))?;
+        let expires = sorted.expires.map(|expires| expires.0);
+        let last = range.end().cast_signed();
+        connection
+            .execute(update, params![number.cast_signed(), expires, last])
+            .map_err(|error| self.database.faulty(&error))?;
         Ok(false)
+    }
+
+    /// Or is gone.
+    fn has_grown(&self, number: u64, range: &RangeInclusive<u64>) -> Result<bool, AuditError> {
+        let select = "SELECT last > ? FROM segments WHERE number = ?";
+        let last = range.end().cast_signed();
+        let connection = &self.database.connection;
+        connection
+            .query_row(select, [last, number.cast_signed()], |row| row.get(0))
+            .optional()
+            .map(|has_grown| has_grown.unwrap_or(true))
+            .map_err(|error| self.database.faulty(&error))
     }
 
     /// Keys of past months that seal nothing any more: what was copied elsewhere is unreadable too.
