@@ -21,7 +21,7 @@ use crate::{AuditError, index, rotation, segment};
 pub(crate) mod cursors;
 pub(crate) mod erase;
 pub(crate) mod follow;
-mod hold;
+pub(crate) mod hold;
 mod purge;
 mod search;
 mod unchained;

@@ -66,6 +66,24 @@ impl Verifier<'_> {
                 _ => {}
             }
         }
+        self.holds_of_no_entry(connection)
+    }
+
+    /// One that only the table has keeps what must go.
+    fn holds_of_no_entry(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let mut select = connection.prepare("SELECT holds.sequence, chain.header FROM holds LEFT JOIN chain USING (sequence) WHERE released_by IS NULL")?;
+        let mut rows = select.query([])?;
+        while let Some(row) = rows.next()? {
+            let sequence: i64 = row.get(0)?;
+            let header: Option<Vec<u8>> = row.get(1)?;
+            let event = header.and_then(|header| Event::from_header(&header).ok());
+            if !matches!(event, Some(Event::Held(_))) {
+                self.report.tell(
+                    sequence.cast_unsigned(),
+                    "a hold is in force that it is said to have placed, and did not",
+                );
+            }
+        }
         Ok(())
     }
 

@@ -65,6 +65,7 @@ impl Verify {
             head,
             public_key: self.public_key.map(|key| key.0),
             open: self.open,
+            ..Options::default()
         };
         let mut opened = self.at.open()?;
         let report = opened.desk.verify(&options)?;
