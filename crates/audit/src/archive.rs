@@ -60,6 +60,9 @@ impl Archive {
 
     /// Of a log that this process writes to.
     pub fn of(log: &AuditLog) -> Result<Self, AuditError> {
+        if let Some(fault) = log.displaced() {
+            return Err(AuditError::Store(fault));
+        }
         let settings = log.settings().clone();
         let database = Database::open_existing(&settings.dir)?;
         let mut archive = Self::with(settings, database, log.keyring())?;

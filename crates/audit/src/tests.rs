@@ -11,6 +11,7 @@ use super::*;
 
 mod bounds;
 mod crashes;
+mod displaced;
 mod documented;
 mod erasure;
 mod following;
