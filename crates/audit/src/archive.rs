@@ -21,7 +21,7 @@ use crate::{AuditError, index, rotation, segment};
 pub(crate) mod cursors;
 pub(crate) mod erase;
 pub(crate) mod follow;
-mod hold;
+pub(crate) mod hold;
 mod purge;
 mod search;
 mod unchained;
@@ -60,6 +60,9 @@ impl Archive {
 
     /// Of a log that this process writes to.
     pub fn of(log: &AuditLog) -> Result<Self, AuditError> {
+        if let Some(fault) = log.displaced() {
+            return Err(AuditError::Store(fault));
+        }
         let settings = log.settings().clone();
         let database = Database::open_existing(&settings.dir)?;
         let mut archive = Self::with(settings, database, log.keyring())?;
@@ -146,6 +149,7 @@ impl Archive {
             }
         }
         let signed = (|| -> Result<Head, Failed> {
+            self.database.wait_for_platter(true)?;
             let transaction = self.database.begin()?;
             let mut tip = Tip::read(&transaction, &store)?;
             let head = tip.append_head(&transaction, &keyring, now)?;

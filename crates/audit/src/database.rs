@@ -211,6 +211,10 @@ impl Database {
         &self.dir
     }
 
+    pub(crate) fn path(&self) -> PathBuf {
+        self.dir.join(FILE)
+    }
+
     pub(crate) fn faulty(&self, error: &rusqlite::Error) -> AuditError {
         unusable(&self.dir, error)
     }

@@ -55,6 +55,11 @@ pub enum Event {
         segment: u64,
         places: u64,
     },
+    /// The chain lacked what the key file knew of it: entry `known` with that hash.
+    RolledBack {
+        known: u64,
+        hash: [u8; 32],
+    },
 }
 
 /// What somebody looked at.
@@ -129,6 +134,7 @@ enum Kind {
     Head = 8,
     Rotated = 9,
     Damaged = 10,
+    RolledBack = 11,
 }
 
 /// Where a record's skeleton begins.
@@ -207,6 +213,11 @@ impl Event {
                 bytes::put_u64(&mut header, *segment);
                 bytes::put_u64(&mut header, *places);
             }
+            Self::RolledBack { known, hash } => {
+                begin(Kind::RolledBack);
+                bytes::put_u64(&mut header, *known);
+                header.extend_from_slice(hash);
+            }
         }
         header
     }
@@ -258,6 +269,10 @@ impl Event {
             10 => Self::Damaged {
                 segment: reader.u64()?,
                 places: reader.u64()?,
+            },
+            11 => Self::RolledBack {
+                known: reader.u64()?,
+                hash: reader.array()?,
             },
             _ => return Err(Malformed),
         };

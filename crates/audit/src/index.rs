@@ -217,7 +217,19 @@ pub(crate) fn forget_keys(connection: &Connection, keys: &HashSet<KeyId>) -> rus
 
 /// Starts over: the writer builds the filters anew.
 pub(crate) fn reset(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch("DELETE FROM filters; UPDATE state SET indexed = 0")
+    let transaction = connection.unchecked_transaction()?;
+    transaction.execute_batch("DELETE FROM filters; UPDATE state SET indexed = 0")?;
+    transaction.commit()
+}
+
+/// Up to where searches need not read records one by one. Not what `indexed` says if no filter reaches so
+/// far: what that skips is read.
+pub(crate) fn reach(connection: &Connection) -> rusqlite::Result<u64> {
+    connection
+        .prepare_cached(
+            "SELECT min(indexed, coalesce((SELECT max(last) FROM filters), 0)) FROM state",
+        )?
+        .query_row([], |row| row.get::<_, i64>(0).map(i64::cast_unsigned))
 }
 
 /// Takes records out of the filters that cover `range`.
@@ -312,7 +324,7 @@ pub(crate) fn search(
         });
         if opened.is_none() {
             return Err(Failed::Other(crate::AuditError::Store(format!(
-                "the search index over entries {first} to {last} was changed or is damaged; run `tollgate audit verify`, then `tollgate audit reindex`"
+                "the search index over entries {first} to {last} was changed or is damaged; run `tollgate audit verify`, which has it made anew"
             ))));
         }
     }

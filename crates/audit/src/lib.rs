@@ -26,6 +26,8 @@ mod segment;
 
 mod handover;
 
+mod whereabouts;
+
 mod vault;
 
 mod gathering;

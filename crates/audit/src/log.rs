@@ -21,6 +21,7 @@ use crate::keys::{Keyring, Keys, Lent};
 use crate::record::{Draft, put_content, put_skeleton};
 use crate::sealer::Whose;
 use crate::vault::{NotWritten, Unwritable, Vault};
+use crate::whereabouts::Whereabouts;
 use crate::writer::{Shared, Writer};
 use crate::{AuditError, event};
 
@@ -170,8 +171,20 @@ impl AuditLog {
             entries: AtomicU64::new(tip.sequence),
             unsigned: AtomicU64::new(tip.sequence - state.head.min(tip.sequence)),
         });
-        let writer = Writer::new(Arc::clone(&shared), &settings, database, &state)
-            .ok_or_else(|| failed(&"it has no segment to write to"))?;
+        let paths = vec![
+            settings.dir.clone(),
+            settings.segments_dir(),
+            database.path(),
+        ];
+        let whereabouts = Whereabouts::note(paths).map_err(|error| failed(&error))?;
+        let writer = Writer::new(
+            Arc::clone(&shared),
+            &settings,
+            database,
+            &state,
+            whereabouts,
+        )
+        .ok_or_else(|| failed(&"it has no segment to write to"))?;
         let writer = std::thread::Builder::new()
             .name("audit-writer".into())
             .spawn(move || writer.run())
@@ -351,6 +364,11 @@ impl AuditLog {
             append_fault: shared.vault.fault().or_else(|| self.sealing.fault()),
             chain_fault: ended.or(chain_fault),
         }
+    }
+
+    /// Why nobody may look for this log in its folder: it is another one's, or gone.
+    pub(crate) fn displaced(&self) -> Option<String> {
+        self.shared.vault.displaced()
     }
 
     pub fn settings(&self) -> &Settings {

@@ -147,6 +147,12 @@ impl Skeleton {
         Wall(self.at.0.saturating_add(kept))
     }
 
+    /// Whether a search for words may look for it.
+    pub(crate) fn has_text(&self) -> bool {
+        self.prompt_bytes.is_some_and(|bytes| bytes > 0)
+            || self.answer_bytes.is_some_and(|bytes| bytes > 0)
+    }
+
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         Ok(Glance::read(reader)?.to_skeleton())
     }

@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use disk::{private, room};
 
+use crate::whereabouts::{Identity, is_at};
+
 #[derive(Debug)]
 pub(crate) struct Segment {
     pub(crate) number: u64,
@@ -97,6 +99,16 @@ impl Segment {
             end: AtomicU64::new(bytes),
             is_left: true,
         })
+    }
+
+    /// Whether its path still names it.
+    pub(crate) fn is_in_place(&self) -> io::Result<bool> {
+        let identity = Identity::from(&self.file.metadata()?);
+        Ok(is_at(&self.path, identity))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Whether its end is only known to be somewhere before its length.

@@ -11,6 +11,7 @@ use super::*;
 
 mod bounds;
 mod crashes;
+mod displaced;
 mod documented;
 mod erasure;
 mod following;
@@ -20,6 +21,7 @@ mod governance;
 mod handing;
 mod indexing;
 mod reading;
+mod rollback;
 mod rotation;
 mod sealing;
 mod secrecy;

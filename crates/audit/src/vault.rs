@@ -16,6 +16,7 @@ use crate::Settings;
 use crate::frame::{Frame, Sealed};
 use crate::handover::{Handing, Handover};
 use crate::segment::{self, Place, Segment};
+use crate::whereabouts::Whereabouts;
 
 #[derive(Debug)]
 pub(crate) struct Vault {
@@ -50,6 +51,8 @@ struct State {
     spare_fault: Option<String>,
     /// For a record of so many bytes no room was found when it was last asked for.
     lacks_room_for: Option<u64>,
+    /// The folder is not what was opened: nothing is appended to files that nobody will find.
+    displaced: Option<String>,
 }
 
 /// At once, of several records: one that is written alone waits no longer than this takes.
@@ -125,6 +128,7 @@ impl Vault {
                 current_failed: false,
                 spare_fault: None,
                 lacks_room_for: None,
+                displaced: None,
             }),
             appended: AtomicU64::new(left),
             applied: AtomicU64::new(0),
@@ -198,7 +202,8 @@ impl Vault {
 
     /// In the current segment, for a frame of so many bytes.
     fn make_room(&self, state: &mut State, bytes: u64) -> Result<(), Unwritable> {
-        if state.fault.is_some() || self.behind_bytes() > self.behind_bytes_max {
+        let is_faulty = state.fault.is_some() || state.displaced.is_some();
+        if is_faulty || self.behind_bytes() > self.behind_bytes_max {
             return Err(Unwritable);
         }
         if state.current_failed || state.current.room() < bytes {
@@ -347,7 +352,8 @@ impl Vault {
             tracing::error!(%fault, "calls that the audit log must record are refused");
         }
         state.lacks_room_for = (!has_segment).then_some(record_bytes);
-        state.fault.is_none() && self.behind_bytes() <= self.behind_bytes_max && has_segment
+        let is_faulty = state.fault.is_some() || state.displaced.is_some();
+        !is_faulty && self.behind_bytes() <= self.behind_bytes_max && has_segment
     }
 
     fn has_segment(&self, state: &State, record_bytes: u64) -> bool {
@@ -362,8 +368,41 @@ impl Vault {
         std::mem::swap(&mut self.state().handover, used);
     }
 
+    /// Looks whether the current segment and what was noted are where they were opened. Called by the
+    /// writer. False if they are not.
+    pub(crate) fn find(&self, whereabouts: &Whereabouts) -> bool {
+        let current = Arc::clone(&self.state().current);
+        // One that cannot be asked has other faults.
+        let has_current = current.is_in_place().unwrap_or(true);
+        let lost = whereabouts
+            .lost()
+            .or((!has_current).then(|| current.path()));
+        let displaced = lost.map(|path| {
+            format!(
+                "the audit log's folder was removed or replaced while the gateway ran ({} is not what was opened): put it back as it was, or restart the gateway",
+                path.display()
+            )
+        });
+        let mut state = self.state();
+        match (&state.displaced, &displaced) {
+            (None, Some(fault)) => tracing::error!(%fault, "the audit log cannot be written"),
+            (Some(_), None) => tracing::info!("the audit log's folder is back"),
+            (None, None) | (Some(_), Some(_)) => {}
+        }
+        state.displaced = displaced;
+        state.displaced.is_none()
+    }
+
+    /// What became of the folder, if it is not what was opened.
+    pub(crate) fn displaced(&self) -> Option<String> {
+        self.state().displaced.clone()
+    }
+
     pub(crate) fn fault(&self) -> Option<String> {
         let state = self.state();
+        if state.displaced.is_some() {
+            return state.displaced.clone();
+        }
         if state.fault.is_none() && self.behind_bytes() > self.behind_bytes_max {
             return Some(format!(
                 "the database lags by more than {} bytes",
@@ -414,6 +453,9 @@ impl Vault {
     pub(crate) fn close(&self) -> io::Result<()> {
         let mut state = self.state();
         state.fault = Some("the audit log is closed".to_owned());
+        if state.displaced.is_some() {
+            return Ok(());
+        }
         if let Some(spare) = state.spare.take() {
             spare.delete()?;
         }

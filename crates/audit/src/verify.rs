@@ -1,25 +1,35 @@
 //! Whether the log is what it was: the chain, its contents and its heads, and where it is not.
 //!
-//! Streams: memory does not grow with the log. Works without the keys too, with a public key that was
+//! Streams: memory does not grow with the log, but for eight bytes a record, by which one that is there
+//! twice is found. Works without the keys too, with a public key that was
 //! kept elsewhere.
 
 use std::fmt;
 
+use domain::Wall;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::archive::Archive;
+use crate::archive::hold::{Placed, holder};
 use crate::chain::{Hash, Link, content_hash, genesis};
 use crate::database::Database;
 use crate::event::{Event, is_record};
 use crate::head::Head;
 use crate::keys::{Found, KeyId, Keyring};
-use crate::record::Opened;
+use crate::record::{Opened, Skeleton};
 use crate::segment::Place;
 use crate::vault::Contents;
-use crate::{AuditError, Settings};
+use crate::{AuditError, Settings, index};
 
+mod calls;
+mod indexed;
+mod retention;
 mod tables;
 mod witnesses;
+
+use calls::Calls;
+use indexed::Indexed;
+use retention::Retention;
 
 /// What else to hold the log against.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +41,8 @@ pub struct Options {
     /// Opens every content too. Finds nothing that the hashes do not, except headers that were changed
     /// behind the newest head.
     pub open: bool,
+    /// Contents that are overdue then are told; without it, and without the keys, none is.
+    pub now: Option<Wall>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -89,6 +101,7 @@ impl fmt::Display for Problem {
 impl Archive {
     pub fn verify(&mut self, options: &Options) -> Result<Report, AuditError> {
         let keyring = std::sync::Arc::clone(&self.keyring);
+        let holds = self.holds()?;
         let mut verifier = Verifier {
             settings: &self.settings,
             connection: &self.database.connection,
@@ -97,10 +110,20 @@ impl Archive {
             options,
             store: keyring.store(),
             public_key: options.public_key.unwrap_or_else(|| keyring.public_key()),
+            holds,
             report: Report::default(),
             covering: None,
+            calls: Calls::default(),
+            indexed: Indexed::default(),
+            retention: Retention::default(),
         };
-        verifier.run().map_err(|error| self.database.faulty(&error))
+        let verified = verifier.run();
+        let (report, index_is_wrong) = verified.map_err(|error| self.database.faulty(&error))?;
+        // What was found is told all the same.
+        if index_is_wrong && let Err(error) = index::reset(&self.database.connection) {
+            tracing::error!(%error, "the search index cannot be made anew");
+        }
+        Ok(report)
     }
 }
 
@@ -132,10 +155,15 @@ pub fn verify(settings: &Settings, options: &Options) -> Result<Report, AuditErr
         options,
         store,
         public_key: options.public_key.unwrap_or(own_key),
+        holds: Vec::new(),
         report: Report::default(),
         covering: None,
+        calls: Calls::default(),
+        indexed: Indexed::default(),
+        retention: Retention::default(),
     };
-    verifier.run().map_err(|error| database.faulty(&error))
+    let verified = verifier.run().map_err(|error| database.faulty(&error));
+    verified.map(|(report, _)| report)
 }
 
 struct Verifier<'a> {
@@ -147,7 +175,12 @@ struct Verifier<'a> {
     options: &'a Options,
     store: [u8; 16],
     public_key: [u8; 32],
+    /// In force.
+    holds: Vec<Placed>,
     report: Report,
+    calls: Calls,
+    indexed: Indexed,
+    retention: Retention,
     /// The purge or erasure that was looked at last: neighbours mostly share it.
     covering: Option<(u64, Option<Event>)>,
 }
@@ -165,8 +198,12 @@ struct Row {
 }
 
 impl Verifier<'_> {
-    fn run(&mut self) -> rusqlite::Result<Report> {
+    /// The report, and whether the search index is to be made anew.
+    fn run(&mut self) -> rusqlite::Result<(Report, bool)> {
         let transaction = self.connection.unchecked_transaction()?;
+        if let Some(keyring) = self.keyring {
+            self.indexed = Indexed::read(&transaction, keyring, &mut self.report)?;
+        }
         let mut previous = genesis(&self.store);
         let mut last = 0;
         let mut last_at = i64::MIN;
@@ -219,7 +256,10 @@ impl Verifier<'_> {
         }
         self.witnesses(&transaction, last)?;
         self.tables(&transaction)?;
-        Ok(std::mem::take(&mut self.report))
+        self.retention.tell(&transaction, &mut self.report)?;
+        std::mem::take(&mut self.calls).tell_twice(&transaction, &mut self.report)?;
+        let index_is_wrong = self.indexed.tell(&mut self.report);
+        Ok((std::mem::take(&mut self.report), index_is_wrong))
     }
 
     fn entry(
@@ -256,12 +296,11 @@ impl Verifier<'_> {
                 self.report
                     .tell(row.sequence, "its sealed details were changed");
             }
-            if let Event::Damaged { segment, places } = event {
-                self.report.tell(row.sequence, format!("{places} places of content file {segment} could not be read when they were to be chained"));
-            }
+            self.event(row.sequence, &event);
             return Ok(());
         };
         self.report.records += 1;
+        self.calls.add(skeleton.call);
         if let Some(by) = row.gone_by {
             return self.gone(connection, row.sequence, skeleton.key, by);
         }
@@ -272,6 +311,11 @@ impl Verifier<'_> {
             );
             return Ok(());
         };
+        self.retention
+            .add(place.segment, row.sequence, skeleton.expires_at());
+        if self.is_overdue(skeleton) {
+            self.retention.add_overdue(row.sequence);
+        }
         let mut sealed = match self.contents.read(place) {
             Ok(sealed) => sealed,
             Err(error) => {
@@ -297,7 +341,7 @@ impl Verifier<'_> {
             }
             return Ok(());
         }
-        self.key(connection, row, skeleton.key, &mut sealed)
+        self.key(connection, row, skeleton, &mut sealed)
     }
 
     /// Whether the key is there, or rightly gone.
@@ -305,14 +349,21 @@ impl Verifier<'_> {
         &mut self,
         connection: &Connection,
         row: &Row,
-        key: KeyId,
+        skeleton: &Skeleton,
         sealed: &mut [u8],
     ) -> rusqlite::Result<()> {
         let Some(keyring) = self.keyring else {
             return Ok(());
         };
+        let key = skeleton.key;
         match keyring.find(key) {
-            Ok(Found::Key(key)) if self.options.open => {
+            Ok(Found::Key(key)) => {
+                if skeleton.has_text() {
+                    self.indexed.expect(row.sequence);
+                }
+                if !self.options.open {
+                    return Ok(());
+                }
                 let opened = key.key.open(sealed, &row.header);
                 if opened.is_none_or(|plain| Opened::read(plain).is_err()) {
                     self.report.tell(
@@ -321,7 +372,6 @@ impl Verifier<'_> {
                     );
                 }
             }
-            Ok(Found::Key(_)) => {}
             Ok(Found::Destroyed { by }) => self.gone(connection, row.sequence, key, by)?,
             Ok(Found::Unknown) => self.report.tell(
                 row.sequence,
@@ -333,6 +383,14 @@ impl Verifier<'_> {
             ),
         }
         Ok(())
+    }
+
+    fn is_overdue(&self, skeleton: &Skeleton) -> bool {
+        let (Some(now), Some(keyring)) = (self.options.now, self.keyring) else {
+            return false;
+        };
+        let is_past = now.since(skeleton.expires_at()) > retention::GRACE;
+        is_past && holder(keyring, &self.holds, skeleton).is_none()
     }
 
     /// Holds what is gone against the entry that is said to have taken it.
@@ -381,6 +439,23 @@ impl Verifier<'_> {
             )
         };
         matches!(read(), Ok(Some(_)))
+    }
+
+    /// What an entry itself says is wrong.
+    fn event(&mut self, sequence: u64, event: &Event) {
+        match event {
+            Event::Damaged { segment, places } => self.report.tell(sequence, format!("{places} places of content file {segment} could not be read when they were to be chained")),
+            Event::RolledBack { known, .. } => self.report.tell(sequence, format!("the log was rolled back or rewritten before it: the key file knew {known} entries, and another chain of {} was here", sequence - 1)),
+            Event::Record(_)
+            | Event::Opened { .. }
+            | Event::Read(_)
+            | Event::Held(_)
+            | Event::Released { .. }
+            | Event::Erased { .. }
+            | Event::Purged { .. }
+            | Event::Head(_)
+            | Event::Rotated { .. } => {}
+        }
     }
 
     fn opening(&mut self, event: &Event) {

@@ -14,6 +14,7 @@ use crate::index::Building;
 use crate::keys::Keyring;
 use crate::segment::Segment;
 use crate::vault::{Contents, Vault};
+use crate::whereabouts::Whereabouts;
 use crate::witness::tell;
 use crate::{AuditError, Settings, index};
 
@@ -25,6 +26,8 @@ use batch::{Batch, Reading};
 
 /// Between transactions: what comes in meanwhile shares the next one.
 const BATCH_PAUSE: Duration = Duration::from_millis(200);
+/// Between two looks whether the store's folder is where it was, while there is nothing to chain.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 const RETRY_PAUSE: Duration = Duration::from_millis(250);
 /// Closing gives a faulty database this many tries.
 const CLOSING_TRIES: u32 = 20;
@@ -81,6 +84,7 @@ pub(crate) struct Writer {
     synced: u64,
     reading: Reading,
     building: Building,
+    whereabouts: Whereabouts,
 }
 
 enum Step {
@@ -96,6 +100,7 @@ impl Writer {
         settings: &Settings,
         database: Database,
         state: &State,
+        whereabouts: Whereabouts,
     ) -> Option<Self> {
         let segment = shared.vault.first_unapplied()?;
         let offset = if segment.number == state.segment {
@@ -114,6 +119,7 @@ impl Writer {
             synced: 0,
             reading: Reading::default(),
             building: Building::default(),
+            whereabouts,
             shared,
         })
     }
@@ -125,6 +131,14 @@ impl Writer {
             let stop = self.shared.signal.stop();
             if stop == Some(Stop::Abandon) {
                 return false;
+            }
+            if !self.shared.vault.find(&self.whereabouts) {
+                // The chain's place is gone with the folder.
+                if stop.is_some() {
+                    return false;
+                }
+                self.shared.signal.pause(RETRY_PAUSE);
+                continue;
             }
             self.shared.vault.mend();
             let stepped = self.step().and_then(|step| match step {
@@ -168,10 +182,11 @@ impl Writer {
     }
 
     fn wait_for_work(&self) {
-        self.shared
-            .signal
-            .wait(None, || self.shared.has_work.load(Ordering::SeqCst));
-        self.shared.signal.pause(BATCH_PAUSE);
+        let has_work = || self.shared.has_work.load(Ordering::SeqCst);
+        self.shared.signal.wait(Some(LOOK_INTERVAL), has_work);
+        if has_work() {
+            self.shared.signal.pause(BATCH_PAUSE);
+        }
     }
 
     fn step(&mut self) -> Result<Step, AuditError> {

@@ -322,14 +322,62 @@ pub(crate) fn finish(database: &mut Database, keyring: &Keyring) -> Result<(), F
     Ok(())
 }
 
+/// Destroys what entries behind `after` say is destroyed, and is live: an older key file, put back, has it.
+pub(crate) fn destroy_again(
+    connection: &Connection,
+    keyring: &Keyring,
+    after: u64,
+) -> Result<(), Failed> {
+    let destructions = destructions(connection, after)?;
+    if destructions.is_empty() {
+        return Ok(());
+    }
+    // Whoever destroys them now is waited for.
+    let exclusive = keyring.exclusive()?;
+    let live: HashSet<KeyId> = keyring.live().into_iter().map(|(id, _)| id).collect();
+    for (sequence, mut keys) in destructions {
+        keys.retain(|id| live.contains(id));
+        if !keys.is_empty() {
+            let keys_again = keys.len();
+            tracing::warn!(
+                sequence,
+                keys_again,
+                "keys that the audit log says are destroyed were live, and are destroyed again: an older key file was put back, or an erasure was cut short"
+            );
+            keyring.destroy(&exclusive, &keys, sequence)?;
+        }
+    }
+    Ok(())
+}
+
+/// Entries behind `after` that say which keys are destroyed.
+fn destructions(connection: &Connection, after: u64) -> rusqlite::Result<Vec<(u64, Vec<KeyId>)>> {
+    let select = "SELECT sequence, header FROM chain WHERE sequence > ? AND substr(header, 1, 1) IN (x'06', x'07') ORDER BY sequence";
+    let mut select = connection.prepare_cached(select)?;
+    let mut rows = select.query([after.cast_signed()])?;
+    let mut destructions = Vec::new();
+    while let Some(row) = rows.next()? {
+        let keys = listed(row.get_ref(1)?.as_blob().unwrap_or_default());
+        if !keys.is_empty() {
+            destructions.push((row.get::<_, i64>(0)?.cast_unsigned(), keys));
+        }
+    }
+    Ok(destructions)
+}
+
 fn keys_of(connection: &Connection, sequence: i64) -> rusqlite::Result<Vec<KeyId>> {
     let header: Vec<u8> = connection.query_row(
         "SELECT header FROM chain WHERE sequence = ?",
         params![sequence],
         |row| row.get(0),
     )?;
-    Ok(match Event::from_header(&header) {
+    Ok(listed(&header))
+}
+
+/// Keys that the entry with that header destroyed.
+fn listed(header: &[u8]) -> Vec<KeyId> {
+    match Event::from_header(header) {
         Ok(Event::Erased { keys, .. } | Event::Purged { keys, .. }) => keys,
         _ => Vec::new(),
-    })
+    }
 }

@@ -8,6 +8,7 @@ use super::search::{ROW, Row};
 use crate::AuditError;
 use crate::bytes::Reader;
 use crate::event::{Actor, Details, Event, Hold, Read};
+use crate::keys::Keyring;
 use crate::record::Skeleton;
 
 /// A hold, and the number by which it is released.
@@ -127,14 +128,23 @@ impl Archive {
 
     /// The first hold that covers a record.
     pub(crate) fn holder<'a>(&self, holds: &'a [Placed], record: &Skeleton) -> Option<&'a Placed> {
-        if holds.is_empty() {
-            return None;
-        }
-        let person = self.keyring.pseudonym_of(record.key);
-        holds
-            .iter()
-            .find(|placed| placed.hold.covers(record, person))
+        holder(&self.keyring, holds, record)
     }
+}
+
+/// The first hold that covers a record.
+pub(crate) fn holder<'a>(
+    keyring: &Keyring,
+    holds: &'a [Placed],
+    record: &Skeleton,
+) -> Option<&'a Placed> {
+    if holds.is_empty() {
+        return None;
+    }
+    let person = keyring.pseudonym_of(record.key);
+    holds
+        .iter()
+        .find(|placed| placed.hold.covers(record, person))
 }
 
 /// The number of the newest hold among these, 0 without any.

@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 
 use domain::Wall;
 use foldhash::{HashSet, HashSetExt};
-use rusqlite::{Transaction, params};
+use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::erase::{Gone, complete, mark};
 use super::hold::{newest, placed_after};
@@ -64,10 +64,11 @@ impl Archive {
             for (name, records) in missed {
                 *purged.missed.entry(name).or_default() += records;
             }
-            purged.files += u64::from(self.settle_segment(number, &sorted)?);
+            purged.files += u64::from(self.settle_segment(number, &range, &sorted)?);
         }
-        if purged.records > 0 {
+        if purged.records > 0 || self.may_drop_keys(now) {
             purged.keys = self.drop_keys(actor, now)?;
+            self.keyring.note_swept(over_before(now));
         }
         Ok(purged)
     }
@@ -79,6 +80,11 @@ impl Archive {
             keys: Vec::new(),
         };
         self.record_event(&event, "", actor, now).map(|_| ())
+    }
+
+    /// Whether a key may have come out of use since this process last looked, which takes reading the chain.
+    pub(crate) fn may_drop_keys(&self, now: Wall) -> bool {
+        !self.keyring.is_swept(over_before(now))
     }
 
     /// Files that hold something past its days, and their entries.
@@ -176,6 +182,7 @@ impl Archive {
             return Ok(None);
         }
         let sequence = committed?;
+        self.keyring.note_unswept();
         tell(&self.database, &self.keyring)?;
         complete(
             &mut self.database,
@@ -193,9 +200,18 @@ impl Archive {
     }
 
     /// True if the file could be deleted: nothing of it is left, and nothing comes.
-    fn settle_segment(&mut self, number: u64, sorted: &Sorted) -> Result<bool, AuditError> {
+    fn settle_segment(
+        &mut self,
+        number: u64,
+        range: &RangeInclusive<u64>,
+        sorted: &Sorted,
+    ) -> Result<bool, AuditError> {
         let read = State::read(&self.database.connection);
         let state = read.map_err(|error| self.database.faulty(&error))?;
+        // Records that the writer added since they were sorted are looked at by the next purge.
+        if self.has_grown(number, range)? {
+            return Ok(false);
+        }
         let connection = &self.database.connection;
         if sorted.expires.is_none() && number < state.segment {
             self.contents.delete(number).map_err(|error| {
@@ -209,31 +225,70 @@ impl Archive {
                 .map_err(|error| self.database.faulty(&error))?;
             return Ok(true);
         }
-        // Records that the writer added meanwhile have set their own time, if it is sooner.
         let update = "UPDATE segments SET expires = ?2 WHERE number = ?1 AND last <= ?3";
-        let last = connection.query_row(
-            "SELECT last FROM segments WHERE number = ?",
-            [number.cast_signed()],
-            |row| row.get::<_, i64>(0),
-        );
-        last.and_then(|last| {
-            connection.execute(
-                update,
-                params![
-                    number.cast_signed(),
-                    sorted.expires.map(|expires| expires.0),
-                    last
-                ],
-            )
-        })
-        .map_err(|error| self.database.faulty(&error))?;
+        let expires = sorted.expires.map(|expires| expires.0);
+        let last = range.end().cast_signed();
+        connection
+            .execute(update, params![number.cast_signed(), expires, last])
+            .map_err(|error| self.database.faulty(&error))?;
         Ok(false)
+    }
+
+    /// Or is gone.
+    fn has_grown(&self, number: u64, range: &RangeInclusive<u64>) -> Result<bool, AuditError> {
+        let select = "SELECT last > ? FROM segments WHERE number = ?";
+        let last = range.end().cast_signed();
+        let connection = &self.database.connection;
+        connection
+            .query_row(select, [last, number.cast_signed()], |row| row.get(0))
+            .optional()
+            .map(|has_grown| has_grown.unwrap_or(true))
+            .map_err(|error| self.database.faulty(&error))
     }
 
     /// Keys of past months that seal nothing any more: what was copied elsewhere is unreadable too.
     fn drop_keys(&mut self, actor: &Actor, now: Wall) -> Result<u64, AuditError> {
-        // Calls that began last month may still end, and the chain may lag a little.
-        let recent = month(Wall(now.0.saturating_sub(45 * 86_400_000)));
+        let over_before = over_before(now);
+        let mut keys: Vec<KeyId> = self
+            .keyring
+            .live()
+            .into_iter()
+            .filter(|(_, month)| *month < over_before)
+            .map(|(id, _)| id)
+            .collect();
+        if keys.is_empty() {
+            return Ok(0);
+        }
+        let in_use = self.keys_in_use()?;
+        keys.retain(|id| !in_use.contains(id));
+        if keys.is_empty() {
+            return Ok(0);
+        }
+        keys.sort_unstable();
+        let event = Event::Purged {
+            ranges: Vec::new(),
+            keys: keys.clone(),
+        };
+        let forgotten: HashSet<KeyId> = keys.iter().copied().collect();
+        let exclusive = self.keyring.exclusive()?;
+        let sequence = self.commit_untold(&event, "", actor, now, |transaction, sequence| {
+            index::forget_keys(transaction, &forgotten)?;
+            mark(transaction, sequence, &Vec::new())
+        })?;
+        self.keyring.destroy(&exclusive, &keys, sequence)?;
+        drop(exclusive);
+        tell(&self.database, &self.keyring)?;
+        complete(
+            &mut self.database,
+            &mut self.contents,
+            sequence,
+            &Vec::new(),
+        )
+        .map_err(|failed| failed.in_dir(&self.settings.dir))?;
+        Ok(keys.len() as u64)
+    }
+
+    fn keys_in_use(&self) -> Result<HashSet<KeyId>, AuditError> {
         let read = || -> rusqlite::Result<HashSet<KeyId>> {
             let mut in_use = HashSet::new();
             let select = format!("SELECT {ROW} FROM chain WHERE gone_by IS NULL");
@@ -244,39 +299,14 @@ impl Archive {
             }
             Ok(in_use)
         };
-        let in_use = read().map_err(|error| self.database.faulty(&error))?;
-        let mut keys: Vec<KeyId> = self
-            .keyring
-            .live()
-            .into_iter()
-            .filter(|(id, month)| *month < recent && !in_use.contains(id))
-            .map(|(id, _)| id)
-            .collect();
-        keys.sort_unstable();
-        if keys.is_empty() {
-            return Ok(0);
-        }
-        let event = Event::Purged {
-            ranges: Vec::new(),
-            keys: keys.clone(),
-        };
-        let forgotten: HashSet<KeyId> = keys.iter().copied().collect();
-        let sequence = self.commit(&event, "", actor, now, |transaction, sequence| {
-            index::forget_keys(transaction, &forgotten)?;
-            mark(transaction, sequence, &Vec::new())
-        })?;
-        let exclusive = self.keyring.exclusive()?;
-        self.keyring.destroy(&exclusive, &keys, sequence)?;
-        drop(exclusive);
-        complete(
-            &mut self.database,
-            &mut self.contents,
-            sequence,
-            &Vec::new(),
-        )
-        .map_err(|failed| failed.in_dir(&self.settings.dir))?;
-        Ok(keys.len() as u64)
+        read().map_err(|error| self.database.faulty(&error))
     }
+}
+
+/// Keys of months before this one get no more records: calls that began last month may still end, and the
+/// chain may lag a little.
+fn over_before(now: Wall) -> u32 {
+    month(Wall(now.0.saturating_sub(45 * 86_400_000)))
 }
 
 /// Neighbours together.

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::Archive;
 use crate::bytes::Reader;
-use crate::database::{Failed, State as Progress};
+use crate::database::Failed;
 use crate::event::{Actor, Event, Read, is_record};
 use crate::keys::{Found as FoundKey, KeyId};
 use crate::query::{Found, Page, Query, Scope, State};
@@ -193,7 +193,7 @@ impl Archive {
                 visit.rows(&transaction, 1, first - 1, "DESC")?;
             }
         } else if let Some(wanted) = &plan.wanted {
-            let indexed = Progress::read(&transaction)?.indexed.cast_signed();
+            let indexed = index::reach(&transaction)?.cast_signed();
             if visit.rows(&transaction, first.max(indexed + 1), last, "DESC")? {
                 let mut candidates = Vec::new();
                 let range = first.cast_unsigned()..=last.min(indexed).cast_unsigned();
@@ -211,6 +211,7 @@ impl Archive {
                     )?;
                 }
                 candidates.sort_unstable_by(|one, other| other.cmp(one));
+                candidates.dedup();
                 for sequence in candidates {
                     let row = transaction
                         .prepare_cached(&format!("SELECT {ROW} FROM chain WHERE sequence = ?"))?
@@ -271,7 +272,9 @@ impl Visit<'_> {
         let keys = self.plan.keys.as_ref();
         // What is left of an erased person's records is nobody's.
         let is_theirs = |key| keys.is_some_and(|keys| keys.contains(&key));
-        self.query.fits(record)
+        let may_say_it = self.plan.wanted.is_none() || record.numbers.has_texts();
+        may_say_it
+            && self.query.fits(record)
             && self.scope.holds(record.subscription)
             && (self.query.person.is_none() || is_theirs(record.numbers.key))
     }

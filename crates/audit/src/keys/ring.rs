@@ -4,7 +4,7 @@
 //! looks at the file's generation, one read of eight bytes, so that a destroyed key is not used on.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering, fence};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use disk::{Lock, private};
@@ -33,6 +33,8 @@ pub(crate) struct Keyring {
     fresh_at: AtomicI64,
     /// Of the destructions and rotations that this process knows of.
     epoch: AtomicU64,
+    /// Of the months before it, keys that seal nothing are destroyed, unless content went since; 0: not known.
+    swept: AtomicU32,
 }
 
 /// What to do about a key file whose key-encryption key is not known.
@@ -106,6 +108,7 @@ impl Keyring {
             unsynced: AtomicBool::new(false),
             fresh_at: AtomicI64::new(NEVER),
             epoch: AtomicU64::new(0),
+            swept: AtomicU32::new(0),
         }))
     }
 
@@ -131,6 +134,7 @@ impl Keyring {
             unsynced: AtomicBool::new(false),
             fresh_at: AtomicI64::new(NEVER),
             epoch: AtomicU64::new(0),
+            swept: AtomicU32::new(0),
         })
     }
 
@@ -324,6 +328,20 @@ impl Keyring {
         }
     }
 
+    pub(crate) fn is_swept(&self, month: u32) -> bool {
+        self.swept.load(Ordering::Acquire) >= month
+    }
+
+    /// Of the months before `month`, no key is left that seals nothing.
+    pub(crate) fn note_swept(&self, month: u32) {
+        self.swept.store(month, Ordering::Release);
+    }
+
+    /// Content went, and keys may seal nothing any more.
+    pub(crate) fn note_unswept(&self) {
+        self.swept.store(0, Ordering::Release);
+    }
+
     /// They seal nothing more once this returns, in no process, except what is found out of date before it
     /// counts as written; what they sealed opens as before.
     pub(crate) fn retire(
@@ -479,6 +497,15 @@ impl Keyring {
             loaded.file.sync().map_err(failed)?;
         }
         Ok(())
+    }
+
+    /// Of another chain than it knew.
+    pub(crate) fn replace_witness(&self, witness: &Witness) -> Result<(), AuditError> {
+        let _exclusive = self.exclusive()?;
+        let failed = |error| faulty(&self.dir, "write", &error);
+        let loaded = self.read();
+        loaded.file.set_witness(witness).map_err(failed)?;
+        loaded.file.sync().map_err(failed)
     }
 
     /// What other processes added, destroyed or rotated.

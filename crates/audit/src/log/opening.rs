@@ -11,7 +11,7 @@ use crate::database::{self, Database, Failed, Tip, unusable};
 use crate::event::Event;
 use crate::keys::{Keyring, Keys};
 use crate::seal::random;
-use crate::witness::tell;
+use crate::witness::{own_up, tell};
 use crate::{AuditError, Settings, rotation};
 
 /// The store for one who writes; `None` if another process has it. Ends what an earlier one left half
@@ -104,7 +104,8 @@ pub fn region_of(dir: &Path) -> Option<String> {
     }
 }
 
-/// The first entry of a new log, a rotation that is due, and erasures that were cut short.
+/// The first entry of a new log, one that was rolled back, a rotation that is due, and erasures that were
+/// cut short.
 fn begin(
     settings: &Settings,
     database: &mut Database,
@@ -113,6 +114,7 @@ fn begin(
 ) -> Result<(), Failed> {
     // Made if there is none.
     keyring.of_log()?;
+    own_up(database, keyring, now)?;
     crate::archive::erase::finish(database, keyring)?;
     rotation::finish(database, keyring, now)?;
     tell(database, keyring)?;

@@ -54,6 +54,14 @@ fn the_documented_verifier_agrees_with_ours() {
     }
 }
 
+#[test]
+fn the_documented_verifier_finds_the_entry_of_a_rollback() {
+    let place = super::rollback::rolled_back_and_written_on();
+    let (told, is_sound) = documented_verifier(&place);
+    assert!(!is_sound);
+    assert!(told.contains("entry 6: the log was rolled back"), "{told}");
+}
+
 fn has_problem(place: &Place, part: &str) -> bool {
     place
         .problems()

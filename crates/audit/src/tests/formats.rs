@@ -57,6 +57,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         any_head().prop_map(Event::Head),
         (".{0,20}", ".{0,20}").prop_map(|(from, to)| Event::Rotated { from, to }),
         any::<(u64, u64)>().prop_map(|(segment, places)| Event::Damaged { segment, places }),
+        any::<(u64, [u8; 32])>().prop_map(|(known, hash)| Event::RolledBack { known, hash }),
     ]
 }
 

@@ -165,6 +165,58 @@ fn files_and_keys_of_what_is_gone_go_too() {
 }
 
 #[test]
+fn the_last_keys_of_a_quiet_store_go_too_once_their_month_is_long_over() {
+    let calls = [
+        Call::new(1, "search", "alice", "thirty days").kept_for(30),
+        Call::new(2, "search", "bob", "a year").kept_for(365),
+    ];
+    let place = Place::written(&calls);
+    let log = place.log();
+    let purge = |days: u32| {
+        let mut archive = Archive::of(&log).unwrap();
+        let purged = archive.purge(&actor(), NOON + DAY * days).unwrap();
+        (purged.records, purged.keys)
+    };
+    // Of November: it may still be needed until the middle of January.
+    assert_eq!(purge(31), (1, 0));
+    assert_eq!(purge(50), (0, 0));
+    assert_eq!(purge(54), (0, 1));
+    assert_eq!(purge(55), (0, 0));
+    assert_eq!(purge(400), (1, 1));
+    log.close(NOON);
+    assert_eq!(place.archive().keyring.live(), []);
+    assert_eq!(place.problems(), [""; 0]);
+}
+
+#[test]
+fn keys_are_looked_for_anew_only_where_one_may_have_come_out_of_use() {
+    let place = Place::written(&[
+        Call::new(1, "search", "alice", "a hundred days").kept_for(100),
+        Call::new(2, "search", "alice", "a year").kept_for(365),
+    ]);
+    let log = place.log();
+    let mut archive = Archive::of(&log).unwrap();
+    let late = NOON + DAY * 60;
+    assert!(archive.may_drop_keys(late));
+    archive.purge(&actor(), late).unwrap();
+    let mut archive = Archive::of(&log).unwrap();
+    assert!(!archive.may_drop_keys(late + DAY));
+    assert!(
+        archive.may_drop_keys(late + DAY * 31),
+        "another month is over"
+    );
+    // So soon after a purge that no other month is over, and with content that went.
+    archive.purge(&actor(), NOON + DAY * 99).unwrap();
+    let due = archive.due(NOON + DAY * 101).unwrap().remove(0);
+    let sorted = archive.sort(due.0, &due.1, NOON + DAY * 101).unwrap();
+    assert!(!archive.may_drop_keys(NOON + DAY * 101));
+    archive
+        .drop_contents(due.0, &due.1, &sorted, &actor(), NOON + DAY * 101)
+        .unwrap();
+    assert!(archive.may_drop_keys(NOON + DAY * 101), "killed in between");
+}
+
+#[test]
 fn purged_and_erased_words_leave_the_index() {
     let calls = [
         Call::new(1, "search", "alice", "ephemeral").kept_for(1),
@@ -238,7 +290,8 @@ fn a_hold_keeps_what_was_written_a_moment_ago() {
         }
         let person = archive.erase_person("alice", &actor(), NOON);
         assert!(matches!(person, Err(AuditError::Held(_))), "{person:?}");
-        for call in &calls {
+        for number in [4, 5, 6] {
+            let call = Call::new(number, "search", "alice", "a moment ago");
             log.append(&call.draft(), call.at()).unwrap();
         }
         let team = archive.erase_subscription(&"search".into(), &actor(), NOON);

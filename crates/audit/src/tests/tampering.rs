@@ -28,11 +28,11 @@ fn sql(place: &Place, statement: &str) {
     );
 }
 
-fn has(problems: &[String], part: &str) -> bool {
+pub(super) fn has(problems: &[String], part: &str) -> bool {
     problems.iter().any(|problem| problem.contains(part))
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for file in fs::read_dir(from).unwrap() {
         let file = file.unwrap();
@@ -473,6 +473,130 @@ fn an_index_that_was_changed_is_an_error_and_not_an_empty_answer() {
             .found
             .len(),
         2
+    );
+}
+
+/// All calls are indexed; then somebody gets at the database.
+fn attacked_index(attack: &str) -> (Place, Vec<String>) {
+    let place = Place::written(&two_teams());
+    let settings = Settings {
+        index_tail: 1,
+        ..place.settings()
+    };
+    let mut archive = Archive::open(settings, place.keys(), NOON).unwrap();
+    archive.reindex().unwrap();
+    assert_eq!(place.problems(), [""; 0]);
+    sql(&place, attack);
+    let problems = place.problems();
+    (place, problems)
+}
+
+fn whales(place: &Place) -> usize {
+    let query = Query {
+        text: Some("whales".to_owned()),
+        ..Query::default()
+    };
+    let page = place.archive().find(&query, &Scope::All).unwrap();
+    page.found.len()
+}
+
+#[test]
+fn an_index_that_lacks_records_is_told_and_made_anew() {
+    let lacks = |problems: &[String], sequence: u64, count: u64| {
+        let told = format!("entry {sequence}: the search index lacks it, as of {count} in all");
+        assert!(
+            problems.len() == 1 && problems[0].starts_with(&told),
+            "{problems:?}"
+        );
+    };
+    let (place, problems) = attacked_index("DELETE FROM filters WHERE first = 3");
+    lacks(&problems, 3, 2);
+    assert_eq!((whales(&place), place.problems()), (2, vec![]));
+    let (place, problems) = attacked_index("DELETE FROM filters");
+    lacks(&problems, 3, 5);
+    assert_eq!((whales(&place), place.problems()), (2, vec![]));
+    let (place, problems) = attacked_index("UPDATE filters SET sealed = x'00'");
+    assert!(
+        has(&problems, "the search index over entries"),
+        "{problems:?}"
+    );
+    assert_eq!((whales(&place), place.problems()), (2, vec![]));
+}
+
+#[test]
+fn an_index_that_is_said_to_reach_further_than_it_does_hides_nothing() {
+    let (place, problems) = attacked_index("DELETE FROM filters");
+    assert_eq!(problems.len(), 1);
+    drop(place);
+    let place = Place::written(&two_teams());
+    assert_eq!(whales(&place), 2);
+    sql(
+        &place,
+        "UPDATE state SET indexed = (SELECT max(sequence) FROM chain)",
+    );
+    assert_eq!(whales(&place), 2);
+    assert!(has(&place.problems(), "the search index lacks it, as of 5"));
+    assert_eq!(place.problems(), [""; 0]);
+}
+
+#[test]
+fn retention_that_was_switched_off_is_found() {
+    for attack in [
+        "UPDATE segments SET expires = 9000000000000000",
+        "UPDATE segments SET expires = NULL",
+        "UPDATE segments SET first = 6",
+        "UPDATE segments SET last = 5",
+        "DELETE FROM segments",
+    ] {
+        let problems = attacked(|place| sql(place, attack));
+        assert_eq!(problems.len(), 1, "{attack}: {problems:?}");
+        assert!(
+            problems[0].starts_with("entry 3: its file of contents 1 is noted to be purged later"),
+            "{problems:?}"
+        );
+    }
+}
+
+#[test]
+fn content_that_is_overdue_by_hours_is_told_unless_it_is_held() {
+    let place = Place::written(&two_teams());
+    let overdue = |hours: u32| {
+        let options = Options {
+            now: Some(NOON + DAY * 90 + Duration::from_secs(3_600) * hours),
+            ..Options::default()
+        };
+        let report = place.archive().verify(&options).unwrap();
+        let problems = report.problems.iter().map(ToString::to_string);
+        problems.collect::<Vec<_>>()
+    };
+    assert_eq!(overdue(6), [""; 0]);
+    let told = "its content is past its days by hours and on no hold, as of";
+    assert!(has(&overdue(7), &format!("entry 3: {told} 5 in all")));
+    let hold = Hold::Subscription("search".into());
+    place.archive().hold(&hold, &actor(), NOON).unwrap();
+    assert!(has(&overdue(7), &format!("entry 5: {told} 2 in all")));
+}
+
+#[test]
+fn a_hold_that_nobody_placed_is_found() {
+    let everything = "INSERT INTO holds (sequence, at, hold) VALUES (5, 0, x'00')";
+    let problems = attacked(|place| sql(place, everything));
+    assert_eq!(
+        problems,
+        ["entry 5: a hold is in force that it is said to have placed, and did not"]
+    );
+}
+
+#[test]
+fn a_call_that_is_on_record_twice_is_found_where_it_came_again() {
+    let calls = two_teams();
+    let place = Place::written(&calls);
+    place.write(&calls[1..3]);
+    assert_eq!(
+        place.problems(),
+        [(9, 4), (10, 5)].map(|(again, first)| format!(
+            "entry {again}: its call is on record already, as entry {first}: two gateways wrote to the store"
+        ))
     );
 }
 

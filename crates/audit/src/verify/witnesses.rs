@@ -72,38 +72,41 @@ impl Verifier<'_> {
                     .tell(None, format!("heads.log line {number}: it is no head"));
                 continue;
             };
-            // A line that is told twice is no second head.
-            if head.sequence > highest {
+            let from = format!("heads.log line {number}");
+            let is_here = self.head_from(&from, connection, &head, last)?;
+            // A line that is told twice is no second head, and one of another chain is none of this.
+            if is_here && head.sequence > highest {
                 told += 1;
                 highest = head.sequence;
             }
-            self.head_from(&format!("heads.log line {number}"), connection, &head, last)?;
         }
         Ok(told)
     }
 
+    /// True if the chain has it.
     fn head_from(
         &mut self,
         from: &str,
         connection: &Connection,
         head: &Head,
         last: u64,
-    ) -> rusqlite::Result<()> {
+    ) -> rusqlite::Result<bool> {
         if !head.is_signed_by(&self.public_key) {
             self.report.tell(
                 None,
                 format!("{from}: its signature is false: it was forged or changed"),
             );
-            return Ok(());
+            return Ok(false);
         }
         if head.store != self.store {
             self.report
                 .tell(None, format!("{from}: it is of another store"));
-            return Ok(());
+            return Ok(false);
         }
         self.hold_against(connection, from, head.sequence, &head.hash, last)
     }
 
+    /// True if the chain has that entry.
     fn hold_against(
         &mut self,
         connection: &Connection,
@@ -111,21 +114,22 @@ impl Verifier<'_> {
         sequence: u64,
         hash: &Hash,
         last: u64,
-    ) -> rusqlite::Result<()> {
+    ) -> rusqlite::Result<bool> {
         if sequence > last {
             self.report.tell(last + 1, format!("{from} knows {sequence} entries and the log has {last}: the end was cut off, or the log was rolled back"));
-            return Ok(());
+            return Ok(false);
         }
         let stored: Option<Vec<u8>> = connection
             .prepare_cached("SELECT hash FROM chain WHERE sequence = ?")?
             .query_row([sequence.cast_signed()], |row| row.get(0))
             .optional()?;
-        if stored.as_deref() != Some(&hash[..]) {
+        let is_here = stored.as_deref() == Some(&hash[..]);
+        if !is_here {
             self.report.tell(
                 sequence,
                 format!("{from} has another hash for it: the log was rewritten up to here"),
             );
         }
-        Ok(())
+        Ok(is_here)
     }
 }

@@ -227,7 +227,11 @@ impl Desk {
 
     pub fn verify(&mut self, options: &Options) -> Result<Report, DeskError> {
         let actor = self.may_everywhere(Deed::Verify, "verify")?;
-        let report = self.archive.verify(options)?;
+        let options = Options {
+            now: Some(self.now),
+            ..options.clone()
+        };
+        let report = self.archive.verify(&options)?;
         let about = if report.is_sound() {
             format!("{} entries, sound", report.entries)
         } else {

@@ -62,7 +62,11 @@ pub fn start(gateway: &Arc<Gateway>, stop: &CancellationToken) {
 /// Removes content that is past its days and on no hold. Blocks.
 pub fn retain(store: &Store, now: Wall) {
     match purge(store, now) {
-        Ok(Purged { records: 0, .. }) => {}
+        Ok(Purged {
+            records: 0,
+            keys: 0,
+            ..
+        }) => {}
         Ok(Purged {
             records,
             held,
@@ -71,7 +75,7 @@ pub fn retain(store: &Store, now: Wall) {
             missed,
         }) => {
             let store = store.id();
-            tracing::info!(%store, records, held, keys, files, "content past its retention was removed");
+            tracing::info!(%store, records, held, keys, files, "content past its retention, or keys that seal nothing any more, were removed");
             for (sink, records) in missed {
                 tracing::error!(%store, sink, records, "a sink lags: content went that it had yet to take, because retention waits for no sink");
             }

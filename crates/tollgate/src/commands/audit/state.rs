@@ -65,6 +65,7 @@ impl Verify {
             head,
             public_key: self.public_key.map(|key| key.0),
             open: self.open,
+            ..Options::default()
         };
         let mut opened = self.at.open()?;
         let report = opened.desk.verify(&options)?;
@@ -257,6 +258,9 @@ fn told(event: &Event) -> String {
         Event::Head(_) => "head".to_owned(),
         Event::Rotated { from, to } => format!("rotated {from} to {to}"),
         Event::Damaged { segment, places } => format!("damaged: {places} in segment {segment}"),
+        Event::RolledBack { known, .. } => {
+            format!("rolled back: the key file knew {known} entries")
+        }
     }
 }
 
