@@ -186,8 +186,8 @@ pub fn restore(document: &[u8], masks: &Masks) -> Option<Vec<u8>> {
     if masks.is_empty() {
         return None;
     }
-    texts::edit(document, |text| {
-        let restored = text.contains('<').then(|| Restore::whole(text, masks));
-        restored.filter(|restored| restored != text)
+    texts::edit(document, |text| match Restore::whole(text, masks) {
+        Cow::Owned(restored) if restored != text => Some(restored),
+        Cow::Owned(_) | Cow::Borrowed(_) => None,
     })
 }
