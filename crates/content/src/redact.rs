@@ -9,8 +9,18 @@ mod masks;
 
 mod restore;
 
+// What both are made of.
+mod written;
+
+mod spelling;
+
+mod nesting;
+
 pub use masks::Masks;
 pub use restore::Restore;
+
+use nesting::Nesting;
+use spelling::Spelling;
 
 /// What becomes of a value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,7 +30,8 @@ pub enum Action {
     /// Replaced by its kind: `[EMAIL]`.
     Redact,
     /// Replaced by a placeholder of its own, `<EMAIL_1>`, which is put back in the answer. The same
-    /// value has the same placeholder throughout a conversation.
+    /// value has the same placeholder throughout a conversation, whatever its separators: what is put
+    /// back is as the client spelled it first.
     Mask,
     /// Replaced by its kind and eight digits of its keyed hash, `[EMAIL:9f86d081]`: the same value
     /// can be told, and not what it is.
@@ -148,26 +159,27 @@ impl Rules {
             return Cow::Borrowed(text);
         }
         let mut edited = String::with_capacity(text.len());
+        let mut nesting = Nesting::default();
         let mut at = 0;
         for finding in found {
-            edited.push_str(&text[at..finding.range.start]);
+            let before = &text[at..finding.range.start];
+            edited.push_str(before);
+            nesting.pass(before);
             at = finding.range.end;
-            self.replace(
-                finding.kind,
-                &text[finding.range],
-                masks,
-                findings,
-                &mut edited,
-            );
+            let value = &text[finding.range];
+            let depth = nesting.depth();
+            nesting.pass(value);
+            self.replace(finding.kind, (value, depth), masks, findings, &mut edited);
         }
         edited.push_str(&text[at..]);
         Cow::Owned(edited)
     }
 
+    /// `depth`: in how many strings of JSON the value stands.
     fn replace(
         &self,
         kind: Kind,
-        value: &str,
+        (value, depth): (&str, usize),
         masks: &mut Masks,
         findings: &mut Findings,
         edited: &mut String,
@@ -181,7 +193,7 @@ impl Rules {
                 findings.blocked = findings.blocked.or(Some(kind));
                 push_typed(edited, kind, "");
             }
-            Action::Mask => match masks.placeholder(kind, &meant(value)) {
+            Action::Mask => match masks.placeholder(kind, Spelling::at(depth, value)) {
                 Some(placeholder) => edited.push_str(&placeholder),
                 // Past the bound of what one conversation may hold, it cannot be put back.
                 None => push_typed(edited, kind, ""),
@@ -235,12 +247,14 @@ fn hash(key: &HashKey, value: &str) -> String {
 #[derive(Debug)]
 pub struct Editor {
     stream: Stream,
+    nesting: Nesting,
 }
 
 impl Editor {
     pub fn new(rules: &Rules) -> Self {
         Self {
             stream: Stream::new(rules.detector),
+            nesting: Nesting::default(),
         }
     }
 
@@ -248,6 +262,7 @@ impl Editor {
     pub fn called(rules: &Rules, name: &str) -> Self {
         Self {
             stream: Stream::called(rules.detector, name),
+            nesting: Nesting::default(),
         }
     }
 
@@ -265,8 +280,11 @@ impl Editor {
         findings: &mut Findings,
         out: &mut String,
     ) {
-        self.stream
-            .push(chunk, |piece| put(piece, rules, masks, findings, out));
+        let Self { stream, nesting } = self;
+        stream.push(chunk, |piece| {
+            let depth = passed(nesting, &piece);
+            put(piece, depth, rules, masks, findings, out);
+        });
     }
 
     /// Adds the rest.
@@ -277,13 +295,29 @@ impl Editor {
         findings: &mut Findings,
         out: &mut String,
     ) {
-        self.stream
-            .finish(|piece| put(piece, rules, masks, findings, out));
+        let Self {
+            stream,
+            mut nesting,
+        } = self;
+        stream.finish(|piece| {
+            let depth = passed(&mut nesting, &piece);
+            put(piece, depth, rules, masks, findings, out);
+        });
     }
+}
+
+/// How deep the piece stands, which is passed.
+fn passed(nesting: &mut Nesting, piece: &Piece<'_>) -> usize {
+    let depth = nesting.depth();
+    match piece {
+        Piece::Text(text) | Piece::Value { text, .. } => nesting.pass(text),
+    }
+    depth
 }
 
 fn put(
     piece: Piece<'_>,
+    depth: usize,
     rules: &Rules,
     masks: &mut Masks,
     findings: &mut Findings,
@@ -291,7 +325,7 @@ fn put(
 ) {
     match piece {
         Piece::Text(text) => out.push_str(text),
-        Piece::Value { kind, text } => rules.replace(kind, text, masks, findings, out),
+        Piece::Value { kind, text } => rules.replace(kind, (text, depth), masks, findings, out),
     }
 }
 

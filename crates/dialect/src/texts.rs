@@ -73,6 +73,23 @@ pub fn edit_called(
     document: &[u8],
     mut edit: impl FnMut(&str, &str) -> Option<String>,
 ) -> Option<Vec<u8>> {
+    edit_any(document, false, &mut edit)
+}
+
+/// As [`edit_called`], of an answer: what is masked in a number of a tool call's arguments is to come
+/// back as that number.
+pub fn edit_answer(
+    document: &[u8],
+    mut edit: impl FnMut(&str, &str) -> Option<String>,
+) -> Option<Vec<u8>> {
+    edit_any(document, true, &mut edit)
+}
+
+fn edit_any(
+    document: &[u8],
+    is_answer: bool,
+    edit: &mut dyn FnMut(&str, &str) -> Option<String>,
+) -> Option<Vec<u8>> {
     if scan::members(document, []).is_err() {
         let text = String::from_utf8_lossy(document);
         return edit("", &text).map(String::into_bytes);
@@ -81,7 +98,8 @@ pub fn edit_called(
         document,
         edits: Vec::new(),
         token_lists: Vec::new(),
-        edit: &mut edit,
+        is_answer,
+        edit,
     };
     editor.walk(Json::whole(document), "", 0);
     editor.finish()
@@ -99,6 +117,7 @@ struct Editor<'a, 'e> {
     document: &'a [u8],
     edits: Vec<(Range<usize>, Vec<u8>)>,
     token_lists: Vec<Range<usize>>,
+    is_answer: bool,
     // A reference, so that what arguments hold is not a type of its own at each depth.
     edit: &'e mut dyn FnMut(&str, &str) -> Option<String>,
 }
@@ -158,9 +177,23 @@ impl<'a> Editor<'a, '_> {
 
     fn string(&mut self, key: &str, called: &str, value: Json<'a>) {
         let Some(text) = value.text() else { return };
-        if let Some(edited) = edited(key, called, &text, self.edit) {
+        if let Some(edited) = self.edited(key, called, &text) {
             self.edits.push((self.span(value), quoted(&edited)));
         }
+    }
+
+    fn edited(&mut self, key: &str, called: &str, text: &str) -> Option<String> {
+        if is_no_text(key, text) {
+            return None;
+        }
+        if key != ARGUMENTS {
+            return (self.edit)(called, text);
+        }
+        let arguments = match self.is_answer {
+            true => ArgumentTexts::of_answer(),
+            false => ArgumentTexts::default(),
+        };
+        arguments.whole(text, self.edit)
     }
 
     fn span(&self, value: Json<'_>) -> Range<usize> {
@@ -223,21 +256,6 @@ fn distinct(
         edits.push((span, quoted(&name)));
     }
     edits
-}
-
-fn edited(
-    key: &str,
-    called: &str,
-    text: &str,
-    edit: &mut dyn FnMut(&str, &str) -> Option<String>,
-) -> Option<String> {
-    if is_no_text(key, text) {
-        return None;
-    }
-    if key == ARGUMENTS {
-        return ArgumentTexts::whole(text, edit);
-    }
-    edit(called, text)
 }
 
 /// What a member's name says of its value.

@@ -206,9 +206,10 @@ impl Guarded {
     ) -> Result<Told, Refusal> {
         let Self {
             guards,
-            masks,
+            mut masks,
             judges,
         } = self;
+        masks.begin_answer();
         let is_vectors = call.operation == Operation::Embeddings;
         let is_text = !(is_vectors && answered.status().is_success());
         if !is_text || !guards.look_at_answer() && masks.is_empty() {

@@ -289,10 +289,11 @@ fn may_go_on(word: &[u8]) -> bool {
     let bare = &word[start..end.max(start)];
     word.iter().any(u8::is_ascii_digit)
         || matches!(word.last(), Some(b':' | b'=' | b'>'))
-        || word.len() <= 6
-            && !word
-                .iter()
-                .any(|byte| byte.is_ascii_lowercase() || *byte >= 0x80)
+        || is_short_capital(word)
+        || bare
+            .rsplit(punctuation)
+            .next()
+            .is_some_and(is_short_capital)
         || matches!(
             bare,
             b"de" | b"del" | b"of" | b"is" | b"ist" | b"est" | b"es" | b"lautet"
@@ -300,6 +301,12 @@ fn may_go_on(word: &[u8]) -> bool {
         || is_month(bare)
         || names_secret(bare)
         || word.len() >= 44 && word.contains(&b'<')
+}
+
+/// A group of letters, or a sign between groups.
+fn is_short_capital(word: &[u8]) -> bool {
+    let is_small = |byte: &u8| byte.is_ascii_lowercase() || *byte >= 0x80;
+    (1..=6).contains(&word.len()) && !word.iter().any(is_small)
 }
 
 /// `DB_PASSWORD`, `api`, `"client_secret"`: the last word may be the name's second.

@@ -106,16 +106,24 @@ fn a_conversation_masks_a_bounded_number_of_values() {
     for number in 0..10_000 {
         assert!(
             masks
-                .placeholder(Kind::Email, &format!("{number}@example.com"))
+                .placeholder(Kind::Email, plain(&format!("{number}@example.com")))
                 .is_some()
         );
     }
     assert!(
         masks
-            .placeholder(Kind::Email, "one-more@example.com")
+            .placeholder(Kind::Email, plain("one-more@example.com"))
             .is_none()
     );
-    assert!(masks.placeholder(Kind::Email, "5@example.com").is_some());
+    assert!(
+        masks
+            .placeholder(Kind::Email, plain("5@example.com"))
+            .is_some()
+    );
+}
+
+fn plain(value: &str) -> Spelling {
+    Spelling::at(0, value)
 }
 
 fn cut<'a>(text: &'a str, cuts: &[prop::sample::Index]) -> Vec<&'a str> {
@@ -138,6 +146,8 @@ proptest! {
     fn a_stream_is_edited_as_the_whole_text_would_be(
         words in prop::collection::vec(prop::sample::select(vec![
             "anna@example.com", "call +49 30 901820 now", "and", "4111 1111 1111 1111", "é“", "12", "x<EMAIL_1>",
+            "\\<Email\\_1\\>", "&lt;EMAIL_1&gt;", "%3cEMAIL_1%3E", "\\u003cPHONE_1\\u003e", "\\", "<email_1",
+            "{\"a\":\"{\\\"b\\\":\\\"password='Gr8\\\\\\\"x12zz' ", "<CREDENTIAL_1>\\\"}\"}", "password='Gr8\"x12zz' ",
         ]), 0..12),
         cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
     ) {
@@ -158,7 +168,7 @@ proptest! {
         let mut restore = Restore::default();
         for chunk in cut(&whole, &cuts) {
             restore.push(chunk, &masks, &mut restored);
-            prop_assert!(restore.held_bytes() <= masks::PLACEHOLDER_BYTES_MAX);
+            prop_assert!(restore.held_bytes() <= written::WRITTEN_BYTES_MAX);
         }
         restore.finish(&mut restored);
         prop_assert_eq!(restored, Restore::whole(&whole, &masks));
@@ -168,7 +178,7 @@ proptest! {
 #[test]
 fn kinds_that_others_found_are_masked_and_put_back_as_ours_are() {
     let mut masks = Masks::default();
-    masks.avoid("mine: <PERSON_4>, <EMAIL_2>, <b_9>, <_1>, <person_7>");
+    masks.avoid("mine: <PERSON_4>, <EMAIL_2>, <b_>, <_1>, <EMAIL_02>");
     let anna = masks.placeholder_of("PERSON", "Anna").unwrap();
     let bob = masks.placeholder_of("PERSON", "Bob").unwrap();
     let place = masks.placeholder_of("nrp/very-long-name-of-a-kind", "Springfield");
@@ -179,7 +189,8 @@ fn kinds_that_others_found_are_masked_and_put_back_as_ours_are() {
         masks.placeholder_of("PERSON", "Anna").as_deref(),
         Some(&*anna)
     );
-    let mail = masks.placeholder(Kind::Email, "anna@example.com").unwrap();
+    let mail = masks.placeholder(Kind::Email, plain("anna@example.com"));
+    let mail = mail.unwrap();
     assert_eq!(&*mail, "<EMAIL_3>");
     let text = format!("{anna}, {bob} and <PERSON_4> of {place}: {mail}");
     assert_eq!(
@@ -208,4 +219,60 @@ fn an_escaped_value_is_masked_as_what_it_means_and_leaves_json_whole() {
         Restore::whole("to <EMAIL_1>", &masks),
         "to jörg@example.com"
     );
+}
+
+#[test]
+fn spellings_of_one_value_share_a_placeholder_and_come_back_as_the_first() {
+    let text = "Call +49 171 1234567, +49-171-1234567 or +491711234567; mail anna@example.com, anna@Example.com.";
+    let (mut masks, mut findings) = (Masks::default(), Findings::default());
+    let rules = rules(Action::Mask);
+    let masked = rules.edit(text, &mut masks, &mut findings);
+    assert_eq!(
+        masked,
+        "Call <PHONE_1>, <PHONE_1> or <PHONE_1>; mail <EMAIL_1>, <EMAIL_1>."
+    );
+    assert_eq!(
+        Restore::whole(&masked, &masks),
+        "Call +49 171 1234567, +49 171 1234567 or +49 171 1234567; mail anna@example.com, anna@example.com."
+    );
+}
+
+#[test]
+fn what_an_answer_spells_its_own_way_comes_back_as_it_was() {
+    let rules = rules(Action::Mask);
+    let (mut masks, mut findings) = (Masks::default(), Findings::default());
+    rules.edit("4532 0151 1283 0366", &mut masks, &mut findings);
+    masks.begin_answer();
+    let answer = "4532015112830366 and 4532 0151 1283 0366";
+    let masked = rules.edit(answer, &mut masks, &mut findings);
+    assert_eq!(masked, "<PAYMENT_CARD_2> and <PAYMENT_CARD_1>");
+    assert_eq!(Restore::whole(&masked, &masks), answer);
+}
+
+#[test]
+fn a_value_in_json_comes_back_as_what_it_means() {
+    let rules = rules(Action::Mask);
+    let (mut masks, mut findings) = (Masks::default(), Findings::default());
+    let text = r#"{"url": "https:\/\/anna:s3cr3t-pw@db.example.com\/x"}"#;
+    let masked = rules.edit(text, &mut masks, &mut findings);
+    assert_eq!(masks.len(), 1, "{masked}");
+    assert_eq!(Restore::whole(&masked, &masks), text);
+    let name = masked.split(['<', '>']).nth(1).unwrap();
+    let told = format!("It is <{name}>.");
+    assert!(!Restore::whole(&told, &masks).contains('\\'), "{masked}");
+}
+
+#[test]
+fn a_placeholder_is_avoided_in_every_form_in_which_it_would_be_put_back() {
+    for text in [
+        "<email_7>",
+        r"\<EMAIL\_7\>",
+        "&lt;EMAIL_7&gt;",
+        "%3CEmail_7%3E",
+    ] {
+        let mut masks = Masks::default();
+        masks.avoid(text);
+        let masked = masks.placeholder(Kind::Email, plain("anna@example.com"));
+        assert_eq!(masked.as_deref(), Some("<EMAIL_8>"), "{text}");
+    }
 }

@@ -2,7 +2,9 @@
 //! its numbers. Arguments may come in pieces, cut anywhere.
 //!
 //! What an escape hides is looked at as what it means; what is put in is escaped. A number whose
-//! text is edited becomes a string, so that JSON stays JSON. What is not JSON is one plain text.
+//! text is edited becomes a string, so that JSON stays JSON, unless it is a number still. In an answer,
+//! what is masked in a number stays without quotes: with its value back it is the number that it was.
+//! What is not JSON is one plain text.
 
 use super::{Part, escaped};
 
@@ -13,6 +15,7 @@ pub struct ArgumentTexts {
     /// What the last string says, as far as a name is long.
     last: String,
     called: Called,
+    is_answer: bool,
 }
 
 /// What the next value is called, if anything: the name before it, for all of a list.
@@ -65,8 +68,21 @@ const NAME_BYTES_MAX: usize = 128;
 const SCALAR_BYTES_MAX: usize = 512;
 
 impl ArgumentTexts {
-    /// Whole arguments; `None` if `edit`, which is told what each text is called, never returned one.
-    pub fn whole(text: &str, edit: &mut dyn FnMut(&str, &str) -> Option<String>) -> Option<String> {
+    /// Of an answer.
+    pub fn of_answer() -> Self {
+        Self {
+            is_answer: true,
+            ..Self::default()
+        }
+    }
+
+    /// The arguments with every text as `edit`, which is told what it is called, returns it; `None` if
+    /// it never returned one.
+    pub fn whole(
+        mut self,
+        text: &str,
+        edit: &mut dyn FnMut(&str, &str) -> Option<String>,
+    ) -> Option<String> {
         let mut is_edited = false;
         let mut called = String::new();
         let mut adapted = |part: Part<'_>| match part {
@@ -87,9 +103,8 @@ impl ArgumentTexts {
             }
         };
         let mut out = String::with_capacity(text.len() + 64);
-        let mut texts = Self::default();
-        texts.push(text, &mut adapted, &mut out);
-        texts.finish(&mut adapted, &mut out);
+        self.push(text, &mut adapted, &mut out);
+        self.finish(&mut adapted, &mut out);
         is_edited.then_some(out)
     }
 
@@ -123,7 +138,7 @@ impl ArgumentTexts {
                     return;
                 }
                 if is_scalar(&scalar) {
-                    put_scalar(&scalar, &self.called, edit, out);
+                    self.put_scalar(&scalar, edit, out);
                 } else {
                     out.push_str(&edit(Part::More(&scalar)));
                     out.push_str(&edit(Part::End));
@@ -179,7 +194,7 @@ impl ArgumentTexts {
                 out.push_str(&edit(Part::More(&scalar)));
                 return &piece[before.len()..];
             }
-            put_scalar(&scalar, &self.called, edit, out);
+            self.put_scalar(&scalar, edit, out);
         }
         let Some(mark) = mark else { return "" };
         out.push_str(mark);
@@ -247,6 +262,25 @@ impl ArgumentTexts {
         }
         &piece[at..]
     }
+
+    fn put_scalar(&self, scalar: &str, edit: &mut dyn FnMut(Part<'_>) -> String, out: &mut String) {
+        let bare = scalar.trim_end();
+        // Neither `true` nor `null` is what it is called.
+        if bare.bytes().any(|byte| byte.is_ascii_digit()) {
+            self.called.tell(edit);
+        }
+        let mut edited = edit(Part::More(bare));
+        edited.push_str(&edit(Part::End));
+        let is_masked = self.is_answer && edited.contains('<') && is_of_number(&edited);
+        if edited == bare || is_number(&edited) || is_masked {
+            out.push_str(&edited);
+        } else {
+            out.push('"');
+            out.push_str(&escaped(&edited));
+            out.push('"');
+        }
+        out.push_str(&scalar[bare.len()..]);
+    }
 }
 
 /// Whether `escape` is the first half of a surrogate pair and `next` cannot go on with the second.
@@ -304,41 +338,34 @@ fn unicode(escape: &str) -> Option<String> {
     Some(pair.unwrap_or(char::REPLACEMENT_CHARACTER).to_string())
 }
 
-/// A placeholder in a number's place counts as one, too: what is put back there is put into a string.
+/// Placeholders in a number's place, or in it, count as one, too.
 fn is_scalar(text: &str) -> bool {
     let text = text.trim_end();
-    let mask = text
-        .strip_prefix('<')
-        .and_then(|text| text.strip_suffix('>'));
-    let is_of_mask = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
-    matches!(text, "" | "true" | "false" | "null")
-        || mask.is_some_and(|mask| mask.bytes().all(is_of_mask))
-        || text
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte))
+    matches!(text, "" | "true" | "false" | "null") || is_of_number(text)
 }
 
-fn put_scalar(
-    scalar: &str,
-    called: &Called,
-    edit: &mut dyn FnMut(Part<'_>) -> String,
-    out: &mut String,
-) {
-    let bare = scalar.trim_end();
-    // Neither `true` nor `null` is what it is called.
-    if bare.bytes().any(|byte| byte.is_ascii_digit()) {
-        called.tell(edit);
+fn is_of_number(text: &str) -> bool {
+    let is_of_mask = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let mut rest = text;
+    while let Some((before, masked)) = rest.split_once('<') {
+        let Some((mask, behind)) = masked.split_once('>') else {
+            return false;
+        };
+        if !are_of_number(before) || !mask.bytes().all(is_of_mask) {
+            return false;
+        }
+        rest = behind;
     }
-    let mut edited = edit(Part::More(bare));
-    edited.push_str(&edit(Part::End));
-    if edited == bare {
-        out.push_str(scalar);
-        return;
-    }
-    out.push('"');
-    out.push_str(&escaped(&edited));
-    out.push('"');
-    out.push_str(&scalar[bare.len()..]);
+    are_of_number(rest)
+}
+
+fn are_of_number(text: &str) -> bool {
+    text.bytes()
+        .all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte))
+}
+
+fn is_number(text: &str) -> bool {
+    are_of_number(text) && serde_json::from_str::<serde_json::Number>(text).is_ok()
 }
 
 #[cfg(test)]
@@ -458,7 +485,10 @@ mod tests {
     #[test]
     fn arguments_without_a_change_are_as_they_came() {
         let arguments = r#"{"a":"\u00fc","n": 1.0e5 }"#;
-        assert_eq!(ArgumentTexts::whole(arguments, &mut |_, _| None), None);
+        assert_eq!(
+            ArgumentTexts::default().whole(arguments, &mut |_, _| None),
+            None
+        );
     }
 
     #[test]
@@ -466,6 +496,37 @@ mod tests {
         let (texts, out) = seen(r#"{"n": <PHONE_1>, "b": "c\"d"}"#, &[]);
         assert_eq!(texts, ["n", "<PHONE_1>", "b", "c\"d"]);
         assert_eq!(out, r#"{"<n>": "<<PHONE_1>>", "<b>": "<c\"d>"}"#);
+    }
+
+    #[test]
+    fn what_is_masked_in_a_number_of_an_answer_comes_back_as_the_number() {
+        let masked = |texts: ArgumentTexts, arguments: &str| {
+            let mut mask = |_: &str, text: &str| {
+                let masked = text.replace("61234567", "<PHONE_1>");
+                (masked != text).then_some(masked)
+            };
+            texts.whole(arguments, &mut mask).unwrap()
+        };
+        let mut restore = |_: &str, text: &str| {
+            let restored = text.replace("<PHONE_1>", "61234567");
+            (restored != text).then_some(restored)
+        };
+        for (arguments, of_answer) in [
+            (r#"{"n":61234567 }"#, r#"{"n":<PHONE_1> }"#),
+            (r#"{"n":[0.0612345678,1]}"#, r#"{"n":[0.0<PHONE_1>8,1]}"#),
+            (r#"{"n":"61234567"}"#, r#"{"n":"<PHONE_1>"}"#),
+        ] {
+            let answer = masked(ArgumentTexts::of_answer(), arguments);
+            assert_eq!(answer, of_answer);
+            let restored = ArgumentTexts::of_answer().whole(&answer, &mut restore);
+            assert_eq!(restored.as_deref(), Some(arguments));
+        }
+        let prompt = masked(ArgumentTexts::default(), r#"{"n":0.061234567}"#);
+        assert_eq!(prompt, r#"{"n":"0.0<PHONE_1>"}"#, "providers read it");
+        let phone = ArgumentTexts::of_answer().whole(r#"{"n":<PHONE_1>}"#, &mut |_, text| {
+            text.starts_with('<').then(|| "+49 171".to_owned())
+        });
+        assert_eq!(phone.as_deref(), Some(r#"{"n":"+49 171"}"#));
     }
 
     #[test]

@@ -132,7 +132,7 @@ impl EventTexts {
         if !has_choices(value) {
             // An error, or what no provider sends yet: its texts are whole.
             self.close(|_| true, edit, out);
-            let edited = super::edit_called(document, |called, text| whole(called, text, edit));
+            let edited = super::edit_answer(document, |called, text| whole(called, text, edit));
             put(event, &data, edited.as_deref().unwrap_or(document), out);
             return Ok(());
         }
@@ -286,6 +286,7 @@ fn aside(document: &[u8], edit: &mut dyn FnMut(&Place, Part<'_>) -> String) -> A
         document,
         edits: Vec::new(),
         token_lists: Vec::new(),
+        is_answer: true,
         edit: &mut edit,
     };
     let event = Json::whole(document);

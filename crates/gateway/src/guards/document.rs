@@ -74,11 +74,12 @@ async fn judge(looking: &mut Looking<'_>, index: usize, document: &Bytes) -> Jud
                 return (Judgement::failed(NO_HASH_KEY), None);
             };
             if document.len() <= LOOK_INLINE_BYTES_MAX {
-                return judge_pii(&rules, document, &mut looking.masks);
+                return judge_pii(&rules, looking.on, document, &mut looking.masks);
             }
+            let on = looking.on;
             let (document, mut masks) = (document.clone(), std::mem::take(&mut looking.masks));
             let looked = tokio::task::spawn_blocking(move || {
-                let judged = judge_pii(&rules, &document, &mut masks);
+                let judged = judge_pii(&rules, on, &document, &mut masks);
                 (judged, masks)
             });
             match looked.await {
@@ -156,15 +157,19 @@ pub fn rules(pii: &Pii, gateway: &Gateway) -> Option<Rules> {
     Some(rules)
 }
 
-fn judge_pii(rules: &Rules, document: &[u8], masks: &mut Masks) -> Judged {
+fn judge_pii(rules: &Rules, on: Content, document: &[u8], masks: &mut Masks) -> Judged {
     let mut findings = Findings::default();
-    let edited = texts::edit_called(document, |called, text| {
+    let edit = |called: &str, text: &str| {
         let edited = rules.edit_called(called, text, masks, &mut findings);
         match edited {
             Cow::Borrowed(_) => None,
             Cow::Owned(edited) => Some(edited),
         }
-    });
+    };
+    let edited = match on {
+        Content::Prompt => texts::edit_called(document, edit),
+        Content::Answer => texts::edit_answer(document, edit),
+    };
     let judgement = Judgement {
         is_edited: edited.is_some(),
         blocks: findings.blocked.is_some(),
@@ -186,8 +191,8 @@ pub fn restore(document: &[u8], masks: &Masks) -> Option<Vec<u8>> {
     if masks.is_empty() {
         return None;
     }
-    texts::edit(document, |text| {
-        let restored = text.contains('<').then(|| Restore::whole(text, masks));
-        restored.filter(|restored| restored != text)
+    texts::edit(document, |text| match Restore::whole(text, masks) {
+        Cow::Owned(restored) if restored != text => Some(restored),
+        Cow::Owned(_) | Cow::Borrowed(_) => None,
     })
 }

@@ -131,7 +131,7 @@ impl Judges {
                 let edited = judged
                     .edited
                     .take()
-                    .and_then(|edited| with(document, edited));
+                    .and_then(|edited| with(document, on, edited));
                 return (judged, edited);
             }
         };
@@ -274,7 +274,7 @@ impl Judges {
         if !is_edited {
             return (sum, None);
         }
-        (sum, with(document, edited))
+        (sum, with(document, on, edited))
     }
 
     /// `given_out`: of a text that goes on, what begins behind it is not looked at yet.
@@ -409,11 +409,13 @@ impl Judges {
 }
 
 /// The document with its texts, which are the same in number and order, as they were edited.
-fn with(document: &[u8], edited: Vec<String>) -> Option<Vec<u8>> {
+fn with(document: &[u8], on: Content, edited: Vec<String>) -> Option<Vec<u8>> {
     let mut edited = edited.into_iter();
-    texts::edit(document, |text| {
-        edited.next().filter(|edited| edited != text)
-    })
+    let edit = |_: &str, text: &str| edited.next().filter(|edited| edited != text);
+    match on {
+        Content::Prompt => texts::edit_called(document, edit),
+        Content::Answer => texts::edit_answer(document, edit),
+    }
 }
 
 /// What Azure's service is asked about.

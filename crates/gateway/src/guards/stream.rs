@@ -109,7 +109,8 @@ impl StreamGuard {
             }
         }
         if guards.mask() {
-            stages.push(Stage::new(None, Kind::Restore(RestoreStage::default())));
+            let stage = RestoreStage::new(guards.mask_answers());
+            stages.push(Stage::new(None, Kind::Restore(stage)));
         }
         Self {
             guards,

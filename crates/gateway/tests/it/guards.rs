@@ -151,6 +151,21 @@ async fn masked_values_come_back_in_the_answer_and_in_tool_arguments() {
 }
 
 #[tokio::test]
+async fn a_number_that_is_masked_in_arguments_of_an_answer_comes_back_as_a_number() {
+    let arguments = r#"{"order":4532015112830366,"lat":0.0612345678}"#;
+    let mut answer: Value = serde_json::from_str(CHAT).unwrap();
+    answer["choices"][0]["message"]["tool_calls"] = json!([{"id": "call_1", "type": "function",
+        "function": {"name": "send", "arguments": arguments}}]);
+    let answer = Answer::json(200, answer.to_string());
+    let (stage, backend) = stage("[ { pii: { action: mask } } ]", answer).await;
+    let told = stage.call(asking("My card: 4532 0151 1283 0366")).await;
+    assert_eq!(prompt_sent(&backend), "My card: <PAYMENT_CARD_1>");
+    let answer: Value = serde_json::from_slice(&told.body).unwrap();
+    let call = &answer["choices"][0]["message"]["tool_calls"][0]["function"];
+    assert_eq!(call["arguments"], arguments);
+}
+
+#[tokio::test]
 async fn a_conversation_masks_the_same_values_alike_from_turn_to_turn() {
     let (stage, backend) = stage("[ { pii: { action: mask } } ]", Answer::chat()).await;
     let turns = [

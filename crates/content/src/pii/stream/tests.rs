@@ -20,6 +20,7 @@ const PERSONAL: &[&str] = &[
     "12.345.678-Z",
     "RSSMRA85T10A562S",
     "RSS MRA 85T10 A562S",
+    "+AA-RSS MRA 85T10 A562S",
     "85.07.30-033.28",
     "AB 12 34 56 C",
     "SSN 536-90-4399",

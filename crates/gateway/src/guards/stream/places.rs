@@ -35,7 +35,7 @@ impl<E> Places<E> {
         let at = at.unwrap_or_else(|| {
             self.open.push(Open {
                 place: place.clone(),
-                arguments: place.is_json().then(ArgumentTexts::default),
+                arguments: place.is_json().then(ArgumentTexts::of_answer),
                 editor: None,
             });
             self.open.len() - 1

@@ -7,20 +7,30 @@ use dialect::texts::{EventTexts, Part, Place};
 use super::Stop;
 use super::places::Places;
 
-#[derive(Default)]
 pub struct RestoreStage {
+    /// Values may still be masked when part of the answer has passed.
+    masks_answer: bool,
     events: EventTexts,
     texts: Places<Restore>,
 }
 
 impl RestoreStage {
+    pub fn new(masks_answer: bool) -> Self {
+        Self {
+            masks_answer,
+            events: EventTexts::default(),
+            texts: Places::default(),
+        }
+    }
+
     pub fn restore(&mut self, events: Bytes, is_last: bool, masks: &Masks) -> Result<Bytes, Stop> {
-        if masks.is_empty() {
+        if masks.is_empty() && !self.masks_answer {
             return Ok(events);
         }
         let Self {
             events: event_texts,
             texts,
+            masks_answer: _,
         } = self;
         let mut edit = |place: &Place, part: Part<'_>| {
             let mut edit_one = |restore: &mut Option<Restore>, part: Part<'_>| {

@@ -134,6 +134,31 @@ async fn wherever_a_stream_is_cut_masked_values_come_back() {
 }
 
 #[tokio::test]
+async fn wherever_a_stream_is_cut_what_is_masked_in_it_comes_back_as_it_was() {
+    let (stage, backend) = stage("[ { pii: { action: mask } } ]").await;
+    let text = format!(r#"{{"order":4532015112830366,"pw":"{CARD}","lat":0.0612345678}}"#);
+    for cut in every_cut(&text) {
+        let events: Vec<String> = cut.iter().map(|piece| arguments(piece)).collect();
+        let told = stream(&stage, &backend, &events, "hello").await;
+        assert_eq!(said(told.text()).1, text, "{cut:?}");
+    }
+}
+
+#[tokio::test]
+async fn wherever_json_within_arguments_is_cut_a_value_is_escaped_for_it() {
+    let (stage, backend) = stage("[ { pii: { action: mask } } ]").await;
+    let inner = json!({"pw": "<CREDENTIAL_1>"}).to_string();
+    for cut in every_cut(&json!({ "body": inner }).to_string()) {
+        let events: Vec<String> = cut.iter().map(|piece| arguments(piece)).collect();
+        let prompt = r#"password='Gr8"x12zz' please"#;
+        let told = stream(&stage, &backend, &events, prompt).await;
+        let outer: Value = serde_json::from_str(&said(told.text()).1).unwrap();
+        let inner: Value = serde_json::from_str(outer["body"].as_str().unwrap()).unwrap();
+        assert_eq!(inner, json!({"pw": r#"Gr8"x12zz"#}), "{cut:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_stream_is_settled_by_what_the_provider_said_and_tells_its_verdicts() {
     let (stage, backend) = stage("[ { pii: {} } ]").await;
     stream(&stage, &backend, &[delta("To "), delta(EMAIL)], "hello").await;
