@@ -268,10 +268,11 @@ impl<'a> Scan<'a> {
                 best.offer(card::find(word, digits, context));
                 best.offer(phone::national(word.text, word.start, digits, context));
             }
+            best.offer(card::apart(word, context));
             best.offer(national::find(word, digits, context));
             best.offer(birth::find(word, digits, context));
         } else {
-            best.offer(iban::find(word));
+            best.offer(iban::find(word, context));
             best.offer(national::find(word, &Digits::default(), context));
             best.offer(birth::find(word, &Digits::default(), context));
         }

@@ -210,7 +210,8 @@ fn open_from(text: &str, from: usize) -> usize {
             .count();
         let end = open - space;
         let start = run_start(bytes, from, end);
-        if start == end || !may_go_on(&bytes[start..end]) {
+        let word = &bytes[start..end];
+        if start == end || !may_go_on(word) && !may_be_bank(&bytes[from..start], word) {
             break;
         }
         open = start;
@@ -262,6 +263,16 @@ fn may_go_on(word: &[u8]) -> bool {
         || is_month(bare)
         || names_secret(bare)
         || word.len() >= 44 && word.contains(&b'<')
+}
+
+/// The four letters of a bank in an account in lower case: `gb29 nwbk 6016`.
+fn may_be_bank(before: &[u8], word: &[u8]) -> bool {
+    word.len() == 4
+        && word.iter().all(u8::is_ascii_alphabetic)
+        && before
+            .trim_ascii_end()
+            .last()
+            .is_some_and(u8::is_ascii_digit)
 }
 
 /// `DB_PASSWORD`, `api`, `"client_secret"`: the last word may be the name's second.
