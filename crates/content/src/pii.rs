@@ -22,6 +22,8 @@ mod date;
 
 mod context;
 
+mod column;
+
 // One for each family of kinds.
 mod email;
 

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use super::Kind;
+use super::column::Column;
 
 /// What words talk about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,18 +24,22 @@ pub(super) enum Topic {
     Identity,
     /// The United States' social security number, which has no check digit.
     SocialSecurity,
+    /// A network card's address.
+    Hardware,
     Version,
     /// Orders, invoices, tickets, hashes, timestamps: numbers that name no person.
     Reference,
 }
 
-const TOPICS: usize = 12;
+const TOPICS: usize = 13;
 
 /// How many bytes after a word it still counts. A stream keeps as much of what it let go.
 pub(crate) const REACH_BYTES: usize = 64;
 /// A reference's number follows at once.
 const REFERENCE_REACH_BYTES: usize = 28;
 const PHONE_REACH_BYTES: usize = 16;
+/// No more than `number: ` stands between.
+const CLOSE_REACH_BYTES: usize = 10;
 
 /// Where each topic was last spoken of.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +48,12 @@ pub(super) struct Context {
     last: [Option<usize>; TOPICS],
     /// The kind of id that was last called by its own name, and the end of that.
     named: Option<(Kind, usize)>,
+    /// Where the last value stood of what is one only by its name.
+    columns: [Option<Column>; NAMED_ONLY.len()],
 }
+
+/// Of these a name means the value that follows, and what stands below that in a table.
+const NAMED_ONLY: [Topic; 3] = [Topic::Birth, Topic::Passport, Topic::Licence];
 
 /// What a word was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +69,7 @@ impl Context {
         Self {
             last: [None; TOPICS],
             named: None,
+            columns: [None; NAMED_ONLY.len()],
         }
     }
 
@@ -68,6 +79,12 @@ impl Context {
             None => return Heard::Nothing,
             Some(Meaning::Secret) => return Heard::Secret,
             Some(Meaning::Topic(topic)) => self.last[topic as usize] = Some(end),
+            Some(Meaning::Origin) => {
+                if !self.is_within(Topic::Version, end, REFERENCE_REACH_BYTES) {
+                    self.last[Topic::Network as usize] = Some(end);
+                }
+            }
+            Some(Meaning::Turn) => self.turn(end - word.len()),
             Some(Meaning::Name(kind)) => {
                 self.last[Topic::Identity as usize] = Some(end);
                 self.named = Some((kind, end));
@@ -84,6 +101,9 @@ impl Context {
         self.named = self
             .named
             .and_then(|(kind, end)| Some((kind, end.checked_sub(bytes)?)));
+        for column in &mut self.columns {
+            *column = column.and_then(|column| column.shifted(bytes));
+        }
     }
 
     /// Whether a word begins the name of a secret.
@@ -96,14 +116,47 @@ impl Context {
         meaning_of(word).is_some()
     }
 
-    /// A name that its value has followed says nothing of the next one.
-    pub(super) fn forget(&mut self, topic: Topic) {
+    /// A word that begins at `start` turns the one before it into something else.
+    #[cold]
+    fn turn(&mut self, start: usize) {
+        for topic in [
+            Topic::Birth,
+            Topic::Passport,
+            Topic::Licence,
+            Topic::Identity,
+        ] {
+            let last = &mut self.last[topic as usize];
+            *last = last.filter(|end| start.saturating_sub(*end) > 1);
+        }
+    }
+
+    /// A name that its value has followed says nothing of the next one, but of the one below it.
+    pub(super) fn pass(&mut self, topic: Topic, column: Option<Column>) {
         self.last[topic as usize] = None;
+        if let Some(at) = NAMED_ONLY.iter().position(|one| *one == topic) {
+            self.columns[at] = column;
+        }
+    }
+
+    /// Whether what stands at `at` is below a value of `topic` in a table.
+    pub(super) fn is_below(&self, topic: Topic, bytes: &[u8], at: usize) -> bool {
+        NAMED_ONLY.iter().zip(self.columns).any(|(one, column)| {
+            *one == topic && column.is_some_and(|column| column.goes_on_at(bytes, at))
+        })
     }
 
     /// Whether `topic` was spoken of shortly before `at`.
     pub(super) fn is_near(&self, topic: Topic, at: usize) -> bool {
-        self.last[topic as usize].is_some_and(|end| at.saturating_sub(end) <= REACH_BYTES)
+        self.is_within(topic, at, REACH_BYTES)
+    }
+
+    /// Whether a word of `topic` names what stands at `at`.
+    pub(super) fn is_close(&self, topic: Topic, at: usize) -> bool {
+        self.is_within(topic, at, CLOSE_REACH_BYTES)
+    }
+
+    fn is_within(&self, topic: Topic, at: usize, reach_bytes: usize) -> bool {
+        self.last[topic as usize].is_some_and(|end| at.saturating_sub(end) <= reach_bytes)
     }
 
     /// Whether `topic` was spoken of after `other`, if that was at all.
@@ -124,8 +177,7 @@ impl Context {
 
     /// Whether a word right before `at` speaks of phones.
     pub(super) fn is_phone(&self, at: usize) -> bool {
-        self.last[Topic::Phone as usize]
-            .is_some_and(|end| at.saturating_sub(end) <= PHONE_REACH_BYTES)
+        self.is_within(Topic::Phone, at, PHONE_REACH_BYTES)
     }
 
     /// Whether the id at `at` was called by its own name.
@@ -171,6 +223,10 @@ enum Meaning {
     Topic(Topic),
     /// An id's own name.
     Name(Kind),
+    /// What comes from there has an address, unless it is a version.
+    Origin,
+    /// With the word before it, it means something else: a birth rate, a passport office.
+    Turn,
     /// It begins the name of a secret.
     Secret,
 }
@@ -206,6 +262,8 @@ impl Vocabulary {
         for (kind, words) in NAMES {
             vocabulary.learn(words, Meaning::Name(*kind));
         }
+        vocabulary.learn(ORIGINS, Meaning::Origin);
+        vocabulary.learn(TURNS, Meaning::Turn);
         vocabulary.learn(SECRETS, Meaning::Secret);
         vocabulary
     }
@@ -248,12 +306,12 @@ const WORDS: &[(Topic, &str)] = &[
         Topic::Birth,
         "birth birthday birthdate dob born geboren geb geburtsdatum geburtstag gebürtig né née \
          naissance anniversaire nacido nacida nació nacimiento cumpleaños nato nata nascita compleanno \
-         nacque",
+         nacque nací nac nascimento nasceu gebdat gebdatum",
     ),
     (
         Topic::Passport,
         "passport passports reisepass reisepassnummer passnummer pass passeport pasaporte passaporto \
-         personalausweis ausweis ausweisnummer",
+         personalausweis personalausweisnummer ausweis ausweisnummer",
     ),
     (
         Topic::Licence,
@@ -274,7 +332,7 @@ const WORDS: &[(Topic, &str)] = &[
         Topic::Network,
         "ip ipv4 ipv6 host hosts server address addr client remote peer gateway dns adresse ip-adresse \
          rechner serveur hôte servidor dirección direccion indirizzo router firewall login logged \
-         connected request requests from von depuis desde dall da",
+         connected request requests",
     ),
     (Topic::Health, "nhs patient hospital surgery gp"),
     (
@@ -284,6 +342,7 @@ const WORDS: &[(Topic, &str)] = &[
          documento identidad identità contribuente identity identification personal national",
     ),
     (Topic::SocialSecurity, "ssn ssns social"),
+    (Topic::Hardware, "mac"),
     (
         Topic::Version,
         "version versions ver release build firmware chapter section sec clause paragraph kapitel \
@@ -302,6 +361,11 @@ const WORDS: &[(Topic, &str)] = &[
          ordine fattura spedizione riferimento articolo lotto tracciamento pratica",
     ),
 ];
+
+const ORIGINS: &str = "from von depuis desde dall da";
+
+const TURNS: &str = "party parties rate rates control controls office officer certificate cake celebration \
+    gift present defect weight amount return returns refund year policy claim test school instructor";
 
 /// First words of what secrets are called; `secret::assigned` knows the rest.
 const SECRETS: &str = "password passwords passwd pwd passphrase passwort kennwort contrasena contraseña mot passe \

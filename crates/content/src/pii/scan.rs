@@ -1,6 +1,9 @@
 //! The one pass over a text. Each word is offered to the rules that its first bytes admit; of what
 //! they find there the surest wins, and the pass goes on behind it.
 
+use std::ops::Range;
+
+use super::column::Column;
 use super::context::{Context, Heard, Topic};
 use super::digits::Digits;
 use super::email::AtSign;
@@ -60,7 +63,7 @@ pub(super) fn findings(text: &str, detector: Detector) -> Vec<Finding> {
                     range: at..end,
                     confidence,
                 });
-                scan.pass(kind);
+                scan.pass(kind, at..end);
                 at = end;
             }
         }
@@ -145,14 +148,15 @@ impl<'a> Scan<'a> {
     }
 
     /// A value of this kind was reported.
-    pub(super) fn pass(&mut self, kind: Kind) {
-        let context = &mut self.memory.context;
-        match kind {
-            Kind::Passport => context.forget(Topic::Passport),
-            Kind::DrivingLicence => context.forget(Topic::Licence),
-            Kind::DateOfBirth => context.forget(Topic::Birth),
-            _ => {}
-        }
+    pub(super) fn pass(&mut self, kind: Kind, value: Range<usize>) {
+        let topic = match kind {
+            Kind::Passport => Topic::Passport,
+            Kind::DrivingLicence => Topic::Licence,
+            Kind::DateOfBirth => Topic::Birth,
+            _ => return,
+        };
+        let column = Column::of(self.text.as_bytes(), value);
+        self.memory.context.pass(topic, column);
     }
 
     fn word(&mut self, start: usize) -> Step {
@@ -198,9 +202,39 @@ impl<'a> Scan<'a> {
             Heard::Topic => None,
             Heard::Nothing => match bytes.get(end) {
                 Some(b'"' | b'\'' | b'`' | b':' | b'=' | b'>') => self.hear_humps(start, end),
+                Some(b'.') if end == start + 1 => {
+                    self.hear_initials(start);
+                    None
+                }
                 _ => None,
             },
         }
+    }
+
+    /// `D.O.B.` speaks as `DOB` does.
+    #[cold]
+    fn hear_initials(&mut self, start: usize) {
+        const INITIALS_MAX: usize = 4;
+        let bytes = self.text.as_bytes();
+        if bytes[..start].ends_with(b".") {
+            return;
+        }
+        let mut initials = [0; INITIALS_MAX];
+        let mut end = start;
+        let mut len = 0;
+        for letter in &mut initials {
+            if !bytes.get(end).is_some_and(u8::is_ascii_alphabetic) || is_word_at(bytes, end + 1) {
+                break;
+            }
+            *letter = bytes[end];
+            len += 1;
+            end += 1;
+            if bytes.get(end) != Some(&b'.') {
+                break;
+            }
+            end += 1;
+        }
+        self.memory.context.hear(&initials[..len], end);
     }
 
     /// A name of several words speaks as they do: `dateOfBirth`, `dbPassword`.
@@ -270,12 +304,11 @@ impl<'a> Scan<'a> {
             }
             best.offer(card::apart(word, context));
             best.offer(national::find(word, digits, context));
-            best.offer(birth::find(word, digits, context));
         } else {
             best.offer(iban::find(word, context));
             best.offer(national::find(word, &Digits::default(), context));
-            best.offer(birth::find(word, &Digits::default(), context));
         }
+        best.offer(birth::find(word, context));
         best.offer(document::find(word, has_digit, context));
         best.found
     }

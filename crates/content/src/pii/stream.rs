@@ -131,7 +131,7 @@ impl Stream {
                 kind: found.kind,
                 text: &text[at..found.end],
             });
-            scan.pass(found.kind);
+            scan.pass(found.kind, at..found.end);
             (given, at) = (found.end, found.end);
             if goes_on {
                 self.within = Some(found.kind);
