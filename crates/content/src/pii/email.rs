@@ -46,6 +46,9 @@ pub(super) fn find(word: &Word<'_>, at_sign: Option<AtSign>) -> Option<Match> {
         return None;
     }
     let end = domain_end(bytes, domain)?;
+    if is_file(&bytes[domain..end]) {
+        return None;
+    }
     Some(Match {
         kind: Kind::Email,
         end,
@@ -58,6 +61,23 @@ pub(super) fn find(word: &Word<'_>, at_sign: Option<AtSign>) -> Option<Match> {
 pub(super) fn is_local(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"._%+-'".contains(&byte) || byte >= 0x80
 }
+
+/// `logo@2x.webp`, `jquery@3.6.0.min.js`.
+fn is_file(domain: &[u8]) -> bool {
+    let dot = memchr::memrchr(b'.', domain);
+    dot.is_some_and(|dot| {
+        let ending = &domain[dot + 1..];
+        FILE_ENDINGS
+            .iter()
+            .any(|file| file.eq_ignore_ascii_case(ending))
+    })
+}
+
+/// None of them is a top-level domain.
+const FILE_ENDINGS: [&[u8]; 16] = [
+    b"png", b"jpg", b"jpeg", b"gif", b"webp", b"avif", b"svg", b"ico", b"js", b"mjs", b"css",
+    b"html", b"json", b"yaml", b"tgz", b"gz",
+];
 
 fn domain_end(bytes: &[u8], start: usize) -> Option<usize> {
     let mut at = start;
@@ -127,6 +147,9 @@ mod tests {
             "user@localhost",
             "a.@example",
             "git@v1.2.3",
+            "logo@2x.webp",
+            "icon@3x.JPG",
+            "jquery@3.6.0.min.js",
         ] {
             assert_eq!(emails(text), [""; 0], "{text}");
         }

@@ -284,10 +284,10 @@ impl<'a> Scan<'a> {
         }
         match word.bytes().get(word.end) {
             Some(b':') => {
-                best.offer(network::mac(word));
+                best.offer(network::mac(word, context));
                 best.offer(network::ip_v6(word.text, word.start, word.joined));
             }
-            Some(b'-' | b'.') => best.offer(network::mac(word)),
+            Some(b'-' | b'.') => best.offer(network::mac(word, context)),
             _ => {}
         }
         if word.joined == Joined::ToMore {
@@ -309,6 +309,7 @@ impl<'a> Scan<'a> {
             best.offer(national::find(word, &Digits::default(), context));
         }
         best.offer(birth::find(word, context));
+        best.offer(network::bare_mac(word, context));
         best.offer(document::find(word, has_digit, context));
         best.found
     }

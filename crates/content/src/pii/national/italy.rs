@@ -18,7 +18,7 @@ pub(super) fn fiscal_code(candidate: &Candidate<'_>) -> Option<Match> {
     let mut code = [0u8; 16];
     let mut at = 0;
     for (place, character) in code.iter_mut().enumerate() {
-        if matches!(place, 3 | 6 | 11)
+        if matches!(place, 3 | 6 | 8 | 9 | 11 | 12 | 15)
             && let Some((_, width)) = separator_at(bytes, at)
         {
             at += width;
@@ -90,6 +90,7 @@ mod tests {
         for code in [
             "RSSMRA85T10A562S",
             "RSS MRA 85T10 A562S",
+            "RSS MRA 85 T 10 A 562 S",
             "rssmra85t10a562s",
         ] {
             let text = format!("C.F. {code},");
