@@ -42,8 +42,14 @@ fn month(word: &Word<'_>, context: &Context) -> Option<usize> {
 /// `Max Mustermann (* 12. März 1985)`. A star elsewhere is rather a list's, or begins an emphasis.
 fn follows_star(word: &Word<'_>) -> bool {
     let before = &word.bytes()[..word.start];
-    let before = before.strip_suffix(b" ").unwrap_or(before);
-    before.ends_with(b"(*") || before.ends_with(b"( *") || before.ends_with(b", *")
+    let Some(before) = before
+        .strip_suffix(b" ")
+        .unwrap_or(before)
+        .strip_suffix(b"*")
+    else {
+        return false;
+    };
+    before.ends_with(b"(") || before.ends_with(b"( ")
 }
 
 /// `1985-03-12T00:00:00Z`.
@@ -131,6 +137,7 @@ mod tests {
             "Max (*12.03.1985*) said",
             "* 12.03.1985 a meeting",
             "2 * 12.03.1985",
+            "Costs, * 12.03.2015",
             "born to a family that left in March 1985",
             "birthday party on 12 March 2025",
             "birth rate 12/03/2015",

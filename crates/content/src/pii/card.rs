@@ -6,11 +6,19 @@ use super::scan::Match;
 use super::text::{Joined, Separator, Word, ends_at, gap_at};
 use super::{Confidence, Kind};
 
+/// How many digits a card has, as bits.
+const LENS: u32 = 0b111_1111 << 13;
+
+#[inline]
 pub(super) fn find(word: &Word<'_>, digits: &Digits, context: &Context) -> Option<Match> {
-    const LENS: u32 = 0b111_1111 << 13;
-    if word.joined == Joined::ToMore {
+    let has_len = digits.has_group_end(LENS);
+    if word.joined == Joined::ToMore || !has_len && word.end - word.start != FIRST_LEN {
         return None;
     }
+    in_groups(word, digits, context).or_else(|| apart(word, context))
+}
+
+fn in_groups(word: &Word<'_>, digits: &Digits, context: &Context) -> Option<Match> {
     let mut lens = digits.group_ends() & LENS;
     // The longest first.
     while let Some(len) = lens.checked_ilog2() {
@@ -19,7 +27,8 @@ pub(super) fn find(word: &Word<'_>, digits: &Digits, context: &Context) -> Optio
             continue;
         };
         let is_card = has_card_groups(&number)
-            && is_card(number.digits)
+            && is_issued(number.digits)
+            && luhn(number.digits)
             && ends_at(word.bytes(), number.end());
         if is_card {
             let base = Confidence(if number.is_bare() { 75 } else { 92 });
@@ -31,10 +40,10 @@ pub(super) fn find(word: &Word<'_>, digits: &Digits, context: &Context) -> Optio
 
 /// In groups that no other number has: `4111_1111_1111_1111`, `4111 - 1111 - …`. Where a word speaks of a
 /// card, with any one gap between them: two spaces, a tab; and with two groups in one.
-pub(super) fn apart(word: &Word<'_>, context: &Context) -> Option<Match> {
+fn apart(word: &Word<'_>, context: &Context) -> Option<Match> {
     let bytes = word.rest();
     let len = word.end - word.start;
-    if len != 4 || !matches!(bytes[0], b'3'..=b'6') || word.joined == Joined::ToMore {
+    if len != FIRST_LEN || !matches!(bytes[0], b'3'..=b'6') {
         return None;
     }
     let gap = &bytes[len..len + gap_at(bytes, len)?];
@@ -55,7 +64,11 @@ pub(super) fn apart(word: &Word<'_>, context: &Context) -> Option<Match> {
         let lens = &lens[..=group];
         let end = word.start + at;
         let is_grouped = is_printed(count, lens) || is_named && is_of_fours(count, lens);
-        if is_grouped && is_card(&digits[..count]) && ends_at(word.bytes(), end) {
+        if is_grouped
+            && is_issued(&digits[..count])
+            && luhn(&digits[..count])
+            && ends_at(word.bytes(), end)
+        {
             longest = Some(found(word, end, Confidence(92), context));
         }
         if !bytes[at..].starts_with(gap) {
@@ -66,6 +79,8 @@ pub(super) fn apart(word: &Word<'_>, context: &Context) -> Option<Match> {
     longest
 }
 
+/// Digits of the first group.
+const FIRST_LEN: usize = 4;
 const LEN_MAX: usize = 19;
 const GROUPS_MAX: usize = 5;
 /// What stands between a card's groups and not between numbers. Spaces, dashes and dots are read with all
@@ -109,10 +124,11 @@ fn has_card_groups(number: &Number<'_>) -> bool {
     if number.is_bare() {
         return true;
     }
+    let printed = printed(number.digits.len());
     [Separator::Space, Separator::Dash, Separator::Dot]
         .into_iter()
         .any(|separator| {
-            printed(number.digits.len())
+            printed
                 .iter()
                 .any(|lens| number.is_grouped(lens, separator))
         })
@@ -137,14 +153,15 @@ fn is_of_fours(count: usize, lens: &[usize]) -> bool {
     count == 16 && lens.iter().all(|len| len.is_multiple_of(4))
 }
 
-fn is_card(digits: &[u8]) -> bool {
-    is_issued(digits) && luhn(digits)
-}
-
 /// Ranges that the schemes publish: Visa, Mastercard, American Express, Discover, Diners, JCB,
 /// UnionPay, Maestro.
 fn is_issued(digits: &[u8]) -> bool {
-    let [two, three, four, six] = [2, 3, 4, 6].map(|len| value(&digits[..len]));
+    let (two, three, four, six) = (
+        value(&digits[..2]),
+        value(&digits[..3]),
+        value(&digits[..4]),
+        value(&digits[..6]),
+    );
     match digits.len() {
         13 => two / 10 == 4,
         14 => matches!(three, 300..=305 | 309) || matches!(two, 36 | 38 | 39),

@@ -12,10 +12,10 @@ use super::column::Column;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Topic {
-    Phone,
     Birth,
     Passport,
     Licence,
+    Phone,
     Card,
     Bank,
     Network,
@@ -32,6 +32,8 @@ pub(super) enum Topic {
 }
 
 const TOPICS: usize = 13;
+/// The first topics: a name of theirs is followed by its value, and what stands below that is one too.
+const COLUMNS: usize = 3;
 
 /// How many bytes after a word it still counts. A stream keeps as much of what it let go.
 pub(crate) const REACH_BYTES: usize = 64;
@@ -48,12 +50,9 @@ pub(super) struct Context {
     last: [Option<usize>; TOPICS],
     /// The kind of id that was last called by its own name, and the end of that.
     named: Option<(Kind, usize)>,
-    /// Where the last value stood of what is one only by its name.
-    columns: [Option<Column>; NAMED_ONLY.len()],
+    /// Where the last value stood of those that are told by their names alone.
+    columns: [Option<Column>; COLUMNS],
 }
-
-/// Of these a name means the value that follows, and what stands below that in a table.
-const NAMED_ONLY: [Topic; 3] = [Topic::Birth, Topic::Passport, Topic::Licence];
 
 /// What a word was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +68,7 @@ impl Context {
         Self {
             last: [None; TOPICS],
             named: None,
-            columns: [None; NAMED_ONLY.len()],
+            columns: [None; COLUMNS],
         }
     }
 
@@ -133,16 +132,13 @@ impl Context {
     /// A name that its value has followed says nothing of the next one, but of the one below it.
     pub(super) fn pass(&mut self, topic: Topic, column: Option<Column>) {
         self.last[topic as usize] = None;
-        if let Some(at) = NAMED_ONLY.iter().position(|one| *one == topic) {
-            self.columns[at] = column;
-        }
+        self.columns[topic as usize] = column;
     }
 
     /// Whether what stands at `at` is below a value of `topic` in a table.
+    #[inline]
     pub(super) fn is_below(&self, topic: Topic, bytes: &[u8], at: usize) -> bool {
-        NAMED_ONLY.iter().zip(self.columns).any(|(one, column)| {
-            *one == topic && column.is_some_and(|column| column.goes_on_at(bytes, at))
-        })
+        self.columns[topic as usize].is_some_and(|column| column.goes_on_at(bytes, at))
     }
 
     /// Whether `topic` was spoken of shortly before `at`.
@@ -365,7 +361,7 @@ const WORDS: &[(Topic, &str)] = &[
 const ORIGINS: &str = "from von depuis desde dall da";
 
 const TURNS: &str = "party parties rate rates control controls office officer certificate cake celebration \
-    gift present defect weight amount return returns refund year policy claim test school instructor";
+    gift present defect weight amount return returns refund year policy claim school instructor";
 
 /// First words of what secrets are called; `secret::assigned` knows the rest.
 const SECRETS: &str = "password passwords passwd pwd passphrase passwort kennwort contrasena contraseña mot passe \

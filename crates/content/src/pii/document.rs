@@ -259,7 +259,7 @@ mod tests {
             "C01X00T47",
             "model X1234567",
             "passport control 12345678",
-            "driving test 12345678",
+            "driving school 12345678",
             "passport: A FEW 12345",
             "PASSPORT IS NO 12345",
             "passport A4 paper 00T47",

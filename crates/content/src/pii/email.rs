@@ -62,22 +62,24 @@ pub(super) fn is_local(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"._%+-'".contains(&byte) || byte >= 0x80
 }
 
-/// `logo@2x.webp`, `jquery@3.6.0.min.js`.
+/// `logo@2x.webp`, `jquery@3.6.0.min.js`. None of these endings is a top-level domain.
 fn is_file(domain: &[u8]) -> bool {
-    let dot = memchr::memrchr(b'.', domain);
-    dot.is_some_and(|dot| {
-        let ending = &domain[dot + 1..];
-        FILE_ENDINGS
-            .iter()
-            .any(|file| file.eq_ignore_ascii_case(ending))
-    })
+    const ENDING_BYTES_MAX: usize = 5;
+    let mut ending = [0; ENDING_BYTES_MAX];
+    let from = domain.len().saturating_sub(ENDING_BYTES_MAX);
+    for (to, byte) in ending.iter_mut().rev().zip(domain[from..].iter().rev()) {
+        *to = byte.to_ascii_lowercase();
+    }
+    match &ending {
+        b".jpeg" | b".webp" | b".avif" | b".html" | b".json" | b".yaml" => true,
+        [_, b'.', rest @ ..] => matches!(
+            rest,
+            b"png" | b"jpg" | b"gif" | b"svg" | b"ico" | b"css" | b"mjs" | b"tgz"
+        ),
+        [.., b'.', b'j', b's'] | [.., b'.', b'g', b'z'] => true,
+        _ => false,
+    }
 }
-
-/// None of them is a top-level domain.
-const FILE_ENDINGS: [&[u8]; 16] = [
-    b"png", b"jpg", b"jpeg", b"gif", b"webp", b"avif", b"svg", b"ico", b"js", b"mjs", b"css",
-    b"html", b"json", b"yaml", b"tgz", b"gz",
-];
 
 fn domain_end(bytes: &[u8], start: usize) -> Option<usize> {
     let mut at = start;

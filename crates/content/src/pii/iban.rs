@@ -66,13 +66,13 @@ impl Account {
     /// Takes the next character, past a gap.
     fn push(&mut self, bytes: &[u8], class: Class) -> Option<()> {
         let mut byte = *bytes.get(self.end)?;
-        if !byte.is_ascii_alphanumeric() {
+        if !class.has(byte) {
             self.end += gap_at(bytes, self.end)?;
             self.gaps |= 1 << self.len;
             byte = *bytes.get(self.end)?;
-        }
-        if !class.has(byte) || self.end >= BYTES_MAX {
-            return None;
+            if !class.has(byte) || self.end >= BYTES_MAX {
+                return None;
+            }
         }
         self.has_lower_case |= byte.is_ascii_lowercase();
         self.characters[self.len] = byte.to_ascii_uppercase();

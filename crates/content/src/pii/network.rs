@@ -160,14 +160,17 @@ pub(super) fn mac(word: &Word<'_>, context: &Context) -> Option<Match> {
 }
 
 /// `001122334455`, where it is called one.
+#[inline]
 pub(super) fn bare_mac(word: &Word<'_>, context: &Context) -> Option<Match> {
+    if !context.is_close(Topic::Hardware, word.start) {
+        return None;
+    }
     let bytes: &[u8; 12] = word.as_bytes().try_into().ok()?;
     let has = |one: fn(&u8) -> bool| bytes.iter().any(one);
     let is_form = bytes.iter().all(u8::is_ascii_hexdigit)
         && !(has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase));
-    let is_called_so = context.is_close(Topic::Hardware, word.start)
-        && !context.is_reference(word.bytes(), word.start, Topic::Hardware);
-    (is_form && is_called_so && ends_at(word.bytes(), word.end)).then_some(Match {
+    let is_reference = context.is_reference(word.bytes(), word.start, Topic::Hardware);
+    (is_form && !is_reference && ends_at(word.bytes(), word.end)).then_some(Match {
         kind: Kind::MacAddress,
         end: word.end,
         confidence: Confidence(92),

@@ -298,11 +298,10 @@ impl<'a> Scan<'a> {
             self.digits.read_next(word.bytes(), word.start);
             let digits = &self.digits;
             best.offer(network::ip_v4(word, context));
+            best.offer(card::find(word, digits, context));
             if digits.len() >= 6 {
-                best.offer(card::find(word, digits, context));
                 best.offer(phone::national(word.text, word.start, digits, context));
             }
-            best.offer(card::apart(word, context));
             best.offer(national::find(word, digits, context));
         } else {
             best.offer(iban::find(word, context));

@@ -159,6 +159,7 @@ pub(super) fn gap_at(bytes: &[u8], at: usize) -> Option<usize> {
     for _ in 0..SEPARATORS_MAX {
         end += match bytes.get(end)? {
             b'\t' | b'\r' | b'\n' | b'_' => 1,
+            byte if byte.is_ascii_alphanumeric() => break,
             _ => match separator_at(bytes, end) {
                 Some((_, width)) => width,
                 None => break,
