@@ -24,6 +24,8 @@ mod date;
 
 mod context;
 
+mod column;
+
 // One for each family of kinds.
 mod email;
 

@@ -6,15 +6,16 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use super::Kind;
+use super::column::Column;
 
 /// What words talk about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Topic {
-    Phone,
     Birth,
     Passport,
     Licence,
+    Phone,
     Card,
     Bank,
     Network,
@@ -23,18 +24,24 @@ pub(super) enum Topic {
     Identity,
     /// The United States' social security number, which has no check digit.
     SocialSecurity,
+    /// A network card's address.
+    Hardware,
     Version,
     /// Orders, invoices, tickets, hashes, timestamps: numbers that name no person.
     Reference,
 }
 
-const TOPICS: usize = 12;
+const TOPICS: usize = 13;
+/// The first topics: a name of theirs is followed by its value, and what stands below that is one too.
+const COLUMNS: usize = 3;
 
 /// How many bytes after a word it still counts. A stream keeps as much of what it let go.
 pub(crate) const REACH_BYTES: usize = 64;
 /// A reference's number follows at once.
 const REFERENCE_REACH_BYTES: usize = 28;
 const PHONE_REACH_BYTES: usize = 16;
+/// No more than `number: ` stands between.
+const CLOSE_REACH_BYTES: usize = 10;
 
 /// Where each topic was last spoken of.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +50,8 @@ pub(super) struct Context {
     last: [Option<usize>; TOPICS],
     /// The kind of id that was last called by its own name, and the end of that.
     named: Option<(Kind, usize)>,
+    /// Where the last value stood of those that are told by their names alone.
+    columns: [Option<Column>; COLUMNS],
 }
 
 /// What a word was.
@@ -59,6 +68,7 @@ impl Context {
         Self {
             last: [None; TOPICS],
             named: None,
+            columns: [None; COLUMNS],
         }
     }
 
@@ -72,6 +82,12 @@ impl Context {
                 return Heard::Secret;
             }
             Some(Meaning::Topic(topic)) => self.last[topic as usize] = Some(end),
+            Some(Meaning::Origin) => {
+                if !self.is_within(Topic::Version, end, REFERENCE_REACH_BYTES) {
+                    self.last[Topic::Network as usize] = Some(end);
+                }
+            }
+            Some(Meaning::Turn) => self.turn(end - word.len()),
             Some(Meaning::Name(kind)) => {
                 self.last[Topic::Identity as usize] = Some(end);
                 self.named = Some((kind, end));
@@ -88,6 +104,9 @@ impl Context {
         self.named = self
             .named
             .and_then(|(kind, end)| Some((kind, end.checked_sub(bytes)?)));
+        for column in &mut self.columns {
+            *column = column.and_then(|column| column.shifted(bytes));
+        }
     }
 
     /// Whether a word begins the name of a secret.
@@ -103,14 +122,44 @@ impl Context {
         meaning_of(word).is_some()
     }
 
-    /// A name that its value has followed says nothing of the next one.
-    pub(super) fn forget(&mut self, topic: Topic) {
+    /// A word that begins at `start` turns the one before it into something else.
+    #[cold]
+    fn turn(&mut self, start: usize) {
+        for topic in [
+            Topic::Birth,
+            Topic::Passport,
+            Topic::Licence,
+            Topic::Identity,
+        ] {
+            let last = &mut self.last[topic as usize];
+            *last = last.filter(|end| start.saturating_sub(*end) > 1);
+        }
+    }
+
+    /// A name that its value has followed says nothing of the next one, but of the one below it.
+    pub(super) fn pass(&mut self, topic: Topic, column: Option<Column>) {
         self.last[topic as usize] = None;
+        self.columns[topic as usize] = column;
+    }
+
+    /// Whether what stands at `at` is below a value of `topic` in a table.
+    #[inline]
+    pub(super) fn is_below(&self, topic: Topic, bytes: &[u8], at: usize) -> bool {
+        self.columns[topic as usize].is_some_and(|column| column.goes_on_at(bytes, at))
     }
 
     /// Whether `topic` was spoken of shortly before `at`.
     pub(super) fn is_near(&self, topic: Topic, at: usize) -> bool {
-        self.last[topic as usize].is_some_and(|end| at.saturating_sub(end) <= REACH_BYTES)
+        self.is_within(topic, at, REACH_BYTES)
+    }
+
+    /// Whether a word of `topic` names what stands at `at`.
+    pub(super) fn is_close(&self, topic: Topic, at: usize) -> bool {
+        self.is_within(topic, at, CLOSE_REACH_BYTES)
+    }
+
+    fn is_within(&self, topic: Topic, at: usize, reach_bytes: usize) -> bool {
+        self.last[topic as usize].is_some_and(|end| at.saturating_sub(end) <= reach_bytes)
     }
 
     /// Whether `topic` was spoken of after `other`, if that was at all.
@@ -131,8 +180,7 @@ impl Context {
 
     /// Whether a word right before `at` speaks of phones.
     pub(super) fn is_phone(&self, at: usize) -> bool {
-        self.last[Topic::Phone as usize]
-            .is_some_and(|end| at.saturating_sub(end) <= PHONE_REACH_BYTES)
+        self.is_within(Topic::Phone, at, PHONE_REACH_BYTES)
     }
 
     /// Whether the id at `at` was called by its own name.
@@ -178,6 +226,10 @@ enum Meaning {
     Topic(Topic),
     /// An id's own name.
     Name(Kind),
+    /// What comes from there has an address, unless it is a version.
+    Origin,
+    /// With the word before it, it means something else: a birth rate, a passport office.
+    Turn,
     /// It begins the name of a secret.
     Secret,
     /// Either: a German `Pass` is a passport.
@@ -215,6 +267,8 @@ impl Vocabulary {
         for (kind, words) in NAMES {
             vocabulary.learn(words, Meaning::Name(*kind));
         }
+        vocabulary.learn(ORIGINS, Meaning::Origin);
+        vocabulary.learn(TURNS, Meaning::Turn);
         vocabulary.learn(SECRETS, Meaning::Secret);
         vocabulary
     }
@@ -263,12 +317,12 @@ const WORDS: &[(Topic, &str)] = &[
         Topic::Birth,
         "birth birthday birthdate dob born geboren geb geburtsdatum geburtstag gebürtig né née \
          naissance anniversaire nacido nacida nació nacimiento cumpleaños nato nata nascita compleanno \
-         nacque",
+         nacque nací nac nascimento nasceu gebdat gebdatum",
     ),
     (
         Topic::Passport,
         "passport passports reisepass reisepassnummer passnummer pass passeport pasaporte passaporto \
-         personalausweis ausweis ausweisnummer",
+         personalausweis personalausweisnummer ausweis ausweisnummer",
     ),
     (
         Topic::Licence,
@@ -289,7 +343,7 @@ const WORDS: &[(Topic, &str)] = &[
         Topic::Network,
         "ip ipv4 ipv6 host hosts server address addr client remote peer gateway dns adresse ip-adresse \
          rechner serveur hôte servidor dirección direccion indirizzo router firewall login logged \
-         connected request requests from von depuis desde dall da",
+         connected request requests",
     ),
     (Topic::Health, "nhs patient hospital surgery gp"),
     (
@@ -299,6 +353,7 @@ const WORDS: &[(Topic, &str)] = &[
          documento identidad identità contribuente identity identification personal national",
     ),
     (Topic::SocialSecurity, "ssn ssns social"),
+    (Topic::Hardware, "mac"),
     (
         Topic::Version,
         "version versions ver release build firmware chapter section sec clause paragraph kapitel \
@@ -317,6 +372,11 @@ const WORDS: &[(Topic, &str)] = &[
          ordine fattura spedizione riferimento articolo lotto tracciamento pratica",
     ),
 ];
+
+const ORIGINS: &str = "from von depuis desde dall da";
+
+const TURNS: &str = "party parties rate rates control controls office officer certificate cake celebration \
+    gift present defect weight amount return returns refund year policy claim school instructor";
 
 /// First words of what secrets are called; `secret::name` knows the rest.
 const SECRETS: &str = "password passwd pwd pw pgpassword passphrase passwort kennwort contrasena contraseña \

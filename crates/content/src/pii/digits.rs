@@ -148,10 +148,6 @@ impl Group {
     pub(super) fn len(self) -> usize {
         usize::from(self.len)
     }
-
-    pub(super) fn separator(self) -> Option<Separator> {
-        self.separator
-    }
 }
 
 /// A number of known length.
@@ -234,7 +230,7 @@ mod tests {
         let lens: Vec<_> = digits
             .groups()
             .iter()
-            .map(|group| (group.len(), group.separator()))
+            .map(|group| (group.len(), group.separator))
             .collect();
         assert_eq!(lens, [(2, None), (3, Some(Separator::Space))]);
         assert!(digits.take(5).is_some_and(|number| number.end() == 6));

@@ -7,42 +7,100 @@ use super::text::{Joined, Word, ends_at};
 use super::{Confidence, Kind};
 
 pub(super) fn find(word: &Word<'_>, has_digit: bool, context: &Context) -> Option<Match> {
-    let may_be = has_digit || word.as_bytes() == b"P";
+    let may_be = has_digit
+        || word.as_bytes() == b"P"
+        || word.end - word.start == 1 && context.is_close(Topic::Passport, word.start);
     if !may_be || word.joined == Joined::ToMore {
         return None;
     }
     machine_readable(word)
         .or_else(|| british_licence(word))
         .or_else(|| named(word, context))
+        .or_else(|| italian_card(word, context))
 }
 
-/// A number of 6 to 12 letters and digits behind the document's name.
+/// A number of 6 to 12 letters and digits behind the document's name, or below such a one in a table.
 fn named(word: &Word<'_>, context: &Context) -> Option<Match> {
-    let bytes = word.as_bytes();
-    let kind = if context.is_nearer(Topic::Licence, Topic::Passport) {
-        Kind::DrivingLicence
-    } else {
-        Kind::Passport
-    };
-    let (topic, lens) = match kind {
-        Kind::DrivingLicence => (Topic::Licence, 8..=12),
-        _ => (Topic::Passport, 7..=10),
-    };
     // First, because it is quick to tell and seldom so.
-    if !context.is_near(topic, word.start) || !lens.contains(&bytes.len()) {
+    let topic = called(word, context)?;
+    let (kind, lens) = match topic {
+        Topic::Licence => (Kind::DrivingLicence, 8..=12),
+        _ => (Kind::Passport, 7..=10),
+    };
+    let end = if is_number(word.as_bytes()) && lens.contains(&(word.end - word.start)) {
+        word.end
+    } else if context.is_close(Topic::Passport, word.start) {
+        end_of_groups(word)?
+    } else {
         return None;
-    }
-    let digits = bytes.iter().filter(|byte| byte.is_ascii_digit()).count();
-    let is_number = digits >= 4
-        && bytes
-            .iter()
-            .all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase());
+    };
     let is_reference = context.is_reference(word.bytes(), word.start, topic);
-    if !is_number || is_reference || !ends_at(word.bytes(), word.end) {
+    if is_reference || !ends_at(word.bytes(), end) {
         return None;
     }
     Some(Match {
         kind,
+        end,
+        confidence: Confidence(80),
+    })
+}
+
+fn called(word: &Word<'_>, context: &Context) -> Option<Topic> {
+    let nearer = if context.is_nearer(Topic::Licence, Topic::Passport) {
+        Topic::Licence
+    } else {
+        Topic::Passport
+    };
+    if context.is_near(nearer, word.start) {
+        return Some(nearer);
+    }
+    [Topic::Passport, Topic::Licence]
+        .into_iter()
+        .find(|topic| context.is_below(*topic, word.bytes(), word.start))
+}
+
+fn is_number(bytes: &[u8]) -> bool {
+    let digits = bytes.iter().filter(|byte| byte.is_ascii_digit()).count();
+    digits >= 4 && bytes.iter().all(|byte| is_of_number(*byte))
+}
+
+fn is_of_number(byte: u8) -> bool {
+    byte.is_ascii_digit() || byte.is_ascii_uppercase()
+}
+
+/// Nine letters and digits, and a check digit, as German documents print them: `C01X 00T4 7`,
+/// `L 01X 00T 471`.
+fn end_of_groups(word: &Word<'_>) -> Option<usize> {
+    const LEN: usize = 9;
+    let bytes = word.rest();
+    let mut characters = [0; LEN];
+    let mut at = 0;
+    for (count, character) in characters.iter_mut().enumerate() {
+        if count > 0 && bytes.get(at) == Some(&b' ') {
+            at += 1;
+        }
+        *character = *bytes.get(at).filter(|byte| is_of_number(**byte))?;
+        at += 1;
+    }
+    // Words in capitals are none.
+    let is_form = characters[0].is_ascii_uppercase()
+        && characters[1].is_ascii_digit()
+        && is_number(&characters);
+    at += usize::from(bytes.get(at).is_some_and(u8::is_ascii_digit));
+    is_form.then_some(word.start + at)
+}
+
+/// Carta d'identità: `CA12345AA`, where a word speaks of ids.
+fn italian_card(word: &Word<'_>, context: &Context) -> Option<Match> {
+    let bytes: &[u8; 9] = word.as_bytes().try_into().ok()?;
+    let is_form = bytes.iter().enumerate().all(|(at, byte)| match at {
+        2..=6 => byte.is_ascii_digit(),
+        _ => byte.is_ascii_uppercase(),
+    });
+    let is_called_so = context.is_near(Topic::Identity, word.start)
+        && !context.is_reference(word.bytes(), word.start, Topic::Identity);
+    (is_form && is_called_so && ends_at(word.bytes(), word.end)).then_some(Match {
+        kind: Kind::Passport,
         end: word.end,
         confidence: Confidence(80),
     })
@@ -162,6 +220,14 @@ mod tests {
             ("Passport no. 123456789", "passport", "123456789"),
             ("Reisepass C01X00T47", "passport", "C01X00T47"),
             ("passaporto YA1234567", "passport", "YA1234567"),
+            ("Reisepassnummer: C01X 00T4 7", "passport", "C01X 00T4 7"),
+            ("Passport no. C01X 00T47", "passport", "C01X 00T47"),
+            (
+                "Personalausweisnummer: L 01X 00T 471",
+                "passport",
+                "L 01X 00T 471",
+            ),
+            ("carta d'identità CA12345AA", "passport", "CA12345AA"),
             (
                 "licence MORGA657054SM9IJ ok",
                 "driving_licence",
@@ -176,10 +242,30 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_below_a_document_is_one() {
+        assert_eq!(
+            found("name,passport\nAnna,C01X00T47\nBen,C01X00T48\n"),
+            [("passport", "C01X00T47"), ("passport", "C01X00T48")]
+        );
+        assert_eq!(
+            found("passport | item\nC01X00T47 | X1234567\nC01X00T48 | X1234568\n"),
+            [("passport", "C01X00T47"), ("passport", "C01X00T48")]
+        );
+    }
+
+    #[test]
     fn without_name_or_form_it_is_no_document() {
         for text in [
             "C01X00T47",
             "model X1234567",
+            "passport control 12345678",
+            "driving school 12345678",
+            "passport: A FEW 12345",
+            "PASSPORT IS NO 12345",
+            "passport A4 paper 00T47",
+            "a passport and then row C01X 00T4 7",
+            "part CA12345AA",
+            "tax codes for article CA12345AA",
             "passport office, ticket 12345678",
             "MORGA697054SM9IJ",
         ] {

@@ -46,6 +46,9 @@ pub(super) fn find(word: &Word<'_>, at_sign: Option<AtSign>) -> Option<Match> {
         return None;
     }
     let end = domain_end(bytes, domain)?;
+    if is_file(&bytes[domain..end]) {
+        return None;
+    }
     Some(Match {
         kind: Kind::Email,
         end,
@@ -57,6 +60,25 @@ pub(super) fn find(word: &Word<'_>, at_sign: Option<AtSign>) -> Option<Match> {
 /// Letters outside ASCII are allowed in both parts (RFC 6531).
 pub(super) fn is_local(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"._%+-'".contains(&byte) || byte >= 0x80
+}
+
+/// `logo@2x.webp`, `jquery@3.6.0.min.js`. None of these endings is a top-level domain.
+fn is_file(domain: &[u8]) -> bool {
+    const ENDING_BYTES_MAX: usize = 5;
+    let mut ending = [0; ENDING_BYTES_MAX];
+    let from = domain.len().saturating_sub(ENDING_BYTES_MAX);
+    for (to, byte) in ending.iter_mut().rev().zip(domain[from..].iter().rev()) {
+        *to = byte.to_ascii_lowercase();
+    }
+    match &ending {
+        b".jpeg" | b".webp" | b".avif" | b".html" | b".json" | b".yaml" => true,
+        [_, b'.', rest @ ..] => matches!(
+            rest,
+            b"png" | b"jpg" | b"gif" | b"svg" | b"ico" | b"css" | b"mjs" | b"tgz"
+        ),
+        [.., b'.', b'j', b's'] | [.., b'.', b'g', b'z'] => true,
+        _ => false,
+    }
 }
 
 fn domain_end(bytes: &[u8], start: usize) -> Option<usize> {
@@ -127,6 +149,9 @@ mod tests {
             "user@localhost",
             "a.@example",
             "git@v1.2.3",
+            "logo@2x.webp",
+            "icon@3x.JPG",
+            "jquery@3.6.0.min.js",
         ] {
             assert_eq!(emails(text), [""; 0], "{text}");
         }

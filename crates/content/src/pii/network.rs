@@ -116,7 +116,7 @@ fn follows_hex(bytes: &[u8], start: usize) -> bool {
 }
 
 /// `00:1a:2b:3c:4d:5e`, `00-1A-2B-3C-4D-5E`, `001a.2b3c.4d5e`.
-pub(super) fn mac(word: &Word<'_>) -> Option<Match> {
+pub(super) fn mac(word: &Word<'_>, context: &Context) -> Option<Match> {
     let bytes = word.rest();
     let (group, groups, separators): (usize, usize, &[u8]) = match word.end - word.start {
         2 => (2, 6, b":-"),
@@ -147,9 +147,32 @@ pub(super) fn mac(word: &Word<'_>) -> Option<Match> {
     if !is_form || continues || is_one_digit || !ends_at(word.bytes(), word.start + len) {
         return None;
     }
+    // `10:20:30:40:50:60`.
+    let is_decimal = !candidate.iter().any(u8::is_ascii_alphabetic);
+    let is_named = [Topic::Hardware, Topic::Network]
+        .iter()
+        .any(|topic| context.is_near(*topic, word.start));
     Some(Match {
         kind: Kind::MacAddress,
         end: word.start + len,
+        confidence: Confidence(if is_decimal && !is_named { 45 } else { 92 }),
+    })
+}
+
+/// `001122334455`, where it is called one.
+#[inline]
+pub(super) fn bare_mac(word: &Word<'_>, context: &Context) -> Option<Match> {
+    if !context.is_close(Topic::Hardware, word.start) {
+        return None;
+    }
+    let bytes: &[u8; 12] = word.as_bytes().try_into().ok()?;
+    let has = |one: fn(&u8) -> bool| bytes.iter().any(one);
+    let is_form = bytes.iter().all(u8::is_ascii_hexdigit)
+        && !(has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase));
+    let is_reference = context.is_reference(word.bytes(), word.start, Topic::Hardware);
+    (is_form && !is_reference && ends_at(word.bytes(), word.end)).then_some(Match {
+        kind: Kind::MacAddress,
+        end: word.end,
         confidence: Confidence(92),
     })
 }
@@ -177,6 +200,11 @@ mod tests {
             ("MAC:00-1A-2B-3C-4D-5F", "mac_address", "00-1A-2B-3C-4D-5F"),
             ("00-1A-2B-3C-4D-5E", "mac_address", "00-1A-2B-3C-4D-5E"),
             ("001a.2b3c.4d5e", "mac_address", "001a.2b3c.4d5e"),
+            ("MAC: 001122334455", "mac_address", "001122334455"),
+            ("MAC-Adresse 001A2B3C4D5E", "mac_address", "001A2B3C4D5E"),
+            ("mac 10:20:30:40:50:60", "mac_address", "10:20:30:40:50:60"),
+            ("upgraded host 203.0.113.77", "ip_address", "203.0.113.77"),
+            ("login from 10.4.17.25", "ip_address", "10.4.17.25"),
         ] {
             assert_eq!(found(text), [(kind, value)], "{text}");
         }
@@ -187,6 +215,11 @@ mod tests {
         for text in [
             "version 10.4.17.250",
             "1.2.3.4",
+            "upgrade from 2.4.1.0 to 2.5.0.1",
+            "10:20:30:40:50:60",
+            "a Mac, order 001122334455",
+            "001A2B3C4D5E",
+            "mac 001A2b3C4D5E",
             "1.2.3.4.5",
             "127.0.0.1",
             "::1",

@@ -1,6 +1,9 @@
 //! The one pass over a text. Each word is offered to the rules that its first bytes admit; of what
 //! they find there the surest wins, and the pass goes on behind it.
 
+use std::ops::Range;
+
+use super::column::Column;
 use super::context::{Context, Heard, Topic};
 use super::digits::Digits;
 use super::email::AtSign;
@@ -60,7 +63,7 @@ pub(super) fn findings(text: &str, detector: Detector) -> Vec<Finding> {
                     range: at..end,
                     confidence,
                 });
-                scan.pass(kind);
+                scan.pass(kind, at..end);
                 at = end;
             }
         }
@@ -165,14 +168,15 @@ impl<'a> Scan<'a> {
     }
 
     /// A value of this kind was reported.
-    pub(super) fn pass(&mut self, kind: Kind) {
-        let context = &mut self.memory.context;
-        match kind {
-            Kind::Passport => context.forget(Topic::Passport),
-            Kind::DrivingLicence => context.forget(Topic::Licence),
-            Kind::DateOfBirth => context.forget(Topic::Birth),
-            _ => {}
-        }
+    pub(super) fn pass(&mut self, kind: Kind, value: Range<usize>) {
+        let topic = match kind {
+            Kind::Passport => Topic::Passport,
+            Kind::DrivingLicence => Topic::Licence,
+            Kind::DateOfBirth => Topic::Birth,
+            _ => return,
+        };
+        let column = Column::of(self.text.as_bytes(), value);
+        self.memory.context.pass(topic, column);
     }
 
     fn word(&mut self, start: usize) -> Step {
@@ -216,9 +220,39 @@ impl<'a> Scan<'a> {
                 Some(b' ') if matches!(bytes.get(end + 1), Some(b':' | b'=')) => {
                     self.hear_humps(start, end)
                 }
+                Some(b'.') if end == start + 1 => {
+                    self.hear_initials(start);
+                    false
+                }
                 _ => false,
             },
         }
+    }
+
+    /// `D.O.B.` speaks as `DOB` does.
+    #[cold]
+    fn hear_initials(&mut self, start: usize) {
+        const INITIALS_MAX: usize = 4;
+        let bytes = self.text.as_bytes();
+        if bytes[..start].ends_with(b".") {
+            return;
+        }
+        let mut initials = [0; INITIALS_MAX];
+        let mut end = start;
+        let mut len = 0;
+        for letter in &mut initials {
+            if !bytes.get(end).is_some_and(u8::is_ascii_alphabetic) || is_word_at(bytes, end + 1) {
+                break;
+            }
+            *letter = bytes[end];
+            len += 1;
+            end += 1;
+            if bytes.get(end) != Some(&b'.') {
+                break;
+            }
+            end += 1;
+        }
+        self.memory.context.hear(&initials[..len], end);
     }
 
     /// A name of several words speaks as they do: `dateOfBirth`, `dbPassword`.
@@ -290,10 +324,10 @@ impl<'a> Scan<'a> {
         }
         match word.bytes().get(word.end) {
             Some(b':') => {
-                best.offer(network::mac(word));
+                best.offer(network::mac(word, context));
                 best.offer(network::ip_v6(word.text, word.start, word.joined));
             }
-            Some(b'-' | b'.') => best.offer(network::mac(word)),
+            Some(b'-' | b'.') => best.offer(network::mac(word, context)),
             _ => {}
         }
         if word.joined == Joined::ToMore {
@@ -304,17 +338,17 @@ impl<'a> Scan<'a> {
             self.digits.read_next(word.bytes(), word.start);
             let digits = &self.digits;
             best.offer(network::ip_v4(word, context));
+            best.offer(card::find(word, digits, context));
             if digits.len() >= 6 {
-                best.offer(card::find(word, digits, context));
                 best.offer(phone::national(word.text, word.start, digits, context));
             }
             best.offer(national::find(word, digits, context));
-            best.offer(birth::find(word, digits, context));
         } else {
-            best.offer(iban::find(word));
+            best.offer(iban::find(word, context));
             best.offer(national::find(word, &Digits::default(), context));
-            best.offer(birth::find(word, &Digits::default(), context));
         }
+        best.offer(birth::find(word, context));
+        best.offer(network::bare_mac(word, context));
         best.offer(document::find(word, has_digit, context));
         best.found
     }

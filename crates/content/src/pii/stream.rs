@@ -139,7 +139,7 @@ impl Stream {
                 text: &self.held[value],
             });
             let quote = scan.quote_of_secret(at);
-            scan.pass(found.kind);
+            scan.pass(found.kind, at..found.end);
             at = found.end;
             if goes_on {
                 self.within = Some(Within {
@@ -248,7 +248,8 @@ fn open_from(text: &str, from: usize) -> usize {
             .count();
         let end = open - space;
         let start = run_start(bytes, from, end);
-        if start == end || !may_go_on(&bytes[start..end]) {
+        let word = &bytes[start..end];
+        if start == end || !may_go_on(word) && !may_be_bank(&bytes[from..start], word) {
             break;
         }
         open = start;
@@ -307,6 +308,16 @@ fn may_go_on(word: &[u8]) -> bool {
 fn is_short_capital(word: &[u8]) -> bool {
     let is_small = |byte: &u8| byte.is_ascii_lowercase() || *byte >= 0x80;
     (1..=6).contains(&word.len()) && !word.iter().any(is_small)
+}
+
+/// The four letters of a bank in an account in lower case: `gb29 nwbk 6016`.
+fn may_be_bank(before: &[u8], word: &[u8]) -> bool {
+    word.len() == 4
+        && word.iter().all(u8::is_ascii_alphabetic)
+        && before
+            .trim_ascii_end()
+            .last()
+            .is_some_and(u8::is_ascii_digit)
 }
 
 /// `DB_PASSWORD`, `api`, `"client_secret"`: the last word may be the name's second.

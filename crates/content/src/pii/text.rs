@@ -196,15 +196,33 @@ pub(super) fn separator_at(bytes: &[u8], at: usize) -> Option<(Separator, usize)
         b'-' => (Separator::Dash, 1),
         b'.' => (Separator::Dot, 1),
         b'/' => (Separator::Slash, 1),
-        // No-break space; narrow no-break space, no-break hyphen, en dash.
+        // No-break space; figure, thin and narrow no-break space, no-break hyphen, en dash.
         0xc2 if bytes.get(at + 1) == Some(&0xa0) => (Separator::Space, 2),
         0xe2 if bytes.get(at + 1) == Some(&0x80) => match bytes.get(at + 2)? {
-            0xaf => (Separator::Space, 3),
+            0x87 | 0x89 | 0xaf => (Separator::Space, 3),
             0x91 | 0x93 => (Separator::Dash, 3),
             _ => return None,
         },
         _ => return None,
     })
+}
+
+/// How wide what stands between the groups of a value is that its check digits prove, however it is
+/// written: ` - `, two spaces, a tab, a line's end.
+pub(super) fn gap_at(bytes: &[u8], at: usize) -> Option<usize> {
+    const SEPARATORS_MAX: usize = 3;
+    let mut end = at;
+    for _ in 0..SEPARATORS_MAX {
+        end += match bytes.get(end)? {
+            b'\t' | b'\r' | b'\n' | b'_' => 1,
+            byte if byte.is_ascii_alphanumeric() => break,
+            _ => match separator_at(bytes, end) {
+                Some((_, width)) => width,
+                None => break,
+            },
+        };
+    }
+    (end > at).then_some(end - at)
 }
 
 fn is_letter_before(text: &str, at: usize) -> bool {
@@ -292,6 +310,7 @@ mod tests {
         for (text, expected) in [
             ("\u{a0}", Some((Separator::Space, 2))),
             ("\u{202f}", Some((Separator::Space, 3))),
+            ("\u{2009}", Some((Separator::Space, 3))),
             ("–", Some((Separator::Dash, 3))),
             ("é", None),
             ("“", None),

@@ -9,7 +9,7 @@ use super::Candidate;
 /// The letter for the rest of the number by 23.
 const LETTERS: &[u8; 23] = b"TRWAGMYFPDXBNJZSQVHLCKE";
 
-/// Eight digits and their letter: `12345678Z`, `12.345.678-Z`.
+/// Eight digits and their letter: `12345678Z`, `12.345.678-Z`, `12 345 678 Z`.
 pub(super) fn dni(candidate: &Candidate<'_>) -> Option<Match> {
     lettered(candidate, 0, 8, 0)
 }
@@ -34,6 +34,7 @@ fn lettered(candidate: &Candidate<'_>, skip: usize, count: usize, lead: u64) -> 
     let mut read = 0;
     let mut at = skip;
     let mut is_bare = true;
+    let mut is_spaced = false;
     let mut in_group = 0;
     let letter = loop {
         let byte = *bytes.get(at)?;
@@ -43,7 +44,7 @@ fn lettered(candidate: &Candidate<'_>, skip: usize, count: usize, lead: u64) -> 
             read += 1;
             at += 1;
         } else if byte.is_ascii_alphabetic() {
-            break byte.to_ascii_uppercase();
+            break byte;
         } else {
             let (separator, width) = separator_at(bytes, at)?;
             at += width;
@@ -51,6 +52,10 @@ fn lettered(candidate: &Candidate<'_>, skip: usize, count: usize, lead: u64) -> 
             let is_form = match separator {
                 // `12.345.678`.
                 Separator::Dot => next.is_ascii_digit() && in_group <= 3,
+                Separator::Space if next.is_ascii_digit() && read > 0 => {
+                    is_spaced = true;
+                    in_group <= 3
+                }
                 Separator::Dash | Separator::Space => {
                     next.is_ascii_alphabetic() || read == 0 && skip > 0
                 }
@@ -63,10 +68,16 @@ fn lettered(candidate: &Candidate<'_>, skip: usize, count: usize, lead: u64) -> 
         }
     };
     let number = value(&digits[..count]) + lead;
-    if read != count || LETTERS[(number % 23) as usize] != letter {
+    let is_letter = LETTERS[(number % 23) as usize] == letter.to_ascii_uppercase();
+    if read != count || !is_letter || is_spaced && letter.is_ascii_lowercase() {
         return None;
     }
-    let form = if is_bare { 74 } else { 82 };
+    let form = match (is_bare, is_spaced) {
+        // Two numbers and a word, as likely.
+        (_, true) => 40,
+        (true, false) => 74,
+        (false, false) => 82,
+    };
     candidate.found(Kind::EsDni, candidate.word.start + at + 1, form, 97)
 }
 
@@ -95,12 +106,21 @@ mod tests {
         for id in ["12345678Z", "12.345.678-Z", "12345678-Z", "X1234567L"] {
             assert_eq!(found(&format!("DNI {id}.")), [(Kind::EsDni, id)]);
         }
+        for (text, id) in [
+            ("DNI número 12 345 678 Z", "12 345 678 Z"),
+            ("DNI 12 345 678-Z", "12 345 678-Z"),
+        ] {
+            assert_eq!(found(text), [(Kind::EsDni, id)]);
+        }
         assert_eq!(found("NIF 123456789"), [(Kind::PtNif, "123456789")]);
         for text in [
             "DNI 12345678A",
             "NIE X1234567A",
             "NIF 123456780",
             "123456789",
+            "tax amount 123456789",
+            "12 345 678 Z",
+            "DNI 12 345 678 z",
         ] {
             assert_eq!(found(text), [], "{text}");
         }

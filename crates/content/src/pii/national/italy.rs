@@ -18,26 +18,20 @@ pub(super) fn fiscal_code(candidate: &Candidate<'_>) -> Option<Match> {
     let mut code = [0u8; 16];
     let mut at = 0;
     for (place, character) in code.iter_mut().enumerate() {
-        if matches!(place, 3 | 6 | 11)
+        if matches!(place, 3 | 6 | 8 | 9 | 11 | 12 | 15)
             && let Some((_, width)) = separator_at(bytes, at)
         {
             at += width;
         }
-        *character = bytes
-            .get(at)
-            .filter(|byte| byte.is_ascii_alphanumeric())?
-            .to_ascii_uppercase();
+        *character = bytes.get(at)?.to_ascii_uppercase();
+        let is_of_place = match place {
+            0..=5 | 8 | 11 | 15 => character.is_ascii_uppercase(),
+            _ => digit(*character).is_some(),
+        };
+        if !is_of_place {
+            return None;
+        }
         at += 1;
-    }
-    let letters = [0, 1, 2, 3, 4, 5, 8, 11, 15];
-    if !letters
-        .iter()
-        .all(|place| code[*place].is_ascii_uppercase())
-    {
-        return None;
-    }
-    for place in [6, 7, 9, 10, 12, 13, 14] {
-        digit(code[place])?;
     }
     let month = MONTHS.iter().position(|month| *month == code[8])? as u64 + 1;
     let day = digit(code[9])? * 10 + digit(code[10])?;
@@ -90,6 +84,7 @@ mod tests {
         for code in [
             "RSSMRA85T10A562S",
             "RSS MRA 85T10 A562S",
+            "RSS MRA 85 T 10 A 562 S",
             "rssmra85t10a562s",
         ] {
             let text = format!("C.F. {code},");
