@@ -12,6 +12,8 @@ use super::Kind;
 #[repr(u8)]
 pub(super) enum Topic {
     Phone,
+    /// Verbs and other words that speak of phones now and then.
+    Calling,
     Birth,
     Passport,
     Licence,
@@ -28,7 +30,7 @@ pub(super) enum Topic {
     Reference,
 }
 
-const TOPICS: usize = 12;
+const TOPICS: usize = 13;
 
 /// How many bytes after a word it still counts. A stream keeps as much of what it let go.
 pub(crate) const REACH_BYTES: usize = 64;
@@ -43,6 +45,14 @@ pub(super) struct Context {
     last: [Option<usize>; TOPICS],
     /// The kind of id that was last called by its own name, and the end of that.
     named: Option<(Kind, usize)>,
+}
+
+/// The last word that spoke of phones.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PhoneWord {
+    pub(super) end: usize,
+    /// `call`, `mobile`: it may mean something else too.
+    pub(super) is_verb: bool,
 }
 
 /// What a word was.
@@ -67,7 +77,12 @@ impl Context {
         match meaning_of(word) {
             None => return Heard::Nothing,
             Some(Meaning::Secret) => return Heard::Secret,
-            Some(Meaning::Topic(topic)) => self.last[topic as usize] = Some(end),
+            Some(Meaning::Topic(topic)) => {
+                self.last[topic as usize] = Some(end);
+                if topic == Topic::Calling {
+                    self.last[Topic::Phone as usize] = Some(end);
+                }
+            }
             Some(Meaning::Name(kind)) => {
                 self.last[Topic::Identity as usize] = Some(end);
                 self.named = Some((kind, end));
@@ -126,6 +141,14 @@ impl Context {
     pub(super) fn is_phone(&self, at: usize) -> bool {
         self.last[Topic::Phone as usize]
             .is_some_and(|end| at.saturating_sub(end) <= PHONE_REACH_BYTES)
+    }
+
+    /// The last one shortly before `at`.
+    pub(super) fn phone_word(&self, at: usize) -> Option<PhoneWord> {
+        let end = self.last[Topic::Phone as usize]
+            .filter(|end| at.saturating_sub(*end) <= REACH_BYTES)?;
+        let is_verb = self.last[Topic::Calling as usize] == Some(end);
+        Some(PhoneWord { end, is_verb })
     }
 
     /// Whether the id at `at` was called by its own name.
@@ -238,11 +261,15 @@ fn place(word: &[u8]) -> Option<(usize, u64)> {
 const WORDS: &[(Topic, &str)] = &[
     (
         Topic::Phone,
-        "phone phones telephone tel cell cellphone mobile whatsapp fax call called calling dial ring sms \
-         telefon telefonnummer telefonnr handy handynummer mobil mobilnummer mobiltelefon rufnummer anrufen \
-         ruf rufen durchwahl festnetz erreichbar tél téléphone telephonique téléphonique portable \
-         appeler appelez appelle joindre joignable teléfono telefono móvil movil llamar llame llámame \
-         llámeme llama contacto cellulare chiamare chiama chiamami chiamatemi recapito numero",
+        "phone phones telephone tel cellphone whatsapp fax sms msisdn fon telefon telefonnummer telefonnr \
+         handy handynummer mobilnummer mobiltelefon rufnummer durchwahl festnetz tél Tél téléphone \
+         telephonique téléphonique teléfono telefono tfno tfn tlf tlfno móvil movil",
+    ),
+    (
+        Topic::Calling,
+        "cell mobile call called calling dial ring reach contact mobil anrufen ruf rufen erreichbar \
+         portable appeler appelez appelle joindre joignable llamar llame llámame llámeme llama contacto \
+         cel cellulare chiamare chiama chiamami chiamatemi recapito numero",
     ),
     (
         Topic::Birth,
@@ -297,7 +324,8 @@ const WORDS: &[(Topic, &str)] = &[
          transaction batch lot trace span request-id job run process pid seed offset bytes size \
          bestellung bestellnummer bestell-nr auftrag auftragsnummer rechnung rechnungsnummer \
          sendungsnummer sendung paketnummer artikel artikelnummer seriennummer vorgang vorgangsnummer \
-         zeitstempel prüfsumme commande facture référence colis série suivi horodatage article \
+         zeitstempel prüfsumme kundennummer kundennr aktenzeichen geschäftszeichen vertragsnummer \
+         mitgliedsnummer policennummer commande facture référence colis série suivi horodatage article \
          pedido factura seguimiento envío referencia artículo lote marca \
          ordine fattura spedizione riferimento articolo lotto tracciamento pratica",
     ),

@@ -123,9 +123,11 @@ impl<'a> Scan<'a> {
         let context = &self.memory.context;
         let found = match bytes[at] {
             b'+' => phone::international(self.text, at, context),
-            b'(' if bytes.get(at + 1).is_some_and(u8::is_ascii_digit) => {
-                phone::national(self.text, at, &Digits::default(), context)
-            }
+            b'(' => match bytes.get(at + 1) {
+                Some(b'+') => phone::international(self.text, at, context),
+                Some(b'0'..=b'9') => phone::national(self.text, at, &Digits::default(), context),
+                _ => None,
+            },
             b'-' => secret::private_key(bytes, at),
             b':' if bytes[at..].starts_with(b"::") => {
                 network::ip_v6(self.text, at, Joined::before(self.text, at))
@@ -266,6 +268,8 @@ impl<'a> Scan<'a> {
             best.offer(network::ip_v4(word, context));
             if digits.len() >= 6 {
                 best.offer(card::find(word, digits, context));
+            }
+            if digits.len() >= 6 || phone::goes_on_at(word.bytes(), digits.end()) {
                 best.offer(phone::national(word.text, word.start, digits, context));
             }
             best.offer(national::find(word, digits, context));
