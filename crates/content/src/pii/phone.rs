@@ -14,9 +14,7 @@ mod dial;
 mod called;
 
 use called::{Said, said_before};
-use dial::{Dialled, Joint, dial, dial_within, is_later_part};
-
-pub(super) use dial::goes_on_at;
+use dial::{Dialled, Joint, dial, dial_within, goes_on_at, is_later_part};
 
 /// Any digits: only what is called a phone is one.
 const SHAPELESS: Confidence = Confidence(8);
@@ -40,15 +38,14 @@ pub(super) fn international(text: &str, start: usize, context: &Context) -> Opti
     } else {
         dial(bytes, plus + 1)
     };
-    let found = |reading: Dialled| {
+    dialled.longest(|reading| {
         if is_open && reading.parenthesis > CODE_DIGITS_MAX {
             return None;
         }
         // `+1.2345678901`.
-        let base = Confidence(if is_fraction(&reading) { 45 } else { 93 });
-        with_country_code(bytes, &reading, context, start, base)
-    };
-    longest(dialled.readings().filter_map(found))
+        let base = Confidence(if is_fraction(reading) { 45 } else { 93 });
+        with_country_code(bytes, reading, context, start, base)
+    })
 }
 
 /// A number that begins with the digit or the parenthesis at `start`.
@@ -59,41 +56,64 @@ pub(super) fn national(
     context: &Context,
 ) -> Option<Match> {
     let bytes = text.as_bytes();
+    let is_near_word = context.phone_word(start).is_some();
+    if !may_be_dialled(bytes, start, digits, is_near_word) {
+        return None;
+    }
     let is_chat_link = bytes[..start].ends_with(b"wa.me/");
     let is_joined = Joined::before(text, start) != Joined::No;
     if is_joined && !is_chat_link || is_later_part(bytes, start) {
         return None;
     }
-    let dialled = dial(bytes, start);
-    let found = |reading: Dialled| {
-        if let Some(found) = from_abroad(bytes, start, &reading, context) {
+    let found = dial(bytes, start).longest(|reading| {
+        if let Some(found) = from_abroad(bytes, start, reading, context) {
             return Some(found);
         }
-        let form = form_of(&reading, bytes[start] == b'(')?;
+        let form = form_of(reading, bytes[start] == b'(')?;
         let confidence = if is_chat_link {
             form.raised(80)
-        } else if context.is_reference(bytes, start, Topic::Phone) {
-            form.lowered(30)
         } else {
-            match said_before(bytes, start, context) {
-                Said::Named => form.raised(45),
-                Said::Mentioned if form > SHAPELESS => form.raised(35),
-                Said::Mentioned | Said::Nothing => form,
-            }
+            called(form, bytes, start, context)
         };
         Some(Match {
             kind: Kind::Phone,
             end: reading.end(),
             confidence,
         })
-    };
-    let found = longest(dialled.readings().filter_map(found))?;
+    })?;
     (is_chat_link || !is_date(bytes, start, digits)).then_some(found)
 }
 
-/// Of the likely ones.
-fn longest(readings: impl Iterator<Item = Match>) -> Option<Match> {
-    readings.max_by_key(|found| (found.confidence >= Confidence::LIKELY, found.end))
+/// How sure a form is with what is said before it.
+fn called(form: Confidence, bytes: &[u8], start: usize, context: &Context) -> Confidence {
+    if context.is_reference(bytes, start, Topic::Phone) {
+        return form.lowered(30);
+    }
+    if form == SHAPELESS && context.phone_word(start).is_none() {
+        return form;
+    }
+    match said_before(bytes, start, context) {
+        Said::Named => form.raised(45),
+        Said::Mentioned if form > SHAPELESS => form.raised(35),
+        Said::Mentioned | Said::Nothing => form,
+    }
+}
+
+/// Turns most numbers away before they are read anew. More digits than `digits` has may follow
+/// behind a parenthesis or a gap; less are dialled only where a time is the end of it.
+fn may_be_dialled(bytes: &[u8], start: usize, digits: &Digits, is_near_word: bool) -> bool {
+    const TIME: usize = 2;
+    let len = digits.len();
+    let len_max = match bytes[start..] {
+        [b'(', ..] => return true,
+        [b'0', b'0' | b'1', ..] => 18,
+        [b'0', ..] => 12,
+        // `1 (212) 555-0147`, `1-800-555-0199`.
+        [b'1', next, ..] if !next.is_ascii_digit() => 11,
+        _ if is_near_word => 15,
+        _ => return (9..=15).contains(&len),
+    };
+    len <= len_max + TIME && (len >= 6 || goes_on_at(bytes, digits.end()))
 }
 
 /// A date, and what is no further group of it: `2024-03-12 14:00`, but not `06.12.34.56.78`.

@@ -269,9 +269,7 @@ impl<'a> Scan<'a> {
             if digits.len() >= 6 {
                 best.offer(card::find(word, digits, context));
             }
-            if digits.len() >= 6 || phone::goes_on_at(word.bytes(), digits.end()) {
-                best.offer(phone::national(word.text, word.start, digits, context));
-            }
+            best.offer(phone::national(word.text, word.start, digits, context));
             best.offer(national::find(word, digits, context));
             best.offer(birth::find(word, digits, context));
         } else {

@@ -14,7 +14,7 @@ pub(super) enum Said {
 
 pub(super) fn said_before(bytes: &[u8], start: usize, context: &Context) -> Said {
     let Some(word) = context.phone_word(start) else {
-        return if is_own_number(bytes, start) || has_letter(bytes, start) {
+        return if has_letter(bytes, start) || is_own_number(bytes, start) {
             Said::Mentioned
         } else {
             Said::Nothing
@@ -90,6 +90,7 @@ const OWNERS: &[&str] = &[
 const OWN_NUMBER_BYTES_MAX: usize = 32;
 
 /// `my number is `, `mon numéro : `.
+#[cold]
 fn is_own_number(bytes: &[u8], start: usize) -> bool {
     let near = &bytes[start.saturating_sub(OWN_NUMBER_BYTES_MAX)..start];
     let mut before = words_backwards(near);

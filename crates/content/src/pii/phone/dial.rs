@@ -1,5 +1,7 @@
 //! The digits that one would dial, as people group them: `+49 (0)30 123-456`, `089 / 12 34 56 78`.
 
+use super::super::Confidence;
+use super::super::scan::Match;
 use super::super::text::{Separator, is_word_at, separator_at};
 
 /// An international prefix and the fifteen digits of E.164.
@@ -23,6 +25,8 @@ pub(super) struct Dialled {
     pub(super) parenthesis: usize,
     /// It goes on as no number does.
     is_cut: bool,
+    /// There may be shorter readings.
+    has_gap: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -30,7 +34,8 @@ pub(super) struct Group {
     pub(super) len: u8,
     /// What stands before it.
     pub(super) joint: Joint,
-    end: usize,
+    /// Bytes from the first one's start.
+    end: u16,
 }
 
 /// What stands between two groups.
@@ -57,7 +62,7 @@ impl Dialled {
         let group = Group {
             len: 0,
             joint: Joint::Parenthesis,
-            end: start,
+            end: 0,
         };
         Self {
             start,
@@ -68,6 +73,7 @@ impl Dialled {
             open: None,
             parenthesis: 0,
             is_cut: false,
+            has_gap: false,
         }
     }
 
@@ -89,7 +95,8 @@ impl Dialled {
     }
 
     pub(super) fn end(&self) -> usize {
-        self.groups().last().map_or(self.start, |group| group.end)
+        let len = self.groups().last().map_or(0, |group| group.end);
+        self.start + usize::from(len)
     }
 
     pub(super) fn is_grouped(&self, lens: &[u8]) -> bool {
@@ -109,13 +116,26 @@ impl Dialled {
         self
     }
 
-    /// The whole of it, and what stands before each wide gap: something else may follow there.
-    pub(super) fn readings(&self) -> impl Iterator<Item = Self> {
-        let whole = (!self.is_cut).then_some(*self);
+    /// What `found` finds in the whole of it, or in what stands before a gap: something else may follow there.
+    /// The longest of what is likely.
+    pub(super) fn longest(&self, found: impl Fn(&Self) -> Option<Match>) -> Option<Match> {
+        let whole = if self.is_cut || !self.is_closed() {
+            None
+        } else {
+            found(self)
+        };
+        let is_likely = |found: &Match| found.confidence >= Confidence::LIKELY;
+        if !self.has_gap || whole.as_ref().is_some_and(is_likely) {
+            return whole;
+        }
         let shorter = (1..self.group_count)
             .filter(|at| self.groups[*at].joint.is_gap())
-            .map(|at| self.before(at));
-        whole.into_iter().chain(shorter).filter(Self::is_closed)
+            .map(|at| self.before(at))
+            .filter(Self::is_closed)
+            .filter_map(|shorter| found(&shorter));
+        shorter
+            .chain(whole)
+            .max_by_key(|found| (is_likely(found), found.end))
     }
 
     fn before(mut self, group: usize) -> Self {
@@ -136,7 +156,7 @@ impl Dialled {
             .is_none_or(|open| self.parenthesis > 0 && open + self.parenthesis <= self.len)
     }
 
-    fn read(mut self, bytes: &[u8]) -> Self {
+    fn read(&mut self, bytes: &[u8]) {
         let mut next = Some((Joint::Parenthesis, self.start));
         while let Some((joint, mut at)) = next {
             if self.opens_at(bytes, at) {
@@ -145,14 +165,14 @@ impl Dialled {
             }
             if !self.read_group(bytes, at, joint) {
                 self.is_cut = !joint.is_gap();
-                return self;
+                return;
             }
+            self.has_gap |= joint.is_gap();
             next = self.next_group(bytes);
         }
         self.leave_time(bytes);
         let end = self.end();
         self.is_cut = is_word_at(bytes, end) || bytes.get(end) == Some(&b'%');
-        self
     }
 
     /// False if what is at `start` is no group.
@@ -172,7 +192,7 @@ impl Dialled {
         self.groups[self.group_count] = Group {
             len: (end - start) as u8,
             joint,
-            end,
+            end: (end - self.start) as u16,
         };
         self.group_count += 1;
         true
@@ -183,7 +203,7 @@ impl Dialled {
         let end = self.end();
         if bytes.get(end) == Some(&b')') && self.parenthesis == 0 {
             self.parenthesis = self.len - self.open?;
-            self.groups[self.group_count - 1].end = end + 1;
+            self.groups[self.group_count - 1].end += 1;
             if bytes.get(end + 1).is_some_and(u8::is_ascii_digit) {
                 return Some((Joint::Parenthesis, end + 1));
             }
@@ -227,21 +247,21 @@ impl Dialled {
 
 /// Reads groups of digits from `start` on, one pair of them in parentheses.
 pub(super) fn dial(bytes: &[u8], start: usize) -> Dialled {
-    Dialled::new(start).read(bytes)
+    let mut dialled = Dialled::new(start);
+    dialled.read(bytes);
+    dialled
 }
 
 /// The same behind a parenthesis that opened.
 pub(super) fn dial_within(bytes: &[u8], start: usize) -> Dialled {
-    let open = Some(0);
-    Dialled {
-        open,
-        ..Dialled::new(start)
-    }
-    .read(bytes)
+    let mut dialled = Dialled::new(start);
+    dialled.open = Some(0);
+    dialled.read(bytes);
+    dialled
 }
 
 /// Whether a group that only a phone number has follows the digits that end at `end`.
-pub(in super::super) fn goes_on_at(bytes: &[u8], end: usize) -> bool {
+pub(super) fn goes_on_at(bytes: &[u8], end: usize) -> bool {
     joint_at(bytes, end)
         .is_some_and(|(_, next)| matches!(bytes.get(next), Some(b'0'..=b'9' | b'(')))
 }
@@ -295,6 +315,11 @@ fn end_before_mark(bytes: &[u8], start: usize) -> Option<usize> {
 
 /// Between two groups, and where the second begins.
 fn joint_at(bytes: &[u8], at: usize) -> Option<(Joint, usize)> {
+    if let Some((separator, width)) = separator_at(bytes, at)
+        && bytes.get(at + width).is_some_and(u8::is_ascii_digit)
+    {
+        return Some((Joint::By(separator), at + width));
+    }
     let (blank, blank_end) = blanks_at(bytes, at);
     let Some((separator, width)) = mark_at(bytes, blank_end) else {
         return blank.map(|joint| (joint, blank_end));
