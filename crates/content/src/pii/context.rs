@@ -16,6 +16,8 @@ pub(super) enum Topic {
     Passport,
     Licence,
     Phone,
+    /// Verbs and other words that speak of phones now and then.
+    Calling,
     Card,
     Bank,
     Network,
@@ -31,7 +33,7 @@ pub(super) enum Topic {
     Reference,
 }
 
-const TOPICS: usize = 13;
+const TOPICS: usize = 14;
 /// The first topics: a name of theirs is followed by its value, and what stands below that is one too.
 const COLUMNS: usize = 3;
 
@@ -52,6 +54,14 @@ pub(super) struct Context {
     named: Option<(Kind, usize)>,
     /// Where the last value stood of those that are told by their names alone.
     columns: [Option<Column>; COLUMNS],
+}
+
+/// The last word that spoke of phones.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PhoneWord {
+    pub(super) end: usize,
+    /// `call`, `mobile`: it may mean something else too.
+    pub(super) is_verb: bool,
 }
 
 /// What a word was.
@@ -81,7 +91,12 @@ impl Context {
                 self.last[topic as usize] = Some(end);
                 return Heard::Secret;
             }
-            Some(Meaning::Topic(topic)) => self.last[topic as usize] = Some(end),
+            Some(Meaning::Topic(topic)) => {
+                self.last[topic as usize] = Some(end);
+                if topic == Topic::Calling {
+                    self.last[Topic::Phone as usize] = Some(end);
+                }
+            }
             Some(Meaning::Origin) => {
                 if !self.is_within(Topic::Version, end, REFERENCE_REACH_BYTES) {
                     self.last[Topic::Network as usize] = Some(end);
@@ -181,6 +196,14 @@ impl Context {
     /// Whether a word right before `at` speaks of phones.
     pub(super) fn is_phone(&self, at: usize) -> bool {
         self.is_within(Topic::Phone, at, PHONE_REACH_BYTES)
+    }
+
+    /// The last one shortly before `at`.
+    pub(super) fn phone_word(&self, at: usize) -> Option<PhoneWord> {
+        let end = self.last[Topic::Phone as usize]
+            .filter(|end| at.saturating_sub(*end) <= REACH_BYTES)?;
+        let is_verb = self.last[Topic::Calling as usize] == Some(end);
+        Some(PhoneWord { end, is_verb })
     }
 
     /// Whether the id at `at` was called by its own name.
@@ -307,11 +330,15 @@ fn place(word: &[u8]) -> Option<(usize, u64)> {
 const WORDS: &[(Topic, &str)] = &[
     (
         Topic::Phone,
-        "phone phones telephone tel cell cellphone mobile whatsapp fax call called calling dial ring sms \
-         telefon telefonnummer telefonnr handy handynummer mobil mobilnummer mobiltelefon rufnummer anrufen \
-         ruf rufen durchwahl festnetz erreichbar tél téléphone telephonique téléphonique portable \
-         appeler appelez appelle joindre joignable teléfono telefono móvil movil llamar llame llámame \
-         llámeme llama contacto cellulare chiamare chiama chiamami chiamatemi recapito numero",
+        "phone phones telephone tel cellphone whatsapp fax sms msisdn fon telefon telefonnummer telefonnr \
+         handy handynummer mobilnummer mobiltelefon rufnummer durchwahl festnetz tél Tél téléphone \
+         telephonique téléphonique teléfono telefono tfno tfn tlf tlfno móvil movil",
+    ),
+    (
+        Topic::Calling,
+        "cell mobile call called calling dial ring reach contact mobil anrufen ruf rufen erreichbar \
+         portable appeler appelez appelle joindre joignable llamar llame llámame llámeme llama contacto \
+         cel cellulare chiamare chiama chiamami chiamatemi recapito numero",
     ),
     (
         Topic::Birth,
@@ -367,7 +394,8 @@ const WORDS: &[(Topic, &str)] = &[
          transaction batch lot trace span request-id job run process pid seed offset bytes size \
          bestellung bestellnummer bestell-nr auftrag auftragsnummer rechnung rechnungsnummer \
          sendungsnummer sendung paketnummer artikel artikelnummer seriennummer vorgang vorgangsnummer \
-         zeitstempel prüfsumme commande facture référence colis série suivi horodatage article \
+         zeitstempel prüfsumme kundennummer kundennr aktenzeichen geschäftszeichen vertragsnummer \
+         mitgliedsnummer policennummer commande facture référence colis série suivi horodatage article \
          pedido factura seguimiento envío referencia artículo lote marca \
          ordine fattura spedizione riferimento articolo lotto tracciamento pratica",
     ),

@@ -126,6 +126,13 @@ impl Digits {
         usize::from(self.len)
     }
 
+    /// Where the last group ends.
+    pub(super) fn end(&self) -> usize {
+        self.groups()
+            .last()
+            .map_or(self.start, |group| self.start + usize::from(group.end))
+    }
+
     /// The first `count` digits and their groups, if a group ends there.
     pub(super) fn take(&self, count: usize) -> Option<Number<'_>> {
         if count > DIGITS_MAX || self.ends & (1 << count) == 0 {
@@ -147,6 +154,10 @@ impl Digits {
 impl Group {
     pub(super) fn len(self) -> usize {
         usize::from(self.len)
+    }
+
+    pub(super) fn separator(self) -> Option<Separator> {
+        self.separator
     }
 }
 

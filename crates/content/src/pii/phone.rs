@@ -2,22 +2,50 @@
 //! write theirs.
 
 use super::context::{Context, Topic};
-use super::digits::{Digits, Number};
+use super::date;
+use super::digits::Digits;
 use super::scan::Match;
-use super::text::{Joined, Separator, is_word_at, separator_at};
+use super::text::{Joined, Separator};
 use super::{Confidence, Kind};
 
-/// `plus` is the place of a `+`. Digits with any separators and one pair of parentheses follow.
-pub(super) fn international(text: &str, plus: usize, context: &Context) -> Option<Match> {
-    if Joined::before(text, plus) == Joined::ToMore {
+// The digits, and what is said of them.
+mod dial;
+
+mod called;
+
+use called::{Said, said_before};
+use dial::{Dialled, Joint, dial, dial_within, goes_on_at, is_later_part};
+
+/// Any digits: only what is called a phone is one.
+const SHAPELESS: Confidence = Confidence(8);
+/// A form that other numbers have too: it needs words that speak of phones.
+const COMMON: Confidence = Confidence(40);
+
+/// `start` is the place of a `+`, or of a parenthesis before it. Digits with any separators follow,
+/// some of them in parentheses.
+pub(super) fn international(text: &str, start: usize, context: &Context) -> Option<Match> {
+    if Joined::before(text, start) == Joined::ToMore {
         return None;
     }
     let bytes = text.as_bytes();
+    let plus = start + usize::from(bytes[start] == b'(');
     if !matches!(bytes.get(plus + 1), Some(b'0'..=b'9' | b'(')) {
         return None;
     }
-    let dialled = dial(bytes, plus + 1)?;
-    with_country_code(bytes, &dialled, context, plus, Confidence(93))
+    let is_open = plus > start;
+    let dialled = if is_open {
+        dial_within(bytes, plus + 1)
+    } else {
+        dial(bytes, plus + 1)
+    };
+    dialled.longest(|reading| {
+        if is_open && reading.parenthesis > CODE_DIGITS_MAX {
+            return None;
+        }
+        // `+1.2345678901`.
+        let base = Confidence(if is_fraction(reading) { 45 } else { 93 });
+        with_country_code(bytes, reading, context, start, base)
+    })
 }
 
 /// A number that begins with the digit or the parenthesis at `start`.
@@ -28,91 +56,214 @@ pub(super) fn national(
     context: &Context,
 ) -> Option<Match> {
     let bytes = text.as_bytes();
-    if Joined::before(text, start) != Joined::No || follows_digits(bytes, start) {
+    let is_near_word = context.phone_word(start).is_some();
+    if !may_be_dialled(bytes, start, digits, is_near_word) {
         return None;
     }
-    let dialled = dial(bytes, start)?;
-    if dialled.starts_with(&[0, 0]) && dialled.digits().get(2).is_some_and(|digit| *digit != 0) {
-        let without = dialled.without(2);
-        let form = Confidence(if dialled.groups > 1 { 70 } else { 45 });
-        if let Some(found) = with_country_code(bytes, &without, context, start, form) {
+    let is_chat_link = bytes[..start].ends_with(b"wa.me/");
+    let is_joined = Joined::before(text, start) != Joined::No;
+    if is_joined && !is_chat_link || is_later_part(bytes, start) {
+        return None;
+    }
+    let found = dial(bytes, start).longest(|reading| {
+        if let Some(found) = from_abroad(bytes, start, reading, context) {
             return Some(found);
         }
-    }
-    let form = form_of(bytes, start, &dialled, digits)?;
-    let confidence = if context.is_reference(bytes, start, Topic::Phone) {
-        form.lowered(30)
-    } else if context.is_near(Topic::Phone, start) {
-        form.raised(45)
-    } else {
-        form
-    };
-    Some(Match {
-        kind: Kind::Phone,
-        end: dialled.end,
-        confidence,
-    })
+        let form = form_of(reading, bytes[start] == b'(')?;
+        let confidence = if is_chat_link {
+            form.raised(80)
+        } else {
+            called(form, bytes, start, context)
+        };
+        Some(Match {
+            kind: Kind::Phone,
+            end: reading.end(),
+            confidence,
+        })
+    })?;
+    (is_chat_link || !is_date(bytes, start, digits)).then_some(found)
 }
 
-/// It is a later group of something longer.
-fn follows_digits(bytes: &[u8], start: usize) -> bool {
-    matches!(&bytes[..start], [.., digit, b' ' | b'\xa0'] if digit.is_ascii_digit())
+/// How sure a form is with what is said before it.
+fn called(form: Confidence, bytes: &[u8], start: usize, context: &Context) -> Confidence {
+    if context.is_reference(bytes, start, Topic::Phone) {
+        return form.lowered(30);
+    }
+    if form == SHAPELESS && context.phone_word(start).is_none() {
+        return form;
+    }
+    match said_before(bytes, start, context) {
+        Said::Named => form.raised(45),
+        Said::Mentioned if form > SHAPELESS => form.raised(35),
+        Said::Mentioned | Said::Nothing => form,
+    }
+}
+
+/// Turns most numbers away before they are read anew. More digits than `digits` has may follow
+/// behind a parenthesis or a gap; less are dialled only where a time is the end of it.
+fn may_be_dialled(bytes: &[u8], start: usize, digits: &Digits, is_near_word: bool) -> bool {
+    const TIME: usize = 2;
+    let len = digits.len();
+    let len_max = match bytes[start..] {
+        [b'(', ..] => return true,
+        [b'0', b'0' | b'1', ..] => 18,
+        [b'0', ..] => 12,
+        // `1 (212) 555-0147`, `1-800-555-0199`.
+        [b'1', next, ..] if !next.is_ascii_digit() => 11,
+        _ if is_near_word => 15,
+        _ => return (9..=15).contains(&len),
+    };
+    len <= len_max + TIME && (len >= 6 || goes_on_at(bytes, digits.end()))
+}
+
+/// A date, and what is no further group of it: `2024-03-12 14:00`, but not `06.12.34.56.78`.
+fn is_date(bytes: &[u8], start: usize, digits: &Digits) -> bool {
+    if let Some(number) = digits.take(8)
+        && number.is_bare()
+    {
+        return (1990..2040).contains(&number.value(0, 4))
+            && date::is_day(number.value(6, 8), number.value(4, 6));
+    }
+    let separator = |group: usize| {
+        digits
+            .groups()
+            .get(group)
+            .and_then(|group| group.separator())
+    };
+    date::end_of(bytes, start).is_some() && separator(3) != separator(2)
+}
+
+/// Behind the prefix of Europe, `00`, or of North America, `011`.
+fn from_abroad(bytes: &[u8], start: usize, dialled: &Dialled, context: &Context) -> Option<Match> {
+    let groups = dialled.groups().len();
+    let prefix = match (dialled.digits(), dialled.first_len()) {
+        ([0, 0, 1..=9, ..], 2..) => 2,
+        ([0, 1, 1, ..], 3) if groups > 2 => 3,
+        _ => return None,
+    };
+    let form = Confidence(if groups > 1 { 70 } else { 45 });
+    with_country_code(bytes, &dialled.without(prefix), context, start, form)
 }
 
 /// How sure a national number's form alone makes it.
-fn form_of(bytes: &[u8], start: usize, dialled: &Dialled, digits: &Digits) -> Option<Confidence> {
-    let len = dialled.len;
-    if bytes[start] == b'(' {
-        // `(555) 123-4567`, `(030) 123456`.
-        return match (dialled.parenthesis, dialled.digits()[0]) {
-            (3, 2..=9) if len == 10 => Some(Confidence(78)),
-            (2..=6, 0) if (7..=12).contains(&len) => Some(Confidence(70)),
-            _ => None,
-        };
+fn form_of(dialled: &Dialled, is_open: bool) -> Option<Confidence> {
+    let form = match dialled.digits() {
+        _ if is_open => area_in_parentheses(dialled),
+        [0, ..] => with_trunk_prefix(dialled),
+        [1, 2..=9, ..] if dialled.is_grouped(&[1, 3, 3, 4]) => Some(behind_trunk_1(dialled)),
+        _ => without_trunk_prefix(dialled),
+    }?;
+    let is_wide = dialled.joints().any(|joint| joint == Joint::Wide);
+    // Columns of a table look like that.
+    Some(if is_wide { form.min(COMMON) } else { form })
+}
+
+fn area_in_parentheses(dialled: &Dialled) -> Option<Confidence> {
+    let (first, len) = (dialled.digits()[0], dialled.digits().len());
+    match dialled.parenthesis {
+        // `(555) 123-4567`.
+        3 if (2..=9).contains(&first) && len == 10 => Some(Confidence(78)),
+        // `(030) 123456`.
+        2..=6 if first == 0 && (7..=12).contains(&len) => Some(Confidence(70)),
+        // `(0) 89 123456`, `(11) 91234-5678`.
+        1 if first == 0 && (9..=12).contains(&len) => Some(COMMON),
+        2..=5 if (8..=12).contains(&len) => Some(COMMON),
+        _ => None,
     }
-    let number = digits.take(len);
-    // `0.123` is a fraction, and no area is `00`.
-    if digits
-        .groups()
-        .first()
-        .is_some_and(|group| group.len() == 1)
-        || dialled.starts_with(&[0, 0])
+}
+
+/// `030/1234567`, `06 12 34 56 78`.
+fn with_trunk_prefix(dialled: &Dialled) -> Option<Confidence> {
+    if is_five_pairs(dialled) {
+        return (!is_count(dialled)).then_some(Confidence(80));
+    }
+    // `0.123` is a fraction, no area is `00`, and `08.00 - 12.00` are times.
+    let spaced = dialled.joints().position(is_spaced);
+    let area_min = if spaced.is_some() { 3 } else { 2 };
+    if dialled.first_len() < area_min || dialled.digits().get(1) == Some(&0) {
+        return None;
+    }
+    let is_grouped = dialled.groups().len() > 1;
+    match dialled.digits().len() {
+        9..=12 if is_grouped && is_all_pairs(dialled) => Some(Confidence(25)),
+        9..=12 if is_grouped && spaced.is_none_or(|joint| joint == 0) => Some(Confidence(52)),
+        9..=12 => Some(Confidence(30)),
+        7..=8 if is_grouped => Some(Confidence(25)),
+        _ => None,
+    }
+}
+
+/// `1-800-555-0199`, `1 (212) 555-0147`.
+fn behind_trunk_1(dialled: &Dialled) -> Confidence {
+    Confidence(match dialled.parenthesis {
+        3 => 70,
+        _ if is_dashed_or_dotted(dialled) => 62,
+        _ => 20,
+    })
+}
+
+fn without_trunk_prefix(dialled: &Dialled) -> Option<Confidence> {
+    let (groups, len) = (dialled.groups().len(), dialled.digits().len());
+    let is_us = dialled.is_grouped(&[3, 3, 4]);
+    if dialled.first_len() == 1 || is_fraction(dialled) || !is_us && dialled.joints().any(is_spaced)
     {
         return None;
     }
-    let is_grouped = dialled.groups > 1;
     match dialled.digits()[0] {
-        0 if (9..=12).contains(&len) => Some(Confidence(match number {
-            // France: `06 12 34 56 78`.
-            Some(number) if is_pairs(&number) => 80,
-            _ if is_grouped => 52,
-            _ => 30,
+        2..=9 if len == 10 => Some(Confidence(if is_us && is_dashed_or_dotted(dialled) {
+            62
+        } else {
+            20
         })),
-        0 if (7..=8).contains(&len) && is_grouped => Some(Confidence(25)),
-        // `555-123-4567`.
-        2..=9 if len == 10 => {
-            let number = number?;
-            let is_us = [Separator::Dash, Separator::Dot]
-                .iter()
-                .any(|separator| number.is_grouped(&[3, 3, 4], *separator));
-            Some(Confidence(if is_us { 62 } else { 20 }))
-        }
-        // Spain: `612 345 678`; Italy: `347 1234567`.
-        3 | 6..=9 if (9..=10).contains(&len) => Some(Confidence(if is_grouped { 35 } else { 20 })),
-        // `40.989406` is no number to dial.
-        1..=9 if (6..=11).contains(&len) => {
-            let is_fraction = number?.is_separated_by(Separator::Dot) && dialled.groups == 2;
-            (!is_fraction).then_some(Confidence(8))
+        // Spain: `612 345 678`.
+        6..=9 if len == 9 => Some(Confidence(if groups > 1 { 35 } else { 20 })),
+        1..=9 if (6..=11).contains(&len) => Some(SHAPELESS),
+        // With a country code and no `+`.
+        _ if groups == 1 && (12..=15).contains(&len) => {
+            country_code_len(dialled.digits()).map(|_| SHAPELESS)
         }
         _ => None,
     }
 }
 
-fn is_pairs(number: &Number<'_>) -> bool {
-    [Separator::Space, Separator::Dot, Separator::Dash]
-        .iter()
-        .any(|separator| number.is_grouped(&[2; 5], *separator))
+fn is_spaced(joint: Joint) -> bool {
+    matches!(joint, Joint::Spaced(_))
 }
+
+fn is_dashed_or_dotted(dialled: &Dialled) -> bool {
+    dialled.is_joined_by(Joint::By(Separator::Dash))
+        || dialled.is_joined_by(Joint::By(Separator::Dot))
+}
+
+/// `40.989406` is no number to dial.
+fn is_fraction(dialled: &Dialled) -> bool {
+    dialled.groups().len() == 2 && dialled.is_joined_by(Joint::By(Separator::Dot))
+}
+
+fn is_all_pairs(dialled: &Dialled) -> bool {
+    dialled.groups().iter().all(|group| group.len == 2)
+}
+
+/// France: `06 12 34 56 78`.
+fn is_five_pairs(dialled: &Dialled) -> bool {
+    dialled.is_grouped(&[2; 5])
+        && dialled.joints().next().is_some_and(|joint| {
+            joint != Joint::By(Separator::Slash) && dialled.is_joined_by(joint)
+        })
+}
+
+/// `01 02 03 04 05`.
+fn is_count(dialled: &Dialled) -> bool {
+    let number = |pair: &[u8]| pair[0] * 10 + pair[1];
+    let numbers = dialled.digits().chunks_exact(2).map(number);
+    numbers
+        .clone()
+        .zip(numbers.skip(1))
+        .all(|(one, next)| one + 1 == next)
+}
+
+/// Longest code of a country, in digits.
+const CODE_DIGITS_MAX: usize = 3;
 
 fn with_country_code(
     bytes: &[u8],
@@ -121,13 +272,13 @@ fn with_country_code(
     start: usize,
     base: Confidence,
 ) -> Option<Match> {
-    let code_len = country_code_len(dialled.digits())?;
-    let rest = dialled.len - code_len;
+    let len = dialled.digits().len();
+    let rest = len - country_code_len(dialled.digits())?;
     let is_long_enough = match dialled.digits()[0] {
         1 => rest == 10,
         _ => (6..=13).contains(&rest),
     };
-    if !is_long_enough || dialled.len > 15 {
+    if !is_long_enough || len > 15 {
         return None;
     }
     let confidence = if context.is_reference(bytes, start, Topic::Phone) {
@@ -139,93 +290,9 @@ fn with_country_code(
     };
     Some(Match {
         kind: Kind::Phone,
-        end: dialled.end,
+        end: dialled.end(),
         confidence,
     })
-}
-
-/// Digits as dialled, and where they end.
-#[derive(Clone, Copy)]
-struct Dialled {
-    values: [u8; 16],
-    len: usize,
-    end: usize,
-    groups: usize,
-    /// Digits within the parentheses, if it has any.
-    parenthesis: usize,
-}
-
-impl Dialled {
-    fn digits(&self) -> &[u8] {
-        &self.values[..self.len]
-    }
-
-    fn starts_with(&self, digits: &[u8]) -> bool {
-        self.digits().starts_with(digits)
-    }
-
-    fn without(mut self, count: usize) -> Self {
-        self.values.copy_within(count.., 0);
-        self.len -= count;
-        self
-    }
-}
-
-/// Reads digits, separators between them, and one pair of parentheses: `+49 (0)30 123-456`.
-fn dial(bytes: &[u8], start: usize) -> Option<Dialled> {
-    let mut dialled = Dialled {
-        values: [0; 16],
-        len: 0,
-        end: start,
-        groups: 0,
-        parenthesis: 0,
-    };
-    let mut open = None;
-    let mut at = start;
-    let mut is_in_group = false;
-    loop {
-        match bytes.get(at) {
-            Some(digit @ b'0'..=b'9') => {
-                *dialled.values.get_mut(dialled.len)? = digit - b'0';
-                dialled.len += 1;
-                dialled.groups += usize::from(!is_in_group);
-                is_in_group = true;
-                at += 1;
-                dialled.end = at;
-                continue;
-            }
-            Some(b'(') if open.is_none() && bytes.get(at + 1).is_some_and(u8::is_ascii_digit) => {
-                open = Some(dialled.len);
-                at += 1;
-            }
-            Some(b')') if open.is_some() && dialled.parenthesis == 0 => {
-                dialled.parenthesis = dialled.len - open?;
-                at += 1;
-                dialled.end = at;
-                // `) `.
-                if let Some((Separator::Space | Separator::Dash, width)) = separator_at(bytes, at)
-                    && bytes.get(at + width).is_some_and(u8::is_ascii_digit)
-                {
-                    at += width;
-                }
-            }
-            _ => {
-                let Some((_, width)) = separator_at(bytes, at) else {
-                    break;
-                };
-                // One, or one and an opening parenthesis.
-                let next = bytes.get(at + width);
-                if !next.is_some_and(|byte| byte.is_ascii_digit() || *byte == b'(') {
-                    break;
-                }
-                at += width;
-            }
-        }
-        is_in_group = false;
-    }
-    let is_whole = dialled.len > 0 && !is_word_at(bytes, dialled.end);
-    let is_closed = open.is_none() || dialled.parenthesis > 0;
-    (is_whole && is_closed && bytes.get(dialled.end) != Some(&b'%')).then_some(dialled)
 }
 
 /// E.164 assigned country codes.
@@ -251,56 +318,4 @@ fn country_code_len(digits: &[u8]) -> Option<usize> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::{Detector, Kind};
-
-    fn phones(text: &str) -> Vec<&str> {
-        let found = Detector::default().find(text);
-        let phones = found
-            .into_iter()
-            .filter(|finding| finding.kind == Kind::Phone);
-        phones.map(|finding| &text[finding.range]).collect()
-    }
-
-    #[test]
-    fn numbers_are_found_as_people_of_several_countries_write_them() {
-        for (before, phone) in [
-            ("", "+49 30 901820"),
-            ("", "+49 (0)30 901-820"),
-            ("", "+1 (555) 123-4567"),
-            ("", "+33 6 12 34 56 78"),
-            ("", "+442079460958"),
-            ("", "0049 171 1234567"),
-            ("", "(555) 123-4567"),
-            ("", "(030) 123456"),
-            ("", "06 12 34 56 78"),
-            ("Tel. ", "030/1234567"),
-            ("Handy: ", "0171-1234567"),
-            ("teléfono ", "612 345 678"),
-            ("cellulare ", "347 1234567"),
-            ("phone ", "020 7946 0958"),
-            ("call ", "555-123-4567"),
-            ("Handy: ", "01711234567"),
-        ] {
-            let text = format!("{before}{phone}, bitte");
-            assert_eq!(phones(&text), [phone], "{text}");
-        }
-    }
-
-    #[test]
-    fn other_numbers_are_none() {
-        for text in [
-            "2024-11-22 10:30",
-            "1732270000",
-            "order 0171 1234567",
-            "+1 555 123",
-            "+5%",
-            "1+1234567890",
-            "Total: 1.234.567,00",
-            "ISBN 978-3-16-148410-0",
-            "0.12345678901",
-        ] {
-            assert_eq!(phones(text), [""; 0], "{text}");
-        }
-    }
-}
+mod tests;

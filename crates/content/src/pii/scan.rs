@@ -129,9 +129,13 @@ impl<'a> Scan<'a> {
         }
         let found = match bytes[at] {
             b'+' => phone::international(self.text, at, &self.memory.context),
-            b'(' if bytes.get(at + 1).is_some_and(u8::is_ascii_digit) => {
-                phone::national(self.text, at, &Digits::default(), &self.memory.context)
-            }
+            b'(' => match bytes.get(at + 1) {
+                Some(b'+') => phone::international(self.text, at, &self.memory.context),
+                Some(b'0'..=b'9') => {
+                    phone::national(self.text, at, &Digits::default(), &self.memory.context)
+                }
+                _ => None,
+            },
             b'-' => {
                 let named = secret::option(bytes, at);
                 self.expect_secret(named, at);
@@ -339,9 +343,7 @@ impl<'a> Scan<'a> {
             let digits = &self.digits;
             best.offer(network::ip_v4(word, context));
             best.offer(card::find(word, digits, context));
-            if digits.len() >= 6 {
-                best.offer(phone::national(word.text, word.start, digits, context));
-            }
+            best.offer(phone::national(word.text, word.start, digits, context));
             best.offer(national::find(word, digits, context));
         } else {
             best.offer(iban::find(word, context));

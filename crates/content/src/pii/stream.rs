@@ -299,6 +299,7 @@ fn may_go_on(word: &[u8]) -> bool {
             bare,
             b"de" | b"del" | b"of" | b"is" | b"ist" | b"est" | b"es" | b"lautet"
         )
+        || matches!(bare, b"\xe2\x80\x93" | b"\xe2\x80\x94")
         || is_month(bare)
         || names_secret(bare)
         || word.len() >= 44 && word.contains(&b'<')

@@ -196,10 +196,10 @@ pub(super) fn separator_at(bytes: &[u8], at: usize) -> Option<(Separator, usize)
         b'-' => (Separator::Dash, 1),
         b'.' => (Separator::Dot, 1),
         b'/' => (Separator::Slash, 1),
-        // No-break space; figure, thin and narrow no-break space, no-break hyphen, en dash.
+        // No-break space; thin and other typographic spaces, no-break hyphen, en dash.
         0xc2 if bytes.get(at + 1) == Some(&0xa0) => (Separator::Space, 2),
         0xe2 if bytes.get(at + 1) == Some(&0x80) => match bytes.get(at + 2)? {
-            0x87 | 0x89 | 0xaf => (Separator::Space, 3),
+            0x80..=0x8a | 0xaf => (Separator::Space, 3),
             0x91 | 0x93 => (Separator::Dash, 3),
             _ => return None,
         },
