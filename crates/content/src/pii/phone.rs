@@ -49,17 +49,22 @@ pub(super) fn international(text: &str, start: usize, context: &Context) -> Opti
 }
 
 /// A number that begins with the digit or the parenthesis at `start`.
+#[inline]
 pub(super) fn national(
     text: &str,
     start: usize,
     digits: &Digits,
     context: &Context,
 ) -> Option<Match> {
-    let bytes = text.as_bytes();
     let is_near_word = context.phone_word(start).is_some();
-    if !may_be_dialled(bytes, start, digits, is_near_word) {
+    if !may_be_dialled(text.as_bytes(), start, digits, is_near_word) {
         return None;
     }
+    dialled_from(text, start, digits, context)
+}
+
+fn dialled_from(text: &str, start: usize, digits: &Digits, context: &Context) -> Option<Match> {
+    let bytes = text.as_bytes();
     let is_chat_link = bytes[..start].ends_with(b"wa.me/");
     let is_joined = Joined::before(text, start) != Joined::No;
     if is_joined && !is_chat_link || is_later_part(bytes, start) {
@@ -101,6 +106,7 @@ fn called(form: Confidence, bytes: &[u8], start: usize, context: &Context) -> Co
 
 /// Turns most numbers away before they are read anew. More digits than `digits` has may follow
 /// behind a parenthesis or a gap; less are dialled only where a time is the end of it.
+#[inline]
 fn may_be_dialled(bytes: &[u8], start: usize, digits: &Digits, is_near_word: bool) -> bool {
     const TIME: usize = 2;
     let len = digits.len();
