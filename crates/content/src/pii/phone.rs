@@ -185,13 +185,18 @@ fn with_trunk_prefix(dialled: &Dialled) -> Option<Confidence> {
     }
     // `0.123` is a fraction, no area is `00`, and `08.00 - 12.00` are times.
     let spaced = dialled.joints().position(is_spaced);
-    let area_min = if spaced.is_some() { 3 } else { 2 };
+    let is_dashed = dialled
+        .joints()
+        .any(|joint| joint == Joint::Spaced(Separator::Dash));
+    let area_min = if is_dashed { 3 } else { 2 };
     if dialled.first_len() < area_min || dialled.digits().get(1) == Some(&0) {
         return None;
     }
     let is_grouped = dialled.groups().len() > 1;
     match dialled.digits().len() {
         9..=12 if is_grouped && is_all_pairs(dialled) => Some(Confidence(25)),
+        // Vienna: `01 / 512 34 56`.
+        9..=12 if spaced.is_some() && dialled.first_len() < 3 => Some(COMMON),
         9..=12 if is_grouped && spaced.is_none_or(|joint| joint == 0) => Some(Confidence(52)),
         9..=12 => Some(Confidence(30)),
         7..=8 if is_grouped => Some(Confidence(25)),
@@ -223,6 +228,10 @@ fn without_trunk_prefix(dialled: &Dialled) -> Option<Confidence> {
         })),
         // Spain: `612 345 678`.
         6..=9 if len == 9 => Some(Confidence(if groups > 1 { 35 } else { 20 })),
+        // `555-1234`.
+        2..=9 if dialled.is_grouped(&[3, 4]) && is_dashed_or_dotted(dialled) => {
+            Some(Confidence(20))
+        }
         1..=9 if (6..=11).contains(&len) => Some(SHAPELESS),
         // With a country code and no `+`.
         _ if groups == 1 && (12..=15).contains(&len) => {
