@@ -48,7 +48,7 @@ pub(super) fn international(text: &str, start: usize, context: &Context) -> Opti
     })
 }
 
-/// A number that begins with the digit or the parenthesis at `start`.
+/// A number that begins with the digit at `start`.
 #[inline]
 pub(super) fn national(
     text: &str,
@@ -61,6 +61,15 @@ pub(super) fn national(
         return None;
     }
     dialled_from(text, start, digits, context)
+}
+
+/// One that begins with the parenthesis at `start`.
+pub(super) fn behind_parenthesis(text: &str, start: usize, context: &Context) -> Option<Match> {
+    match text.as_bytes().get(start + 1)? {
+        b'+' => international(text, start, context),
+        b'0'..=b'9' => dialled_from(text, start, &Digits::default(), context),
+        _ => None,
+    }
 }
 
 fn dialled_from(text: &str, start: usize, digits: &Digits, context: &Context) -> Option<Match> {
@@ -111,13 +120,14 @@ fn may_be_dialled(bytes: &[u8], start: usize, digits: &Digits, is_near_word: boo
     const TIME: usize = 2;
     let len = digits.len();
     let len_max = match bytes[start..] {
-        [b'(', ..] => return true,
         [b'0', b'0' | b'1', ..] => 18,
         [b'0', ..] => 12,
         // `1 (212) 555-0147`, `1-800-555-0199`.
         [b'1', next, ..] if !next.is_ascii_digit() => 11,
         _ if is_near_word => 15,
-        _ => return (9..=15).contains(&len),
+        // Spain, and then North America.
+        [b'6'..=b'9', ..] => return (9..=15).contains(&len),
+        _ => return (10..=15).contains(&len),
     };
     len <= len_max + TIME && (len >= 6 || goes_on_at(bytes, digits.end()))
 }

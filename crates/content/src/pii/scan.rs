@@ -123,11 +123,7 @@ impl<'a> Scan<'a> {
         let context = &self.memory.context;
         let found = match bytes[at] {
             b'+' => phone::international(self.text, at, context),
-            b'(' => match bytes.get(at + 1) {
-                Some(b'+') => phone::international(self.text, at, context),
-                Some(b'0'..=b'9') => phone::national(self.text, at, &Digits::default(), context),
-                _ => None,
-            },
+            b'(' => phone::behind_parenthesis(self.text, at, context),
             b'-' => secret::private_key(bytes, at),
             b':' if bytes[at..].starts_with(b"::") => {
                 network::ip_v6(self.text, at, Joined::before(self.text, at))
