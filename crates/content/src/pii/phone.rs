@@ -48,18 +48,32 @@ pub(super) fn international(text: &str, start: usize, context: &Context) -> Opti
     })
 }
 
-/// A number that begins with the digit or the parenthesis at `start`.
+/// A number that begins with the digit at `start`.
+#[inline]
 pub(super) fn national(
     text: &str,
     start: usize,
     digits: &Digits,
     context: &Context,
 ) -> Option<Match> {
-    let bytes = text.as_bytes();
     let is_near_word = context.phone_word(start).is_some();
-    if !may_be_dialled(bytes, start, digits, is_near_word) {
+    if !may_be_dialled(text.as_bytes(), start, digits, is_near_word) {
         return None;
     }
+    dialled_from(text, start, digits, context)
+}
+
+/// One that begins with the parenthesis at `start`.
+pub(super) fn behind_parenthesis(text: &str, start: usize, context: &Context) -> Option<Match> {
+    match text.as_bytes().get(start + 1)? {
+        b'+' => international(text, start, context),
+        b'0'..=b'9' => dialled_from(text, start, &Digits::default(), context),
+        _ => None,
+    }
+}
+
+fn dialled_from(text: &str, start: usize, digits: &Digits, context: &Context) -> Option<Match> {
+    let bytes = text.as_bytes();
     let is_chat_link = bytes[..start].ends_with(b"wa.me/");
     let is_joined = Joined::before(text, start) != Joined::No;
     if is_joined && !is_chat_link || is_later_part(bytes, start) {
@@ -101,17 +115,19 @@ fn called(form: Confidence, bytes: &[u8], start: usize, context: &Context) -> Co
 
 /// Turns most numbers away before they are read anew. More digits than `digits` has may follow
 /// behind a parenthesis or a gap; less are dialled only where a time is the end of it.
+#[inline]
 fn may_be_dialled(bytes: &[u8], start: usize, digits: &Digits, is_near_word: bool) -> bool {
     const TIME: usize = 2;
     let len = digits.len();
     let len_max = match bytes[start..] {
-        [b'(', ..] => return true,
         [b'0', b'0' | b'1', ..] => 18,
         [b'0', ..] => 12,
         // `1 (212) 555-0147`, `1-800-555-0199`.
         [b'1', next, ..] if !next.is_ascii_digit() => 11,
         _ if is_near_word => 15,
-        _ => return (9..=15).contains(&len),
+        // Spain, and then North America.
+        [b'6'..=b'9', ..] => return (9..=15).contains(&len),
+        _ => return (10..=15).contains(&len),
     };
     len <= len_max + TIME && (len >= 6 || goes_on_at(bytes, digits.end()))
 }
@@ -179,13 +195,18 @@ fn with_trunk_prefix(dialled: &Dialled) -> Option<Confidence> {
     }
     // `0.123` is a fraction, no area is `00`, and `08.00 - 12.00` are times.
     let spaced = dialled.joints().position(is_spaced);
-    let area_min = if spaced.is_some() { 3 } else { 2 };
+    let is_dashed = dialled
+        .joints()
+        .any(|joint| joint == Joint::Spaced(Separator::Dash));
+    let area_min = if is_dashed { 3 } else { 2 };
     if dialled.first_len() < area_min || dialled.digits().get(1) == Some(&0) {
         return None;
     }
     let is_grouped = dialled.groups().len() > 1;
     match dialled.digits().len() {
         9..=12 if is_grouped && is_all_pairs(dialled) => Some(Confidence(25)),
+        // Vienna: `01 / 512 34 56`.
+        9..=12 if spaced.is_some() && dialled.first_len() < 3 => Some(COMMON),
         9..=12 if is_grouped && spaced.is_none_or(|joint| joint == 0) => Some(Confidence(52)),
         9..=12 => Some(Confidence(30)),
         7..=8 if is_grouped => Some(Confidence(25)),
@@ -217,6 +238,10 @@ fn without_trunk_prefix(dialled: &Dialled) -> Option<Confidence> {
         })),
         // Spain: `612 345 678`.
         6..=9 if len == 9 => Some(Confidence(if groups > 1 { 35 } else { 20 })),
+        // `555-1234`.
+        2..=9 if dialled.is_grouped(&[3, 4]) && is_dashed_or_dotted(dialled) => {
+            Some(Confidence(20))
+        }
         1..=9 if (6..=11).contains(&len) => Some(SHAPELESS),
         // With a country code and no `+`.
         _ if groups == 1 && (12..=15).contains(&len) => {

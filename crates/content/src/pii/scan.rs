@@ -129,13 +129,7 @@ impl<'a> Scan<'a> {
         }
         let found = match bytes[at] {
             b'+' => phone::international(self.text, at, &self.memory.context),
-            b'(' => match bytes.get(at + 1) {
-                Some(b'+') => phone::international(self.text, at, &self.memory.context),
-                Some(b'0'..=b'9') => {
-                    phone::national(self.text, at, &Digits::default(), &self.memory.context)
-                }
-                _ => None,
-            },
+            b'(' => phone::behind_parenthesis(self.text, at, &self.memory.context),
             b'-' => {
                 let named = secret::option(bytes, at);
                 self.expect_secret(named, at);

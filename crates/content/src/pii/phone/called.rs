@@ -21,7 +21,11 @@ pub(super) fn said_before(bytes: &[u8], start: usize, context: &Context) -> Said
         };
     };
     let between = &bytes[word.end..start];
-    let is_name = !word.is_verb || between.iter().any(|byte| matches!(byte, b':' | b'='));
+    // `Mobile: `, `call us on `, but not `call `.
+    let is_name = !word.is_verb
+        || between.contains(&b':')
+        || between.contains(&b'=')
+        || words(between).next().is_some();
     if is_name && is_one_name(between) {
         return Said::Named;
     }

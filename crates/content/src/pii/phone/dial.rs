@@ -58,6 +58,7 @@ impl Joint {
 }
 
 impl Dialled {
+    #[inline]
     fn new(start: usize) -> Self {
         let group = Group {
             len: 0,
@@ -178,11 +179,11 @@ impl Dialled {
     /// False if what is at `start` is no group.
     fn read_group(&mut self, bytes: &[u8], start: usize, joint: Joint) -> bool {
         let mut end = start;
-        while let Some(digit @ b'0'..=b'9') = bytes.get(end) {
-            let Some(value) = self.values.get_mut(self.len + end - start) else {
-                return false;
-            };
-            *value = digit - b'0';
+        for (value, byte) in self.values[self.len..].iter_mut().zip(&bytes[start..]) {
+            if !byte.is_ascii_digit() {
+                break;
+            }
+            *value = byte - b'0';
             end += 1;
         }
         if end == start || is_word_at(bytes, end) {
@@ -246,6 +247,7 @@ impl Dialled {
 }
 
 /// Reads groups of digits from `start` on, one pair of them in parentheses.
+#[inline]
 pub(super) fn dial(bytes: &[u8], start: usize) -> Dialled {
     let mut dialled = Dialled::new(start);
     dialled.read(bytes);
