@@ -120,6 +120,9 @@ fn may_be_dialled(bytes: &[u8], start: usize, digits: &Digits, is_near_word: boo
     const TIME: usize = 2;
     let len = digits.len();
     let len_max = match bytes[start..] {
+        [b'0' | b'1', next, ..] if !next.is_ascii_digit() && !is_trunk(&bytes[start + 1..]) => {
+            return false;
+        }
         [b'0', b'0' | b'1', ..] => 18,
         [b'0', ..] => 12,
         // `1 (212) 555-0147`, `1-800-555-0199`.
@@ -130,6 +133,15 @@ fn may_be_dialled(bytes: &[u8], start: usize, digits: &Digits, is_near_word: boo
         _ => return (10..=15).contains(&len),
     };
     len <= len_max + TIME && (len >= 6 || goes_on_at(bytes, digits.end()))
+}
+
+/// Whether an area of three digits stands behind a 0 or a 1 of its own: columns of those have none.
+fn is_trunk(behind: &[u8]) -> bool {
+    const GAP_BYTES_MAX: usize = 6;
+    let near = behind.iter().take(GAP_BYTES_MAX);
+    let gap = near.take_while(|byte| !byte.is_ascii_digit()).count();
+    let area = &behind[gap..];
+    area.len() > 3 && area[..3].iter().all(u8::is_ascii_digit) && !area[3].is_ascii_digit()
 }
 
 /// A date, and what is no further group of it: `2024-03-12 14:00`, but not `06.12.34.56.78`.
