@@ -6,17 +6,18 @@ use std::iter::Peekable;
 use std::ops::Range;
 
 /// A text that may still be coming.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Seen {
     text: String,
-    /// Where each stretch of the text came from, in order. There is always a first.
+    /// Where the text came from: its first stretch, and the others in order.
+    first: Stretch,
     stretches: Vec<Stretch>,
     /// What came is in `text` up to here.
     read: usize,
 }
 
 /// From `text` on, what is seen is what came from `source` on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Stretch {
     text: usize,
     source: usize,
@@ -45,16 +46,6 @@ const ENTITIES: [(&[u8], char); 7] = [
     (b"amp", '&'),
     (b"commat", '@'),
 ];
-
-impl Default for Seen {
-    fn default() -> Self {
-        Self {
-            text: String::new(),
-            stretches: vec![Stretch { text: 0, source: 0 }],
-            read: 0,
-        }
-    }
-}
 
 impl Seen {
     /// `None` if the text is what it means, as nearly every one is.
@@ -108,7 +99,8 @@ impl Seen {
     /// Where what stands at `at` came from; what has no width belongs to what it stands behind.
     pub(super) fn source(&self, at: usize) -> usize {
         let last = self.stretches.partition_point(|stretch| stretch.text <= at);
-        let Stretch { text, source } = self.stretches[last.saturating_sub(1)];
+        let last = last.checked_sub(1).map(|last| self.stretches[last]);
+        let Stretch { text, source } = last.unwrap_or(self.first);
         source + (at - text)
     }
 
@@ -123,11 +115,10 @@ impl Seen {
         for stretch in &mut self.stretches {
             stretch.source -= gone;
         }
-        let first = Stretch {
+        self.first = Stretch {
             text: at,
             source: 0,
         };
-        self.stretches.insert(0, first);
         self.read -= gone;
         gone
     }
@@ -135,7 +126,7 @@ impl Seen {
     /// The first `bytes` of what is seen are gone, all of which were left.
     pub(super) fn forget(&mut self, bytes: usize) {
         self.text.drain(..bytes);
-        for stretch in &mut self.stretches {
+        for stretch in self.stretches.iter_mut().chain([&mut self.first]) {
             stretch.text -= bytes;
         }
     }

@@ -38,12 +38,13 @@ const EVENT: Bound = Bound {
 /// A governed call whose prompt and answer are looked at for personal data, and hold none.
 const GUARDED_CALL: Bound = Bound {
     allocations: 36,
-    bytes: 18_500,
+    bytes: 18_800,
 };
-/// One more event of a stream that is looked at.
+/// One more event of a stream that is looked at, twice: what puts values back must know where each text stands
+/// before the first one is masked.
 const GUARDED_EVENT: Bound = Bound {
-    allocations: 11,
-    bytes: 9_700,
+    allocations: 17,
+    bytes: 10_050,
 };
 
 impl Bound {
