@@ -88,6 +88,42 @@ impl Kind {
         Self::ConnectionString,
     ];
 
+    /// Told by check digits alone, or by them and a word.
+    pub fn is_checksummed(self) -> bool {
+        match self {
+            Self::Iban
+            | Self::PaymentCard
+            | Self::DeTaxId
+            | Self::DeSocialSecurity
+            | Self::FrNir
+            | Self::FrTaxId
+            | Self::EsDni
+            | Self::ItFiscalCode
+            | Self::PlPesel
+            | Self::RoCnp
+            | Self::NlBsn
+            | Self::BeNationalNumber
+            | Self::SePersonnummer
+            | Self::PtNif
+            | Self::CzBirthNumber
+            | Self::AtSocialSecurity
+            | Self::UkNhsNumber => true,
+            Self::Email
+            | Self::Phone
+            | Self::IpAddress
+            | Self::MacAddress
+            | Self::UsSsn
+            | Self::UkNino
+            | Self::Passport
+            | Self::DrivingLicence
+            | Self::DateOfBirth
+            | Self::Credential
+            | Self::Jwt
+            | Self::PrivateKey
+            | Self::ConnectionString => false,
+        }
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Email => "email",

@@ -130,40 +130,16 @@ pub fn alike(kind: Kind, value: &str) -> Option<String> {
             let (local, domain) = value.rsplit_once('@')?;
             Some(format!("{local}@{}", domain.to_lowercase()))
         }
-        Kind::Phone
-        | Kind::Iban
-        | Kind::PaymentCard
-        | Kind::DeTaxId
-        | Kind::DeSocialSecurity
-        | Kind::FrNir
-        | Kind::FrTaxId
-        | Kind::EsDni
-        | Kind::ItFiscalCode
-        | Kind::PlPesel
-        | Kind::RoCnp
-        | Kind::NlBsn
-        | Kind::BeNationalNumber
-        | Kind::SePersonnummer
-        | Kind::PtNif
-        | Kind::CzBirthNumber
-        | Kind::AtSocialSecurity
-        | Kind::UsSsn
-        | Kind::UkNino
-        | Kind::UkNhsNumber => {
-            // A plus tells numbers with a country's from others, and Swedes past a hundred.
-            let is_kept = |char: &char| char.is_alphanumeric() || *char == '+';
-            Some(value.chars().filter(is_kept).collect())
-        }
-        Kind::IpAddress
-        | Kind::MacAddress
-        | Kind::Passport
-        | Kind::DrivingLicence
-        | Kind::DateOfBirth
-        | Kind::Credential
-        | Kind::Jwt
-        | Kind::PrivateKey
-        | Kind::ConnectionString => None,
+        Kind::Phone | Kind::UsSsn | Kind::UkNino => Some(without_separators(value)),
+        kind if kind.is_checksummed() => Some(without_separators(value)),
+        _ => None,
     }
+}
+
+fn without_separators(value: &str) -> String {
+    // A plus tells numbers with a country's from others, and Swedes past a hundred.
+    let is_kept = |char: &char| char.is_alphanumeric() || *char == '+';
+    value.chars().filter(is_kept).collect()
 }
 
 #[cfg(test)]
